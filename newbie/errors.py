@@ -1,15 +1,15 @@
 """Every error a user can meet. Two lines: what is wrong and where, then what to do about it.
 
-    NewbieError                     exit code 1   (a bug of ours, or an unforeseen failure)
-    ├── UsageError                  exit code 2   a flag, a size, a number
-    │   └── MissingExtra            exit code 2   an optional package is needed; the hint names the extra
-    ├── PromptError                 exit code 3   the prompt; knows line and column
-    │   └── PromptRefused           exit code 3   a prompt we will not draw
-    ├── WeightsError                exit code 4   files, tensors, configurations
-    ├── MemoryShortage              exit code 5   the device or the machine ran out of memory
-    ├── BlankPicture                exit code 6   NaN or a single flat colour came out
-    ├── OutputError                 exit code 7   the picture could not be written
-    └── Cancelled                   exit code 130 the user stopped it
+NewbieError                     exit code 1   (a bug of ours, or an unforeseen failure)
+├── UsageError                  exit code 2   a flag, a size, a number
+│   └── MissingExtra            exit code 2   an optional package is needed; the hint names the extra
+├── PromptError                 exit code 3   the prompt; knows line and column
+│   └── PromptRefused           exit code 3   a prompt we will not draw
+├── WeightsError                exit code 4   files, tensors, configurations
+├── MemoryShortage              exit code 5   the device or the machine ran out of memory
+├── BlankPicture                exit code 6   NaN or a single flat colour came out
+├── OutputError                 exit code 7   the picture could not be written
+└── Cancelled                   exit code 130 the user stopped it
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a picture is asked for, in one shape behind every door: flags, prompt loop, Python call, PNG text. No torch.
+"""What a picture is asked for: one shape behind every door (flags, prompt loop, Python, PNG text). No torch.
 
-A field that is None means "as the model recommends"; `Request.resolved` fills it from the model's `Recommended` row, so
-that what is stored with a picture is always complete.
+A field that is None means "as the model recommends"; `Request.resolved` fills it from the model's
+`Recommended` row, so that what is stored with a picture is always complete.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One evaluation of the model, and what one generation remembers. Plain values; no torch.
 
-A policy (a cache, a plan) that must remember something between evaluations keeps it in `step.memory`, never on a
-module. The caller makes a `Memory` for each generation and drops it afterwards, so two generations on one
+A policy (a cache, a plan) that must remember something between evaluations keeps it in `step.memory`, never
+on a module. The caller makes a `Memory` for each generation and drops it afterwards, so two generations on one
 model cannot meet and a cancelled one leaves no trace.
 """
 
@@ -16,7 +16,7 @@ class Memory(dict[Hashable, Any]):
 
 
 class Step(NamedTuple):
-    """One evaluation of the model: `index` counts from 0 to `count` - 1, `t` is the flow time (0 noise, 1 image)."""
+    """One evaluation: `index` counts from 0 to `count` - 1, `t` is the flow time (0 noise, 1 image)."""
 
     index: int
     count: int

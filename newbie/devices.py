@@ -1,0 +1,122 @@
+"""Which device and number format to use, and why. The one place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+import torch
+
+from newbie.errors import UsageError
+
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_ALIASES = {"fp32": "float32", "bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
+# Below this size float32 weights are no burden on a CPU, and their pictures are the reference.
+SMALL_MODEL_PARAMETERS = 500_000_000
+
+
+class Choice(NamedTuple):
+    """A device or a number format, and the reason in half a sentence."""
+
+    value: str
+    reason: str
+
+
+def device(name: str = "auto") -> Choice:
+    """Resolve a device name: "auto", "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        UsageError: the device does not exist here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return Choice("cuda", torch.cuda.get_device_name(0))
+        if torch.backends.mps.is_available():
+            return Choice("mps", "Apple graphics")
+        return Choice("cpu", "no graphics device that torch can use")
+    try:
+        wanted = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device {name!r}", "auto, cpu, cuda, cuda:0, mps") from None
+    if wanted.type == "cuda":
+        if not torch.cuda.is_available():
+            built = torch.version.cuda or torch.version.hip
+            why = "torch sees no such card" if built else "this torch was built for the CPU only"
+            raise UsageError(f"device {name} cannot be used: {why}", "python -m newbie doctor tells more")
+        if (wanted.index or 0) >= torch.cuda.device_count():
+            raise UsageError(f"device {name} does not exist", f"there are {torch.cuda.device_count()} cards")
+    elif wanted.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise UsageError("device mps cannot be used here", "use --device cpu")
+    elif wanted.type != "cpu":
+        raise UsageError(f"device {name!r} is not supported", "auto, cpu, cuda, cuda:0, mps")
+    return Choice(name, "asked for")
+
+
+def native_bf16(device_name: str) -> bool:
+    """Whether the device multiplies bf16 in hardware. On a CPU that also asks what torch and oneDNN may use."""
+    kind = torch.device(device_name).type
+    if kind == "cuda":
+        return torch.cuda.get_device_capability(torch.device(device_name)) >= (8, 0)
+    if kind != "cpu":
+        return False
+    if "AVX512" not in torch.backends.cpu.get_cpu_capability().upper():
+        return False
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    if limit and not ("BF16" in limit or "AMX" in limit or limit in ("ALL", "DEFAULT", "AVX10_1_512")):
+        return False
+    return bool(
+        torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
+    )
+
+
+def dtype(name: str, device_name: str, parameters: int) -> Choice:
+    """The number format of the transformer and the text encoders.
+
+    Raises:
+        UsageError: unknown name, or a format that would be useless here.
+    """
+    name = _ALIASES.get(name, name)
+    kind = torch.device(device_name).type
+    if name == "auto":
+        if kind == "cuda":
+            fast = native_bf16(device_name)
+            return (
+                Choice("bf16", "the card computes bf16")
+                if fast
+                else Choice("fp16", "the card is older than bf16")
+            )
+        if parameters <= SMALL_MODEL_PARAMETERS:
+            return Choice("float32", "the model is small")
+        return Choice("bf16", "half the memory of float32")
+    if name not in DTYPES:
+        raise UsageError(f"unknown dtype {name!r}", "auto, " + ", ".join(DTYPES))
+    if name == "fp16" and kind == "cpu":
+        raise UsageError(
+            "fp16 is not used on a CPU: its products are emulated there, slower than float32",
+            "--dtype bf16 or --dtype float32",
+        )
+    return Choice(name, "asked for")
+
+
+def vae_dtype(name: str, device_name: str) -> Choice:
+    """The number format of the autoencoder: bf16 where the hardware has it, else float32, and told.
+
+    Raises:
+        UsageError: unknown name, or fp16, whose range the FLUX autoencoder leaves.
+    """
+    name = _ALIASES.get(name, name)
+    if name == "fp16":
+        raise UsageError("the autoencoder is not run in fp16: its activations overflow", "--vae-dtype bf16")
+    if name not in ("auto", "bf16", "float32"):
+        raise UsageError(f"unknown vae dtype {name!r}", "auto, bf16, float32")
+    if name == "float32":
+        return Choice("float32", "asked for")
+    if native_bf16(device_name):
+        return Choice("bf16", "bf16 in hardware" if name == "auto" else "asked for")
+    return Choice("float32", "this device has no bf16 in hardware")
+
+
+def threads() -> int:
+    """How many threads torch uses for one product."""
+    return torch.get_num_threads()

@@ -54,7 +54,7 @@ def device(name: str = "auto") -> Choice:
 
 
 def native_bf16(device_name: str) -> bool:
-    """Whether the device multiplies bf16 in hardware. On a CPU that also asks what torch and oneDNN may use."""
+    """Whether the device multiplies bf16 in hardware; on a CPU, also whether torch and oneDNN may use it."""
     kind = torch.device(device_name).type
     if kind == "cuda":
         return torch.cuda.get_device_capability(torch.device(device_name)) >= (8, 0)

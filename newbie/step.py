@@ -1,8 +1,8 @@
 """One evaluation of the model, and what one generation remembers. Plain values; no torch.
 
-A policy (a cache, a plan) that must remember something between evaluations keeps it in `step.memory`, never
-on a module. The caller makes a `Memory` for each generation and drops it afterwards, so two generations on one
-model cannot meet and a cancelled one leaves no trace.
+A policy (a cache, a plan) that must remember something between evaluations keeps it in `step.memory`,
+never on a module. The caller makes a `Memory` for each generation and drops it afterwards, so two
+generations on one model cannot meet and a cancelled one leaves no trace.
 """
 
 from __future__ import annotations

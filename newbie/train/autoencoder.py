@@ -1,0 +1,133 @@
+"""Train the small autoencoder: pictures → latents → pictures.
+
+Loss: |difference| + the same of horizontal and vertical differences (line art is edges) + a trace of KL that keeps
+the latents bounded. The log-variance output starts near -6: with the usual start the noise drowns the gradient and
+training stalls at 15 dB (feasibility study). At the end the latents' own mean and spread become shift and scale.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from newbie.train.data import batch_numbers, to_pixels
+from newbie.train.loop import Plan, fit
+from newbie.train.optim import Optimizers, split_parameters
+from newbie.vae import Autoencoder, AutoencoderConfig
+
+
+@dataclass(frozen=True)
+class AutoencoderRecipe:
+    """The dials of the autoencoder's training."""
+
+    config: AutoencoderConfig
+    steps: int
+    batch: int = 24
+    crop: int = 64  # pixels; the last tenth of the run sees whole pictures
+    muon_lr: float = 0.01
+    adam_lr: float = 2e-3
+    kl: float = 1e-6
+    edges: float = 1.0
+    seed: int = 0
+
+
+def train_autoencoder(
+    recipe: AutoencoderRecipe,
+    pictures: np.ndarray,
+    folder: Path,
+    *,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> Autoencoder:
+    """Train on `pictures` (N, H, W, 3) uint8 and return the averaged autoencoder, its scale and shift measured."""
+    torch.manual_seed(recipe.seed)
+    model = Autoencoder(recipe.config)
+    with torch.no_grad():
+        channels = recipe.config.latent_channels
+        model.encoder.conv_out.weight[channels:].mul_(0.1)
+        model.encoder.conv_out.bias[channels:].fill_(-6.0)
+    model.to(device).to(memory_format=torch.channels_last)
+    muon, adam = split_parameters(model, ("conv_in", "conv_out"))
+    optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr)
+    whole_from = int(recipe.steps * 0.9)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        numbers = batch_numbers(recipe.seed, step, recipe.batch, len(pictures))
+        if step >= whole_from:
+            numbers = numbers[: max(recipe.batch // 4, 1)]
+        pixels = to_pixels(pictures[np.sort(numbers.numpy())])
+        if step < whole_from:
+            pixels = _crop(pixels, recipe.crop, generator)
+        pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            posterior = model.encode(pixels)
+            decoded = model.decoder(posterior.sample(generator)).float()
+        flat = F.l1_loss(decoded, pixels)
+        edge = _edges(decoded, pixels)
+        kl = posterior.kl().mean() / (recipe.crop // model.config.factor) ** 2
+        with torch.no_grad():
+            decibel = psnr(decoded, pixels)
+        return flat + recipe.edges * edge + recipe.kl * kl, {"psnr": decibel, "kl": kl.item()}
+
+    plan = Plan(steps=recipe.steps, ema=0.998, decay=0.5, save_every=250)
+    average = fit(model, loss_at, optimizers, plan, folder, say=say)
+    average.copy_to(model)
+    return _with_measured_scale(model, pictures, device)
+
+
+@torch.no_grad()
+def reconstruction(
+    model: Autoencoder, pictures: np.ndarray, device: torch.device, limit: int = 256
+) -> tuple[float, np.ndarray]:
+    """(mean PSNR in dB over whole pictures, the reconstructions as (N, H, W, 3) uint8)."""
+    scores, decoded = [], []
+    for start in range(0, min(len(pictures), limit), 16):
+        pixels = to_pixels(pictures[start : start + 16]).to(device)
+        again = model.decode(model.latents(model.encode(pixels))).clamp(-1, 1)
+        scores += [psnr(a, b) for a, b in zip(again, pixels, strict=True)]
+        decoded.append(((again + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+    return sum(scores) / len(scores), np.concatenate(decoded)
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Peak signal to noise in dB; pixels in [-1, 1]."""
+    error = F.mse_loss(a.clamp(-1, 1), b).item()
+    return 10 * math.log10(4 / max(error, 1e-12))
+
+
+def _crop(pixels: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    rows = torch.randint(0, pixels.shape[2] - size + 1, (len(pixels),), generator=generator).tolist()
+    columns = torch.randint(0, pixels.shape[3] - size + 1, (len(pixels),), generator=generator).tolist()
+    return torch.stack(
+        [p[:, r : r + size, c : c + size] for p, r, c in zip(pixels, rows, columns, strict=True)]
+    )
+
+
+def _edges(a: Tensor, b: Tensor) -> Tensor:
+    across = F.l1_loss(a[..., 1:] - a[..., :-1], b[..., 1:] - b[..., :-1])
+    down = F.l1_loss(a[..., 1:, :] - a[..., :-1, :], b[..., 1:, :] - b[..., :-1, :])
+    return across + down
+
+
+@torch.no_grad()
+def _with_measured_scale(model: Autoencoder, pictures: np.ndarray, device: torch.device) -> Autoencoder:
+    """The same weights in an autoencoder whose scaled latents have mean 0 and spread 1."""
+    means = [model.encode(to_pixels(pictures[s : s + 32]).to(device)).mean.float() for s in range(0, 1024, 32)]
+    latents = torch.cat(means)
+    config = dataclasses.replace(
+        model.config,
+        shift_factor=round(latents.mean().item(), 4),
+        scaling_factor=round(1 / latents.std().item(), 4),
+    )
+    scaled = Autoencoder(config).to(device)
+    scaled.load_state_dict(model.state_dict())
+    return scaled.eval()

@@ -1,0 +1,139 @@
+"""Train the Next-DiT and its two text encoders together, from nothing, on cached latents (rectified flow).
+
+x_t = t * image + (1 - t) * noise, and the network learns the velocity image - noise (Liu et al. 2022; Esser et al.
+2024 for the logit-normal t). Captions are made anew at every visit, one in ten is empty, so guidance needs no other
+trick. The text encoders are the real classes with small configurations; their gradients come through the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from newbie.attention.choose import choose
+from newbie.model import NextDiT, NextDiTConfig
+from newbie.model import init as model_init
+from newbie.text import gemma, jina
+from newbie.text.tokens import Tokenizer
+from newbie.train.data import Drawings, batch_numbers
+from newbie.train.loop import Plan, fit
+from newbie.train.optim import Optimizers, split_parameters
+
+# Tables and borders: what they hold is a direction per row, not a map from one space to another.
+NOT_FOR_MUON = ("embed_tokens", "embeddings.", "x_embedder", "final_layer", "t_embedder", "adaLN_modulation")
+
+
+@dataclass(frozen=True)
+class FlowRecipe:
+    """The dials of the transformer's training."""
+
+    transformer: NextDiTConfig
+    text_encoder: gemma.GemmaConfig
+    clip: jina.JinaConfig
+    steps: int
+    batch: int = 48
+    muon_lr: float = 4e-3
+    adam_lr: float = 2e-3
+    uniform_share: float = 0.15  # of the times t; the rest is logit-normal, thin at both ends
+    seed: int = 0
+
+
+class Painter(nn.Module):
+    """Everything that is trained here, under the names of the official folder."""
+
+    def __init__(self, recipe: FlowRecipe) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(recipe.seed)
+        self.transformer = model_init.initialise(NextDiT(recipe.transformer), generator)
+        self.text_encoder = gemma.build_gemma(recipe.text_encoder)
+        gemma.initialise(self.text_encoder, generator)
+        self.clip_model = jina.JinaTextTower(recipe.clip)
+        jina.initialise(self.clip_model, generator)
+
+    def forward(self, latents: Tensor, t: Tensor, words: Tensor, mask: Tensor, clip_words: Tensor) -> Tensor:
+        """Velocity (B, C, h, w) at times t (B,) for Gemma ids (B, L) with mask, and Jina ids (B, M)."""
+        hidden = gemma.hidden_states(self.text_encoder, words)
+        pooled = self.clip_model.pooled(clip_words)
+        kernel = choose(
+            "sdpa",
+            device=latents.device,
+            dtype=latents.dtype,
+            head_dim=self.transformer.config.head_dim,
+            n_heads=self.transformer.config.n_heads,
+            n_kv_heads=self.transformer.config.n_kv_heads,
+        )
+        size = (latents.shape[2], latents.shape[3])
+        prepared = self.transformer.prepare(hidden, mask, pooled, size, attend=kernel)
+        return self.transformer(latents, t, prepared)
+
+
+@dataclass(frozen=True)
+class CaptionBatches:
+    """Turns picture numbers into padded token ids for both encoders."""
+
+    drawings: Drawings
+    gemma: Tokenizer
+    jina: Tokenizer
+
+    def ids(self, numbers: list[int], visit: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Gemma ids (B, L), their mask, Jina ids (B, M); lengths are padded to multiples of 16."""
+        captions = [self.drawings.caption(i, visit) for i in numbers]
+        words, mask = _padded([self.gemma.encode(text).ids for text in captions], self.gemma.pad_id)
+        clip_words, _ = _padded([self.jina.encode(text).ids for text in captions], self.jina.pad_id)
+        return words, mask, clip_words
+
+
+def train_flow(
+    recipe: FlowRecipe,
+    latents: Tensor,
+    captions: CaptionBatches,
+    folder: Path,
+    *,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> Painter:
+    """Train on `latents` (N, C, h, w), picture i of `captions.drawings`; return the averaged weights."""
+    model = Painter(recipe).to(device)
+    muon, adam = split_parameters(model, NOT_FOR_MUON)
+    optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        numbers = batch_numbers(recipe.seed, step, recipe.batch, len(latents))
+        visit = step * recipe.batch // len(latents)
+        words, mask, clip_words = (x.to(device) for x in captions.ids(numbers.tolist(), visit))
+        image = latents[numbers].float().to(device)
+        noise = torch.randn(image.shape, generator=generator).to(device)
+        t = sample_times(recipe.batch, recipe.uniform_share, generator).to(device)
+        at = t[:, None, None, None]
+        with torch.autocast(device.type, torch.bfloat16):
+            velocity = model(at * image + (1 - at) * noise, t, words, mask, clip_words)
+        return F.mse_loss(velocity.float(), image - noise), {}
+
+    plan = Plan(steps=recipe.steps, ema=0.999, decay=0.45, save_every=250)
+    average = fit(model, loss_at, optimizers, plan, folder, say=say)
+    average.copy_to(model)
+    return model.eval()
+
+
+def sample_times(count: int, uniform_share: float, generator: torch.Generator) -> Tensor:
+    """Times t in (0, 1): logit-normal, but a share of them uniform, so that both ends are seen."""
+    t = torch.randn(count, generator=generator).sigmoid()
+    uniform = torch.rand(count, generator=generator)
+    chosen = torch.rand(count, generator=generator) < uniform_share
+    return torch.where(chosen, uniform, t)
+
+
+def _padded(rows: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:
+    length = -(-max(len(row) for row in rows) // 16) * 16
+    ids = torch.full((len(rows), length), pad, dtype=torch.long)
+    mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        mask[i, : len(row)] = True
+    return ids, mask

@@ -1,0 +1,69 @@
+"""newbie-mini, in one place: how large each part is and how long it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from newbie.model import NextDiTConfig
+from newbie.text.gemma import GemmaConfig
+from newbie.text.jina import JinaConfig
+from newbie.train.autoencoder import AutoencoderRecipe
+from newbie.train.flow import FlowRecipe
+from newbie.vae import AutoencoderConfig
+
+
+@dataclass(frozen=True)
+class MiniRecipe:
+    """The dials of the bundled model. `width` sets the transformer; everything else follows or is fixed."""
+
+    size: int = 128  # pixels
+    pictures: int = 48_000
+    vocabulary: int = 1500
+    width: int = 192
+    layers: int = 7
+    autoencoder_steps: int = 1600
+    flow_steps: int = 5000
+    seed: int = 7
+
+    def autoencoder(self) -> AutoencoderRecipe:
+        config = AutoencoderConfig(block_out_channels=(32, 64, 96, 128), layers_per_block=1, norm_num_groups=8)
+        return AutoencoderRecipe(config=config, steps=self.autoencoder_steps, seed=self.seed)
+
+    def flow(self, vocabulary: int) -> FlowRecipe:
+        """`vocabulary` is the number of pieces the tokenizers really have."""
+        text_width = 192
+        return FlowRecipe(
+            transformer=NextDiTConfig(
+                dim=self.width,
+                n_layers=self.layers,
+                n_refiner_layers=2,
+                n_heads=self.width // 32,
+                n_kv_heads=self.width // 64,
+                axes_dims=(8, 12, 12),
+                axes_lens=(1024, 512, 512),
+                cap_feat_dim=text_width,
+                clip_text_dim=128,
+                multiple_of=64,
+                ffn_dim_multiplier=0.75,
+            ),
+            text_encoder=GemmaConfig(
+                vocab_size=vocabulary,
+                hidden_size=text_width,
+                intermediate_size=512,
+                num_hidden_layers=5,
+                num_attention_heads=4,
+                num_key_value_heads=2,
+                head_dim=48,
+                query_pre_attn_scalar=48,
+                sliding_window=512,
+            ),
+            clip=JinaConfig(
+                vocab_size=vocabulary,
+                hidden_size=128,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=384,
+            ),
+            steps=self.flow_steps,
+            seed=self.seed,
+        )

@@ -1,0 +1,43 @@
+"""`python -m newbie.train.figures --sheet out.png --count 48 --seed 0`: a contact sheet of drawings."""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from newbie.train.figures.draw import draw
+from newbie.train.figures.spec import sample
+
+
+def main() -> None:
+    """Parse the flags and write the sheet."""
+    parser = argparse.ArgumentParser(prog="python -m newbie.train.figures", description="Write a contact sheet.")
+    parser.add_argument("--sheet", type=Path, required=True, help="the picture to write")
+    parser.add_argument("--count", type=int, default=48, help="how many drawings")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, default=128, help="side of each drawing in pixels")
+    parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--characters", type=int, choices=(1, 2), default=None)
+    flags = parser.parse_args()
+    rng = random.Random(flags.seed)
+    specs = [sample(rng, characters=flags.characters) for _ in range(flags.count)]
+    Image.fromarray(sheet([draw(spec, flags.size) for spec in specs], columns=flags.columns)).save(flags.sheet)
+
+
+def sheet(pictures: list[np.ndarray], *, columns: int, gap: int = 2) -> np.ndarray:
+    """Lay equally sized (H, W, 3) pictures out in rows with white gaps."""
+    height, width, _ = pictures[0].shape
+    rows = -(-len(pictures) // columns)
+    page = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        y, x = (gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap))
+        page[y : y + height, x : x + width] = picture
+    return page
+
+
+if __name__ == "__main__":
+    main()

@@ -15,9 +15,9 @@ def cat_ears(pen: Pen, character: Character) -> None:
     """Ears in the colour of the hair, pink inside; drawn before the crown."""
     fur = hair_tone(character.hair_color)
     for s in (-1, 1):
-        ear = shape((s * 16, -58), (s * 26, -92, s * 50, -108), (s * 64, -78, s * 60, -34))
+        ear = shape((s * 14, -58), (s * 24, -86, s * 50, -98), (s * 64, -72, s * 60, -30))
         pen.cel(ear, fur, (-3, -2))
-        pen.fill(shape((s * 28, -60), (s * 34, -84, s * 47, -96), (s * 54, -76, s * 53, -44)), (255, 176, 188))
+        pen.fill(shape((s * 27, -58), (s * 32, -78, s * 47, -88), (s * 54, -70, s * 53, -40)), (255, 176, 188))
 
 
 def hair_bow(pen: Pen, character: Character) -> None:
@@ -60,7 +60,9 @@ def glasses(pen: Pen, character: Character) -> None:
     turn = character.pose.turn * 6.5
     for s in (-1, 1):
         lens = flow([(turn + s * EYE_X + x, EYE_Y + 2 + y) for x, y in _LENS])
-        pen.fill(lens, WHITE, 36)
+        pen.stroke(
+            shape((turn + s * EYE_X + 9, EYE_Y - 12), (turn + s * EYE_X + 14, EYE_Y - 7), close=False), WHITE, 1.0
+        )
         pen.stroke(lens, frame.line, 1.5)
     pen.stroke(shape((turn - 4, EYE_Y), (turn, EYE_Y - 3, turn + 4, EYE_Y), close=False), frame.line, 1.5)
 

@@ -18,7 +18,7 @@ PLACES: Final[dict[int, dict[str, float]]] = {
     1: {"left": 0.31, "center_left": 0.405, "center": 0.5, "center_right": 0.595, "right": 0.69},
     2: {"left": 0.245, "center_left": 0.3, "center": 0.5, "center_right": 0.7, "right": 0.755},
 }
-HEAD_Y: Final = {1: 46.0, 2: 45.0}  # hundredths of the picture's height
+HEAD_Y: Final = {1: 47.5, 2: 45.0}  # hundredths of the picture's height
 UNIT: Final = {1: 0.435, 2: 0.33}  # hundredths of the height per unit; a face is 100 units wide
 LINE: Final = {1: 0.95, 2: 0.8}  # width of an outline in hundredths of the height
 

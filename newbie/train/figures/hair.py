@@ -69,7 +69,7 @@ def fringe(character: Character) -> Path:
     return shape(
         (-tip_x, tip_y),
         *up_left,
-        *(_spikes(character) if character.hair_style == "spiky_hair" else _crown(wide)),
+        *_crown(character, wide),
         *down_right,
         (right[0] + inward * 0.2, tip_y * 0.4, *right),
         *falling(bangs, left),
@@ -77,11 +77,16 @@ def fringe(character: Character) -> Path:
     )
 
 
-def _crown(wide: float) -> list[Segment]:
-    return [
-        (-wide + 1, -42, -36, -68, 2, -69),
-        (38, -68, wide - 1, -42, wide, -6),
-    ]
+def _crown(character: Character, wide: float) -> list[Segment]:
+    """Over the top of the head, from the left temple to the right."""
+    if character.hair_style == "spiky_hair":
+        return _spikes(character)
+    if character.hair_style == "short_hair":  # tufts stand off at the sides
+        return [
+            (-66, -14, -72, -12), (-64, -22, -62, -28), (-68, -34, -72, -34), (-46, -68, 2, -69),
+            (46, -68, 72, -34), (68, -34, 62, -28), (64, -22, 72, -12), (66, -14, wide, -6),
+        ]  # fmt: skip
+    return [(-wide + 1, -42, -36, -68, 2, -69), (38, -68, wide - 1, -42, wide, -6)]
 
 
 def _spikes(character: Character) -> list[Segment]:
@@ -105,18 +110,18 @@ def _spikes(character: Character) -> list[Segment]:
 def front(pen: Pen, character: Character, path: Path) -> None:
     """The crown over the face: cel shading, strands, the ring of light."""
     tone = hair_tone(character.hair_color)
+    if character.pose.ahoge:
+        _ahoge(pen, tone, character.pose.side)
     pen.cel(path, tone, (-3.5, -4.5))
     turn = character.pose.turn * 5
     with pen.clip(path):
         _ring(pen, tone, turn)
     locks = BANGS[3 if character.gender == "boy" and character.pose.bangs == 1 else character.pose.bangs]
     lift = 4 if character.gender == "boy" else 0
-    for x, y in locks[1::2]:
+    for x, y in locks[1::4]:
         pen.stroke(
             shape((x + turn, y - lift), (x * 0.95 + turn, y - 14, x * 0.72 + turn, y - 23), close=False), tone.line, 0.6
         )
-    if character.pose.ahoge:
-        _ahoge(pen, tone, character.pose.side)
 
 
 def _ring(pen: Pen, tone: Tone, turn: float) -> None:
@@ -135,7 +140,7 @@ def _ring(pen: Pen, tone: Tone, turn: float) -> None:
 
 
 def _ahoge(pen: Pen, tone: Tone, side: int) -> None:
-    lock = shape((-4 * side, -67), (-2 * side, -90, 22 * side, -88), (10 * side, -84, 6 * side, -67), close=True)
+    lock = shape((-5 * side, -62), (-3 * side, -92, 25 * side, -88), (12 * side, -84, 8 * side, -62), close=True)
     pen.cel(lock, tone, (-2, -2))
 
 
@@ -173,9 +178,7 @@ def back(pen: Pen, character: Character) -> None:
                 (76, 150, 84, 132), (70, 60, 62, -10), (52, -66, 0, -66), (-52, -66, -62, -10),
             )  # fmt: skip
         else:
-            volume = shape(
-                (-58, -10), (-60, 30, -42, 48), (42, 48), (60, 30, 58, -10), (50, -64, 0, -64), (-50, -64, -58, -10)
-            )
+            volume = shape((-58, -10), (-58, 24, -36, 44), (0, 58, 36, 44), (58, 24, 58, -10), (0, -110, -58, -10))
         pen.cel(volume, tone, (-4, -4))
         with pen.clip(volume):
             pen.fill(oval(0, 36, 47, 50), tone.shade)

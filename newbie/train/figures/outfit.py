@@ -15,11 +15,20 @@ NAVY_CLOTH: Final = tone((52, 66, 140))
 
 
 def torso() -> Path:
-    """Neck to hip."""
+    """Neck to hip, with a round neckline."""
     return shape(
-        (-14, 61), (-22, 69, -38, 72), (-48, 75, -45, 100), (-38, 136, -44, 200), (44, 200), (38, 136, 45, 100),
-        (48, 75, 38, 72), (22, 69, 14, 61),
+        (-15, 60), (-22, 69, -38, 72), (-48, 75, -45, 100), (-38, 136, -44, 200), (44, 200), (38, 136, 45, 100),
+        (48, 75, 38, 72), (22, 69, 15, 60), (0, 90, -15, 60),
     )  # fmt: skip
+
+
+def neckline(pen: Pen, depth: float, cloth: Tone) -> None:
+    """Skin down to a point at `depth`, in the shadow of the chin, with the cloth's line along both edges."""
+    v = shape((-16, 56), (0, depth), (16, 56))
+    with pen.clip(v):
+        pen.fill(v, SKIN_TONE.base)
+        pen.fill(oval(-2, 49, 24, 16), SKIN_TONE.shade)
+    pen.stroke(shape((-16, 59), (0, depth), (16, 59), close=False), cloth.line, 0.9)
 
 
 def arm(s: int, *, wide: float = 0.0) -> Path:
@@ -86,7 +95,7 @@ def _serafuku(pen: Pen, cloth: Tone) -> None:
     neck(pen)
     _sleeves(pen, WHITE_CLOTH)
     pen.cel(torso(), WHITE_CLOTH)
-    pen.fill(shape((-14, 60), (0, 98), (14, 60), (0, 72, -14, 60)), SKIN_TONE.base)
+    neckline(pen, 100, WHITE_CLOTH)
     pen.cel(shape((-43, 152), (43, 152), (56, 210), (-56, 210)), cloth)
     for s in (-1, 1):
         flap = shape(
@@ -137,7 +146,7 @@ def _hoodie(pen: Pen, cloth: Tone) -> None:
     neck(pen)
     _sleeves(pen, cloth)
     pen.cel(torso(), cloth)
-    pen.fill(shape((-15, 60), (-12, 78, 0, 80), (12, 78, 15, 60), (0, 76, -15, 60)), SKIN_TONE.base)
+    neckline(pen, 84, cloth)
     for s in (-1, 1):
         lip = shape(
             (s * 18, 57), (s * 46, 58, s * 47, 74), (s * 36, 88, 0, 93), (s * 1, 86, 0, 81), (s * 14, 76, s * 18, 57)
@@ -154,7 +163,7 @@ def _shirt(pen: Pen, cloth: Tone) -> None:
     neck(pen)
     _sleeves(pen, cloth)
     pen.cel(torso(), cloth)
-    pen.fill(shape((-13, 60), (0, 86), (13, 60), (0, 74, -13, 60)), SKIN_TONE.base)
+    neckline(pen, 86, cloth)
     pen.stroke(shape((0, 86), (0, 200), close=False), cloth.line, 0.9)
     for s in (-1, 1):
         flap = shape((s * 14, 57), (s * 30, 66), (s * 24, 90), (0, 85), (s * 10, 70, s * 14, 57))
@@ -170,15 +179,15 @@ def _kimono(pen: Pen, cloth: Tone) -> None:
     neck(pen)
     _sleeves(pen, cloth, wide=10)
     pen.cel(torso(), cloth)
-    pen.fill(shape((-15, 60), (1, 98), (15, 60), (0, 74, -15, 60)), SKIN_TONE.base)
+    neckline(pen, 100, cloth)
     flower = cloth.light if min(cloth.base) < 225 else (250, 150, 176)
     for x, y in ((-30, 92), (32, 112), (-24, 122), (-56, 112), (57, 100), (58, 146), (-60, 150)):
         for dx, dy in ((0, -3.6), (3.6, 0), (0, 3.6), (-3.6, 0)):
             pen.fill(oval(x + dx, y + dy, 2.7, 2.7), flower)
-    for width, color in ((11.5, cloth.line), (9.5, (252, 250, 246))):
+    for width, color in ((9.5, cloth.line), (7.5, (252, 250, 246))):
         for s in (1, -1):
             band = shape((s * 15, 58), (s * 12, 78, -s * 16, 124), close=False)
-            pen.stroke(band, color, width / 2.2 / pen.line)
+            pen.stroke(band, color, width / pen.line)
     obi_tone = tone((236, 190, 80)) if cloth.base[0] < 240 or cloth.base[1] < 190 else RED_CLOTH
     pen.cel(shape((-41, 126), (0, 131, 41, 126), (39, 156), (0, 161, -39, 156)), obi_tone)
     pen.stroke(
@@ -205,7 +214,7 @@ def _blazer(pen: Pen, cloth: Tone) -> None:
     neck(pen)
     _sleeves(pen, cloth)
     pen.cel(torso(), cloth)
-    inner = shape((-16, 60), (0, 130), (16, 60), (0, 74, -16, 60))
+    inner = shape((-16, 59), (0, 130), (16, 59), (0, 82, -16, 59))
     pen.cel(inner, WHITE_CLOTH, (-2, -2), 0.8)
     tie = RED_CLOTH if not (cloth.base[0] > 190 and cloth.base[1] < 100) else NAVY_CLOTH
     pen.cel(shape((-5, 76), (5, 76), (7, 108), (0, 122), (-7, 108)), tie, (-2, 0), 0.8)

@@ -127,13 +127,13 @@ def _picture(rng: random.Random, count: int) -> PictureSpec:
     else:
         positions = ("left", "right") if rng.random() < 0.7 else ("center_left", "center_right")
     return PictureSpec(
-        characters=tuple(_character(rng, position) for position in positions),
+        characters=tuple(_character(rng, position, alone=count == 1) for position in positions),
         background=rng.choice(words.BACKGROUNDS),
         seed=rng.randrange(1 << 30),
     )
 
 
-def _character(rng: random.Random, position: str) -> Character:
+def _character(rng: random.Random, position: str, *, alone: bool) -> Character:
     girl = rng.random() < 0.65
     return Character(
         gender="girl" if girl else "boy",
@@ -148,7 +148,7 @@ def _character(rng: random.Random, position: str) -> Character:
         accessories=_accessories(rng, girl),
         action="waving" if rng.random() < 0.2 else "standing",
         position=position,
-        pose=_pose(rng),
+        pose=_pose(rng, side=_INWARD.get(position) if alone else None),
     )
 
 
@@ -165,7 +165,11 @@ def _accessories(rng: random.Random, girl: bool) -> tuple[str, ...]:
     return ((worn,) if worn else ()) + glasses
 
 
-def _pose(rng: random.Random) -> Pose:
+# A single figure at the edge wears its ponytail towards the middle, where the frame does not cut it off.
+_INWARD: Final = {"left": 1, "center_left": 1, "center_right": -1, "right": -1}
+
+
+def _pose(rng: random.Random, *, side: int | None) -> Pose:
     return Pose(
         dx=rng.uniform(-2.0, 2.0),
         dy=rng.uniform(-1.5, 1.5),
@@ -175,6 +179,6 @@ def _pose(rng: random.Random) -> Pose:
         gaze_x=rng.uniform(-1.0, 1.0),
         gaze_y=rng.uniform(-0.5, 0.8),
         bangs=rng.randrange(4),
-        side=rng.choice((-1, 1)),
+        side=side or rng.choice((-1, 1)),
         ahoge=rng.random() < 0.35,
     )

@@ -135,31 +135,34 @@ def _picture(rng: random.Random, count: int) -> PictureSpec:
 
 def _character(rng: random.Random, position: str, *, alone: bool) -> Character:
     girl = rng.random() < 0.65
+    hair_style = rng.choice(words.GIRL_STYLES if girl else words.BOY_STYLES)
     return Character(
         gender="girl" if girl else "boy",
         hair_color=rng.choice(words.HAIR_COLORS),
-        hair_style=rng.choice(words.GIRL_STYLES if girl else words.BOY_STYLES),
+        hair_style=hair_style,
         eye_color=rng.choice(words.EYE_COLORS),
         outfit=rng.choice(words.GIRL_OUTFITS if girl else words.BOY_OUTFITS),
         outfit_color=rng.choice(words.OUTFIT_COLORS),
         mouth=rng.choices(words.MOUTHS, weights=(40, 34, 13, 13))[0],
         lids=rng.choices(words.LIDS, weights=(80, 13, 7))[0],
         blush=rng.random() < 0.25,
-        accessories=_accessories(rng, girl),
+        accessories=_accessories(rng, girl, hair_style),
         action="waving" if rng.random() < 0.2 else "standing",
         position=position,
         pose=_pose(rng, side=_INWARD.get(position) if alone else None),
     )
 
 
-def _accessories(rng: random.Random, girl: bool) -> tuple[str, ...]:
-    """At most one thing on the head, and glasses."""
+def _accessories(rng: random.Random, girl: bool, hair_style: str) -> tuple[str, ...]:
+    """At most one thing on the head, and glasses. Headphones would press spikes flat, so they never meet."""
     on_head = rng.random()
     bounds: tuple[tuple[str, float], ...]
     if girl:
         bounds = (("hair_bow", 0.18), ("cat_ears", 0.32), ("hair_flower", 0.42), ("headphones", 0.5))
+    elif hair_style == "spiky_hair":
+        bounds = (("cat_ears", 0.15),)
     else:
-        bounds = (("cat_ears", 0.12), ("headphones", 0.27))
+        bounds = (("cat_ears", 0.1), ("headphones", 0.3))
     worn = next((name for name, bound in bounds if on_head < bound), None)
     glasses = ("glasses",) if rng.random() < 0.16 else ()
     return ((worn,) if worn else ()) + glasses

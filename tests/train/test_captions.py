@@ -1,0 +1,246 @@
+"""Captions never contradict the drawing, whatever form they take."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections import Counter
+
+import pytest
+
+from newbie.train.figures import FORMS, Character, PictureSpec, caption, caption_full, sample, words
+from newbie.train.figures.captions import NAMES, QUALITIES, STYLES
+from newbie.train.figures.sentences import PLACE_PHRASES
+
+CHARACTER_TABLES = {
+    "gender": (words.GENDER_TAGS, words.GENDER_ZH),
+    "hair_color": (words.HAIR_COLOR_TAGS, words.HAIR_COLOR_ZH),
+    "hair_style": (words.HAIR_STYLE_TAGS, words.HAIR_STYLE_ZH),
+    "eye_color": (words.EYE_COLOR_TAGS, words.EYE_COLOR_ZH),
+    "mouth": (words.MOUTH_TAGS, words.MOUTH_ZH),
+    "lids": (words.LID_TAGS, words.LID_ZH),
+    "action": (words.ACTION_TAGS, words.ACTION_ZH),
+    "position": (words.POSITION_TAGS, words.POSITION_ZH),
+    "blush": ({"yes": words.BLUSH_TAGS}, {"yes": words.BLUSH_ZH}),
+    "accessories": (words.ACCESSORY_TAGS, words.ACCESSORY_ZH),
+}
+MEANINGS = {
+    spelling: (field, value)
+    for field, tables in CHARACTER_TABLES.items()
+    for table in tables
+    for value, spellings in table.items()
+    for spelling in spellings
+}
+for outfit, spellings in words.OUTFIT_TAGS.items():
+    MEANINGS |= {f"{c}_{s}": ("clothes", (outfit, c)) for c in words.OUTFIT_COLORS for s in spellings}
+    for c, (zh,) in words.OUTFIT_COLOR_ZH.items():
+        MEANINGS |= {zh + s: ("clothes", (outfit, c)) for s in words.OUTFIT_ZH[outfit]}
+BACKGROUNDS = {
+    spelling: value
+    for table in (words.BACKGROUND_TAGS, words.BACKGROUND_ZH)
+    for value, spellings in table.items()
+    for spelling in spellings
+}
+EMPTY_WORDS = {tag for text in (*STYLES, *QUALITIES) for tag in text.split(", ")} | {"looking_at_viewer"}
+COUNTS = {"solo", "1girl", "1boy", "2girls", "2boys"}
+
+
+def split(text: str) -> list[str]:
+    return [word.strip().replace(" ", "_") for word in text.split(",") if word.strip()]
+
+
+def shows(character: Character, word: str) -> bool:
+    """Whether one word is true of one figure. An unknown word is a KeyError, and so a failure."""
+    if word in EMPTY_WORDS:
+        return True
+    field, value = MEANINGS[word]
+    if field == "clothes":
+        return (character.outfit, character.outfit_color) == value
+    if field == "accessories":
+        return value in character.accessories
+    if field == "blush":
+        return character.blush
+    if field == "eye_color" and character.lids == "closed_eyes":
+        return False
+    return getattr(character, field) == value
+
+
+def elements(block: str) -> dict[str, str]:
+    return dict(re.findall(r"<(\w+)>([^<]*)</\1>", block))
+
+
+def check_counts(spec: PictureSpec, told: list[str]) -> None:
+    girls = sum(character.gender == "girl" for character in spec.characters)
+    truth = {"1girl": girls == 1, "2girls": girls == 2, "solo": len(spec.characters) == 1}
+    boys = len(spec.characters) - girls
+    truth |= {"1boy": boys == 1, "2boys": boys == 2}
+    assert all(truth[word] for word in told if word in COUNTS)
+
+
+def check_xml(spec: PictureSpec, text: str) -> None:
+    blocks = [elements(block) for _, block in re.findall(r"<(character_\d)>(.*?)</\1>", text, re.S)]
+    told = [[word for name, value in block.items() if name != "n" for word in split(value)] for block in blocks]
+    for block in blocks:
+        if "n" in block:
+            assert re.sub(r"\d", "{}", block["n"]) in NAMES
+    assert any(
+        all(shows(character, word) for character, block in zip(order, told, strict=False) for word in block)
+        for order in itertools.permutations(spec.characters)
+    ), (spec, text)
+    assert len(blocks) <= len(spec.characters)
+    for general in re.findall(r"<general_tags>(.*?)</general_tags>", text, re.S):
+        found = elements(general)
+        check_counts(spec, split(found.get("count", "")))
+        assert {BACKGROUNDS[word] for word in split(found.get("background", ""))} <= {spec.background}
+        assert set(split(found.get("style", "")) + split(found.get("quality", ""))) <= EMPTY_WORDS
+    for sentence in re.findall(r"<caption>(.*?)</caption>", text, re.S):
+        check_english(spec, sentence)
+
+
+def check_tags(spec: PictureSpec, text: str) -> None:
+    told = split(text)
+    check_counts(spec, told)
+    for word in set(told) - COUNTS - EMPTY_WORDS:
+        if word in BACKGROUNDS:
+            assert BACKGROUNDS[word] == spec.background
+        else:
+            assert any(shows(character, word) for character in spec.characters), (spec, text, word)
+
+
+def check_english(spec: PictureSpec, text: str) -> None:
+    sentence = text.lower().rstrip(".")
+    people = re.split(r" and (?=a (?:girl|boy) )", sentence)
+    assert len(people) == len(spec.characters)
+    colors = {*words.HAIR_COLORS, *words.EYE_COLORS, *words.OUTFIT_COLORS}
+    for person in people:
+        places = [place for place, phrase in PLACE_PHRASES.items() if re.search(rf"\b{phrase}\b", person)]
+        # "center left" contains no other phrase; "on the left" none either
+        match = [c for c in spec.characters if not places or c.position in places]
+        assert match, text
+        assert places or len(spec.characters) == 1
+        character = match[0]
+        assert re.search(rf"\ba {character.gender} with ", person)
+        told = [word for word in re.findall(r"\w+", person.split(", ")[0]) if word in colors]
+        hair = "yellow" if character.hair_color == "blonde" and "blonde" not in told else character.hair_color
+        assert told[0] == hair
+        rest = told[1:]
+        if f"{character.eye_color} eyes" in person:
+            rest = rest[1:]
+            assert character.lids != "closed_eyes"
+        assert rest in ([], [character.outfit_color])
+
+
+def check_chinese(spec: PictureSpec, text: str) -> None:
+    for character in spec.characters:
+        hairs = words.HAIR_COLOR_ZH[character.hair_color]
+        assert any(hair in text for hair in hairs)
+    if len(spec.characters) == 2:
+        for place, hair in re.findall(r"(左边|左侧|中间偏左|中间偏右|右边|右侧)是(..)", text):
+            (character,) = (c for c in spec.characters if place in words.POSITION_ZH[c.position])
+            assert any(spelling.startswith(hair) for spelling in words.HAIR_COLOR_ZH[character.hair_color])
+
+
+CHECKS = {
+    "xml": check_xml,
+    "partial": check_xml,
+    "tags": check_tags,
+    "english": check_english,
+    "chinese": check_chinese,
+    "empty": lambda spec, text: None,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_caption_of_every_form_agrees_with_its_drawing(form: str):
+    rng = random.Random(1)
+    for _ in range(600):
+        spec = sample(rng, split="any")
+        text = caption(spec, rng, form=form)  # type: ignore[arg-type]
+        assert (text == "") <= (form in ("empty", "partial", "tags"))
+        CHECKS[form](spec, text)
+
+
+def test_the_checker_notices_a_caption_of_another_drawing():
+    rng = random.Random(2)
+    wrong = 0
+    for _ in range(100):
+        a, b = sample(rng, characters=2), sample(rng, characters=2)
+        try:
+            check_xml(b, caption_full(a))
+        except AssertionError:
+            wrong += 1
+    assert wrong == 100
+
+
+def test_the_forms_come_in_the_documented_shares():
+    rng = random.Random(3)
+    spec = sample(rng)
+    texts = [caption(spec, rng) for _ in range(4000)]
+    empty = sum(text == "" for text in texts) / len(texts)
+    xml = sum("<" in text for text in texts) / len(texts)
+    assert 0.05 < empty < 0.10
+    assert 0.71 < xml < 0.79
+    assert abs(sum(FORMS.values()) - 1) < 1e-9
+
+
+def test_the_number_of_a_character_says_nothing_about_its_place():
+    rng = random.Random(4)
+    first = Counter(
+        "left"
+        in elements(caption(sample(rng, characters=2), rng, form="xml").split("</character_1>")[0]).get("position", "")
+        for _ in range(600)
+    )
+    assert 200 < first[True] < 400
+
+
+def test_the_full_caption_is_canonical_and_always_the_same():
+    spec = PictureSpec(
+        (
+            Character(hair_style="twintails", outfit="hoodie", outfit_color="red", position="left"),
+            Character(gender="boy", hair_color="blonde", hair_style="spiky_hair", eye_color="aqua", outfit="shirt",
+                      outfit_color="white", lids="closed_eyes", blush=True, accessories=("cat_ears", "glasses"),
+                      action="waving", position="right"),
+        ),
+        background="night",
+    )  # fmt: skip
+    assert caption_full(spec) == "\n".join(
+        [
+            "<character_1>",
+            "<gender>1girl</gender>",
+            "<appearance>blue_hair, twintails, blue_eyes</appearance>",
+            "<clothing>red_hoodie</clothing>",
+            "<expression>smile</expression>",
+            "<position>left</position>",
+            "</character_1>",
+            "<character_2>",
+            "<gender>1boy</gender>",
+            "<appearance>blonde_hair, spiky_hair, cat_ears</appearance>",
+            "<clothing>white_shirt, glasses</clothing>",
+            "<expression>smile, closed_eyes, blush</expression>",
+            "<action>waving</action>",
+            "<position>right</position>",
+            "</character_2>",
+            "<general_tags>",
+            "<count>1girl, 1boy</count>",
+            "<background>night</background>",
+            "</general_tags>",
+        ]
+    )
+
+
+def test_captions_are_repeatable_by_seed():
+    spec = sample(random.Random(5))
+    assert [caption(spec, random.Random(6)) for _ in range(2)] == [caption(spec, random.Random(6))] * 2
+
+
+def test_no_spelling_means_two_things():
+    spellings = [
+        (field, spelling)
+        for field, tables in CHARACTER_TABLES.items()
+        for table in tables
+        for spellings in table.values()
+        for spelling in spellings
+    ] + [("background", spelling) for spelling in BACKGROUNDS]
+    repeated = [word for word, count in Counter(word for _, word in spellings).items() if count > 1]
+    assert repeated == []

@@ -69,9 +69,7 @@ class Decoder(nn.Module):
         self.conv_in = nn.Conv2d(config.latent_channels, channels[0], 3, padding=1)
         self.mid_block = MidBlock(channels[0], groups)
         self.up_blocks = nn.ModuleList(
-            UpBlock(
-                cin, cout, layers=config.layers_per_block + 1, groups=groups, last=level == len(steps) - 1
-            )
+            UpBlock(cin, cout, layers=config.layers_per_block + 1, groups=groups, last=level == len(steps) - 1)
             for level, (cin, cout) in enumerate(steps)
         )
         self.conv_norm_out = GroupNorm(groups, channels[-1])

@@ -16,12 +16,8 @@ from newbie.vae import Autoencoder, AutoencoderConfig
 from newbie.vae.layers import Attention, GroupNorm
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-SHARED = (
-    Path(__file__).parents[3] / "shared" / "golden"
-)  # beside a working copy of the project, not in a clone
-SMALL = AutoencoderConfig(
-    block_out_channels=(8, 16, 16), layers_per_block=1, latent_channels=4, norm_num_groups=4
-)
+SHARED = Path(__file__).parents[3] / "shared" / "golden"  # beside a working copy of the project, not in a clone
+SMALL = AutoencoderConfig(block_out_channels=(8, 16, 16), layers_per_block=1, latent_channels=4, norm_num_groups=4)
 
 
 def golden(name: str) -> Path:
@@ -105,9 +101,7 @@ def test_bf16_decode_stays_45_decibels_from_float32_on_the_golden_weights() -> N
 @torch.no_grad()
 def test_diffusers_loads_our_weights_and_config_and_computes_the_same(levels: tuple[int, ...]) -> None:
     diffusers = pytest.importorskip("diffusers")
-    config = AutoencoderConfig(
-        block_out_channels=levels, layers_per_block=2, latent_channels=16, norm_num_groups=4
-    )
+    config = AutoencoderConfig(block_out_channels=levels, layers_per_block=2, latent_channels=16, norm_num_groups=4)
     model = random_model(config)
     settings = {k: v for k, v in config.to_json().items() if k != "_class_name"}
     peer = diffusers.AutoencoderKL(**settings).eval()
@@ -195,9 +189,7 @@ def test_every_weight_receives_a_gradient() -> None:
 
 
 def test_gradients_agree_with_finite_differences() -> None:
-    config = AutoencoderConfig(
-        block_out_channels=(4, 4), layers_per_block=1, latent_channels=2, norm_num_groups=2
-    )
+    config = AutoencoderConfig(block_out_channels=(4, 4), layers_per_block=1, latent_channels=2, norm_num_groups=2)
     model = random_model(config)
     model.double()
     x = torch.rand(1, 3, 4, 4, dtype=torch.float64, requires_grad=True)

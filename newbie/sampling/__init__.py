@@ -1,0 +1,1 @@
+"""From noise to latents: time grids, solvers, guidance, noise, previews."""

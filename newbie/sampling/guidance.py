@@ -1,0 +1,179 @@
+"""Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598), and the velocity that the solvers follow.
+
+Rows of a guided evaluation are [conditional …, unconditional …] in one batch. Where guidance is off, only the
+conditional rows run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from newbie.errors import UsageError
+from newbie.step import Memory, Step
+
+UNITS = ("time", "steps", "sigma")
+EXAMPLES = 'for example "time:0.25", "steps:0.5", "sigma:0.8"; leave it empty to guide every step'
+
+Runner = Callable[..., Tensor]  # (step, blocks, x, temb, seq) -> x
+
+
+class Model(Protocol):
+    """What is needed of a NextDiT."""
+
+    def __call__(self, latents: Tensor, t: Tensor, prepared: Any, **options: Any) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """When guidance is on. Each unit is somebody's convention; the number alone would not say whose.
+
+    time:  while the flow time t < value, so early, in the noise (official code)
+    steps: while the fraction of steps, this one included, <= value, so early as well (diffusers)
+    sigma: while the noise level 1 - t < value, so *late* (ComfyUI's RenormCFG node)
+    """
+
+    unit: str
+    value: float
+
+    @classmethod
+    def parse(cls, text: str) -> Truncation | None:
+        """Read "unit:value"; a number alone is a time, nothing is None: always guided.
+
+        Raises:
+            UsageError: anything else.
+        """
+        if not text.strip():
+            return None
+        unit, colon, number = text.strip().partition(":")
+        if not colon:
+            unit, number = "time", unit
+        unit = unit.strip().lower()
+        if unit not in UNITS:
+            raise UsageError(f"guidance truncation {text!r}: unknown unit {unit!r}", EXAMPLES)
+        try:
+            value = float(number)
+        except ValueError:
+            raise UsageError(f"guidance truncation {text!r}: {number!r} is not a number", EXAMPLES) from None
+        if not value >= 0.0:  # also refuses NaN
+            raise UsageError(f"guidance truncation {text!r}: {value} is not a number from 0 upwards", EXAMPLES)
+        return cls(unit, value)
+
+    def guided(self, t: float, step: int, steps: int) -> bool:
+        """Is an evaluation at time t, in interval `step` of `steps`, guided?"""
+        if self.unit == "time":
+            return t < self.value
+        if self.unit == "steps":
+            return (step + 1) / steps <= self.value
+        return 1.0 - t < self.value
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How far to go beyond the conditional velocity, when, and how long the result may be.
+
+    `renorm` r > 0 shortens a guided velocity to at most r times the length of the conditional one, picture by
+    picture (the official code can do it for one picture only); 0 lets it be.
+    """
+
+    scale: float
+    truncation: Truncation | None = None
+    renorm: float = 0.0
+
+    @classmethod
+    def parse(cls, scale: float, truncation: str = "", renorm: float | str = 0.0) -> Guidance:
+        """From what a user types. The official demo passes the renorm as text, "0.0" or "1".
+
+        Raises:
+            UsageError: a value that cannot be read.
+        """
+        try:
+            scale, limit = float(scale), float(renorm)
+        except ValueError:
+            raise UsageError(
+                f"guidance scale {scale!r} or renorm {renorm!r} is not a number", "for example 4.5 and 1.0"
+            ) from None
+        if not (math.isfinite(scale) and math.isfinite(limit)):
+            raise UsageError(f"guidance scale {scale} or renorm {limit} is not finite", "for example 4.5 and 1.0")
+        return cls(scale, Truncation.parse(truncation), limit)
+
+    def active(self, t: float, step: int, steps: int) -> bool:
+        """Does an evaluation at time t, in interval `step` of `steps`, need the unconditional rows?"""
+        if self.scale == 1.0 and not 0.0 < self.renorm < 1.0:
+            return False  # u + 1 (c - u) is c, and has the length of c
+        return self.truncation is None or self.truncation.guided(t, step, steps)
+
+    def combine(self, cond: Tensor, uncond: Tensor) -> Tensor:
+        """Velocities (B, …) with and without the prompt, to the guided velocity, in float32."""
+        cond, uncond = cond.float(), uncond.float()
+        guided = uncond + self.scale * (cond - uncond)
+        if self.renorm > 0.0:
+            length, limit = _length(guided), self.renorm * _length(cond)
+            guided = torch.where(length >= limit, guided * (limit / length.clamp_min(1e-30)), guided)
+        return guided
+
+
+class Velocity:
+    """velocity(x, t): one evaluation of the model, guided or not. One object serves one generation.
+
+    The two `Prepared` are made by the callables when they are first needed and then kept: often one of them
+    never is. What caching policies remember also lives and dies with this object, apart for guided and
+    unguided evaluations, whose batches differ.
+
+    Args:
+        model: `model(latents (B, C, h, w), t (B,), prepared) -> velocity`.
+        guidance: see there.
+        pair: makes the Prepared of the rows [conditional …, unconditional …].
+        alone: makes the Prepared of the conditional rows.
+        steps: intervals of the time grid.
+        evaluations: calls that the solver will make in them (`solvers.evaluations`).
+        runner: a policy (step, blocks, x, temb, seq) -> x for the joint blocks; None is the plain loop.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        guidance: Guidance,
+        *,
+        pair: Callable[[], Any],
+        alone: Callable[[], Any],
+        steps: int,
+        evaluations: int,
+        runner: Runner | None = None,
+    ) -> None:
+        self.model = model
+        self.guidance = guidance
+        self.steps = steps
+        self.evaluations = evaluations
+        self.runner = runner
+        self.index = 0  # evaluations made so far
+        self._prepare = {True: pair, False: alone}
+        self._prepared: dict[bool, Any] = {}
+        self._memories = {True: Memory(), False: Memory()}
+
+    def __call__(self, x: Tensor, t: float) -> Tensor:
+        guided = self.guidance.active(t, self.index * self.steps // self.evaluations, self.steps)
+        v = self._evaluate(torch.cat([x, x]) if guided else x, t, guided)
+        self.index += 1
+        return self.guidance.combine(*v.chunk(2)) if guided else v
+
+    def _evaluate(self, x: Tensor, t: float, guided: bool) -> Tensor:
+        if guided not in self._prepared:
+            self._prepared[guided] = self._prepare[guided]()
+        options: dict[str, Any] = {}
+        if self.runner is not None:
+            step = Step(self.index, self.evaluations, t, self._memories[guided])
+            options["run_blocks"] = partial(self.runner, step)
+        times = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
+        return self.model(x, times, self._prepared[guided], **options).float()
+
+
+def _length(v: Tensor) -> Tensor:
+    """Euclidean length of each row, (B, 1, …)."""
+    return torch.linalg.vector_norm(v.flatten(1), dim=1).reshape(-1, *[1] * (v.ndim - 1))

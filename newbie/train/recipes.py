@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from newbie.model import NextDiTConfig
+from newbie.model.config import NextDiTConfig
 from newbie.text.gemma import GemmaConfig
 from newbie.text.jina import JinaConfig
 from newbie.train.autoencoder import AutoencoderRecipe

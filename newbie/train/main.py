@@ -1,0 +1,52 @@
+"""`python -m newbie train`: make newbie-mini, or part of it, in a run folder that can be stopped and resumed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from newbie.train.recipes import MiniRecipe
+
+STAGES = ("words", "vae", "latents", "flow")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags; every field of MiniRecipe is one."""
+    flags = argparse.ArgumentParser(prog="python -m newbie train", description=__doc__)
+    flags.add_argument("--run", type=Path, default=Path("runs/mini"), help="folder of the run (default: %(default)s)")
+    flags.add_argument("--until", choices=STAGES, default="flow", help="last stage to run (default: %(default)s)")
+    flags.add_argument("--export", type=Path, help="write the finished model into this folder, official layout, bf16")
+    flags.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
+    flags.add_argument("--workers", type=int, default=1, help="processes that draw (default: %(default)s)")
+    for field in dataclasses.fields(MiniRecipe):
+        name = "--" + field.name.replace("_", "-")
+        flags.add_argument(name, type=int, default=field.default, help="default: %(default)s")
+    return flags
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns 0; raises NewbieError."""
+    args = parser().parse_args(argv)
+    import torch
+
+    from newbie import devices
+    from newbie.cli.console import Console
+    from newbie.train.mini import export, make
+
+    names = [field.name for field in dataclasses.fields(MiniRecipe)]
+    recipe = MiniRecipe(**{name: getattr(args, name) for name in names})
+    device = torch.device(devices.device(args.device).value)
+    console = Console()
+
+    def say(text: str) -> None:
+        console.note(f"{time.strftime('%H:%M:%S')}  {text}")
+
+    say(f"{recipe} on {device}, {devices.threads()} threads")
+    painter = make(recipe, args.run, device=device, workers=args.workers, until=args.until, say=say)
+    if args.export and painter is not None:
+        export(recipe, painter, args.run, args.export)
+        say(f"written to {args.export}")
+    return 0

@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     console = Console()
 
     def say(text: str) -> None:
-        console.note(f"{time.strftime('%H:%M:%S')}  {text}")
+        console.say(f"{time.strftime('%H:%M:%S')}  {text}")
 
     say(f"{recipe} on {device}, {devices.threads()} threads")
     painter = make(recipe, args.run, device=device, workers=args.workers, until=args.until, say=say)

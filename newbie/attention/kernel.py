@@ -19,14 +19,14 @@ class SequenceInfo(NamedTuple):
     """Which tokens of a padded batch are real. Made once per generation by `of`, then shared by all layers.
 
     `mask` (B, L) bool, True = real, is None when every token is: kernels are faster without one. The other
-    fields are the packed form of the same fact, for kernels that take no mask but unequal lengths.
+    fields are the packed form of the same fact, for kernels that take unequal lengths but no mask.
     """
 
     mask: Tensor | None
     lengths: tuple[int, ...]  # real tokens of each row, on the host: asking the GPU would stall it
-    longest: int
-    packed: Tensor | None  # (total,) int64: places of the real tokens in the batch flattened to (B*L,)
-    starts: Tensor | None  # (B + 1,) int32: where each row begins among them
+    longest: int  # the largest of them
+    packed: Tensor | None  # (total,) int64: places of real tokens in the batch flattened to (B*L,); None: all
+    starts: Tensor  # (B + 1,) int32: where each row begins among its real tokens
     groups: tuple[Tensor, ...]  # one (rows, n) int64 of such places per distinct length n > 0
 
     @classmethod
@@ -35,14 +35,13 @@ class SequenceInfo(NamedTuple):
         rows, width = mask.shape
         lengths = tuple(mask.sum(1).tolist())
         longest = max(lengths, default=0)
+        starts = torch.tensor([0, *lengths]).cumsum(0).to(mask.device, torch.int32)
         if all(n == width for n in lengths):
-            return cls(None, lengths, longest, None, None, ())
+            return cls(None, lengths, longest, None, starts, ())
         packed = mask.flatten().nonzero().squeeze(1)
-        starts = torch.tensor([0, *lengths], device="cpu").cumsum(0).to(mask.device, torch.int32)
         per_row = packed.split(lengths)
         groups = tuple(
-            torch.stack([per_row[row] for row in range(rows) if lengths[row] == n])
-            for n in sorted(set(lengths) - {0})
+            torch.stack([per_row[row] for row in range(rows) if lengths[row] == n]) for n in sorted(set(lengths) - {0})
         )
         return cls(mask, lengths, longest, packed, starts, groups)
 
@@ -52,12 +51,13 @@ class Needs:
     """What a kernel asks of its surroundings. `choose.refusal` compares it with a `Case`."""
 
     package: str = ""  # a guest that must be importable
+    function: str = ""  # and have this function
     extra: str = ""  # the extra of ours that installs it
     devices: tuple[str, ...] = ()  # empty: any
     dtypes: tuple[torch.dtype, ...] = ()  # empty: any floating point
     head_multiple: int = 1
     head_limit: int = 0  # 0: none
-    compute_capability: tuple[int, int] = (0, 0)
+    capability: tuple[int, int] = (0, 0)  # CUDA compute capability, at least
 
 
 class Kernel(Protocol):

@@ -1,0 +1,199 @@
+"""Weights into networks: built without memory, then each tensor read, converted, cast and put in its place.
+
+Our parameter names are the official ones; everything else goes through a table. One tensor is in flight at a
+time, so a load needs the memory of the model plus its largest tensor. Every load leaves a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from newbie.checkpoints.fp8 import FP8
+from newbie.checkpoints.layouts import SPOKEN, Component, spiece
+from newbie.checkpoints.plan import Plan, plan_load
+from newbie.checkpoints.report import LoadReport
+from newbie.checkpoints.source import Source, find
+from newbie.checkpoints.translate import Recipe
+from newbie.errors import MemoryShortage, WeightsError
+from newbie.model.config import NextDiTConfig
+from newbie.model.nextdit import NextDiT
+from newbie.text.gemma import GemmaConfig
+from newbie.text.jina import JinaConfig, JinaTextTower
+from newbie.text.tokens import SPIECE_NAMES, Kind, Tokenizer
+from newbie.vae import Autoencoder, AutoencoderConfig
+
+M = TypeVar("M", bound=nn.Module)
+C = TypeVar("C")
+Weights = Source | Path | str | Sequence[Path | str]  # a source, a file, a folder, or several files
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[M, C]):
+    """A network with its weights. `tokenizer` belongs to text encoders."""
+
+    module: M
+    config: C
+    report: LoadReport
+    tokenizer: Tokenizer | None = None
+
+
+def load_transformer(
+    weights: Weights,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    config: Mapping[str, Any] | None = None,
+    allow_pickle: bool = False,
+) -> Loaded[NextDiT, NextDiTConfig]:
+    """Load a Next-DiT. `config` (as in config.json, complete or not) is used instead of the file beside the weights.
+
+    Raises:
+        WeightsError: damaged, incomplete, of another kind, or not finite; names the file or the tensor.
+        MemoryShortage: the device is full.
+    """
+    plan = plan_load(_source("transformer", weights, config, allow_pickle))
+    return Loaded(fill(plan, device, dtype), plan.config, plan.report)  # type: ignore[arg-type]
+
+
+def load_vae(
+    weights: Weights,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    config: Mapping[str, Any] | None = None,
+    allow_pickle: bool = False,
+) -> Loaded[Autoencoder, AutoencoderConfig]:
+    """Load an autoencoder; see `load_transformer`."""
+    plan = plan_load(_source("vae", weights, config, allow_pickle))
+    return Loaded(fill(plan, device, dtype), plan.config, plan.report)  # type: ignore[arg-type]
+
+
+def load_gemma(
+    weights: Weights,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    config: Mapping[str, Any] | None = None,
+    allow_pickle: bool = False,
+    tokenizer: bool = True,
+) -> Loaded[nn.Module, GemmaConfig]:
+    """Load the text part of a Gemma 3 without its last layer, and its tokenizer unless that is not wanted."""
+    plan = plan_load(_source("text_encoder", weights, config, allow_pickle))
+    found = find_tokenizer(plan, "gemma") if tokenizer else None  # before the long part
+    return Loaded(fill(plan, device, dtype), plan.config, plan.report, found)
+
+
+def load_jina(
+    weights: Weights,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    config: Mapping[str, Any] | None = None,
+    allow_pickle: bool = False,
+    tokenizer: bool = True,
+) -> Loaded[JinaTextTower, JinaConfig]:
+    """Load the text tower of a Jina CLIP v2, and its tokenizer unless that is not wanted."""
+    plan = plan_load(_source("clip", weights, config, allow_pickle))
+    found = find_tokenizer(plan, "jina") if tokenizer else None
+    return Loaded(fill(plan, device, dtype), plan.config, plan.report, found)  # type: ignore[arg-type]
+
+
+def fill(plan: Plan, device: torch.device | str, dtype: torch.dtype) -> nn.Module:
+    """Read every tensor of a plan into its module, which is then ready to run, without gradients.
+
+    Raises:
+        WeightsError: incomplete, or a tensor with NaN or infinity; names it.
+        MemoryShortage: the device is full.
+    """
+    plan.report.require_complete()
+    target = torch.device(device)
+    try:
+        for name, empty in plan.module.state_dict().items():
+            recipe = plan.recipes.get(name)
+            tensor = torch.ones(empty.shape) if recipe is None else _fetch(recipe, target, dtype)
+            tensor = tensor.to(target, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+            if recipe is not None:
+                require_finite(tensor, plan, recipe)
+            _place(plan.module, name, tensor)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise MemoryShortage(
+            f"{plan.source.name}: no room on {target} for the {SPOKEN[plan.part.component]} "
+            f"({sum(t.numel() for t in plan.module.state_dict().values()) * dtype.itemsize / 2**30:.1f} GiB)",
+            "close other programs, or use --dtype bf16",
+        ) from error
+    return plan.module.eval()
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no number is NaN or infinite. One pass: the extremes of a tensor show both."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    low, high = torch.aminmax(tensor.float() if tensor.dtype in FP8 else tensor)
+    return bool(torch.isfinite(low) & torch.isfinite(high))
+
+
+def require_finite(tensor: Tensor, plan: Plan, recipe: Recipe) -> None:
+    """Raise WeightsError when a tensor cannot be computed with; tells a damaged file from a narrow number format."""
+    if is_finite(tensor):
+        return
+    name, file = recipe.entries[0].name, recipe.entries[0].file.name
+    if is_finite(recipe.read()):
+        raise WeightsError(
+            f"{file}: tensor {name} has numbers too large for {str(tensor.dtype).removeprefix('torch.')}",
+            "use --dtype bf16 or --dtype float32",
+        )
+    raise WeightsError(f"{file}: tensor {name} contains NaN or infinity", "the file is damaged; download it again")
+
+
+def find_tokenizer(plan: Plan, kind: Kind) -> Tokenizer:
+    """The tokenizer embedded in the weights, else the one in their folder or in a tokenizer folder beside it.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    if embedded := spiece(plan.index, plan.part):
+        data = plan.index[embedded].read().contiguous().view(torch.uint8).numpy().tobytes()
+        return Tokenizer.from_spiece(data, kind, name=f"{plan.source.name}: {embedded}")
+    folder = plan.source.folder
+    beside = ("tokenizer", "tokenizer_1") if kind == "gemma" else ("tokenizer_2", "clip_tokenizer")
+    for place in (folder, *(folder.parent / name for name in beside)):
+        if any((place / name).is_file() for name in ("tokenizer.json", *SPIECE_NAMES)):
+            return Tokenizer.from_folder(place, kind)
+    raise WeightsError(
+        f"{plan.source.name}: no tokenizer for the {SPOKEN[plan.part.component]} in the file or in {folder}",
+        f"put tokenizer.json (or {SPIECE_NAMES[0]}) of the original model there",
+    )
+
+
+def _fetch(recipe: Recipe, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The tensor as stored; left in the file's mapping where it can be used as it is."""
+    entry = recipe.entries[0]
+    if not recipe.how and entry.view is not None and device.type == "cpu" and entry.dtype == dtype:
+        return entry.view()
+    return recipe.read()
+
+
+def _place(module: nn.Module, name: str, tensor: Tensor) -> None:
+    parent, _, leaf = name.rpartition(".")
+    owner = module.get_submodule(parent)
+    if leaf in owner._parameters:
+        owner.register_parameter(leaf, nn.Parameter(tensor, requires_grad=False))
+    else:
+        owner.register_buffer(leaf, tensor)
+
+
+def _source(component: Component, weights: Weights, config: Mapping[str, Any] | None, allow_pickle: bool) -> Source:
+    if isinstance(weights, Source):
+        if weights.component != component:
+            raise WeightsError(
+                f"{weights.name}: is the {SPOKEN[weights.component]}, not the {SPOKEN[component]}", "pass the other"
+            )
+        return weights if config is None else Source(**{**vars(weights), "config": config})
+    where = Path(weights) if isinstance(weights, str | Path) else [Path(path) for path in weights]
+    return find(component, where, allow_pickle=allow_pickle, config=config)

@@ -1,0 +1,150 @@
+"""What a load will do, from headers alone: open, recognise, translate, infer, build without memory, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from newbie.checkpoints import fp8, infer
+from newbie.checkpoints.index import Index
+from newbie.checkpoints.layouts import Component, Part
+from newbie.checkpoints.report import LoadReport
+from newbie.checkpoints.rules import Table
+from newbie.checkpoints.source import Source
+from newbie.checkpoints.tables import gemma as gemma_table
+from newbie.checkpoints.tables import jina as jina_table
+from newbie.checkpoints.tables import nextdit as nextdit_table
+from newbie.checkpoints.tables import vae as vae_table
+from newbie.checkpoints.translate import Recipe, Translation, translate
+from newbie.errors import WeightsError
+from newbie.model.nextdit import NextDiT
+from newbie.text.gemma import build_gemma
+from newbie.text.jina import JinaConfig, JinaTextTower
+from newbie.vae import Autoencoder
+
+INFER: dict[Component, Callable[..., infer.Inferred]] = {
+    "transformer": infer.transformer,
+    "text_encoder": infer.gemma,
+    "clip": infer.jina,
+    "vae": infer.vae,
+}
+BUILD: dict[Component, Callable[[Any], nn.Module]] = {
+    "transformer": NextDiT,
+    "text_encoder": build_gemma,
+    "clip": JinaTextTower,
+    "vae": Autoencoder,
+}
+OPTIONAL: dict[Component, tuple[str, ...]] = {"transformer": nextdit_table.OPTIONAL}
+IGNORED: dict[Component, tuple[str, ...]] = {
+    "transformer": nextdit_table.IGNORED,
+    "text_encoder": gemma_table.IGNORED,
+    "clip": jina_table.IGNORED,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about a load that headers tell; no weights have been read."""
+
+    source: Source
+    index: Index
+    part: Part
+    config: Any
+    module: nn.Module  # on the meta device
+    recipes: dict[str, Recipe]  # in the order of the module
+    report: LoadReport
+
+
+def plan_load(source: Source) -> Plan:
+    """Plan the load of one part. The report may say that it is incomplete: `load.fill` refuses it then.
+
+    Raises:
+        WeightsError: the headers already show that nothing can be loaded.
+    """
+    opened = source.open()
+    index, part = opened.index, opened.part
+    raw = source.raw_config(index)
+    entries = fp8.rescaled({part.strip(name): index[name] for name in part.names})
+    translation = translate(entries, table(part, entries, raw))
+    shapes = {name: recipe.shape for name, recipe in translation.recipes.items()}
+    try:
+        config, notes = INFER[part.component](shapes, raw)
+        with torch.device("meta"):
+            module = BUILD[part.component](config)
+    except WeightsError as error:
+        raise WeightsError(f"{source.name}: {error.message}", error.hint) from error
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    known = _known_extras(part.component, config)
+    report = _compare(source, part, translation, shapes, expected, known, (*index.notes, *notes))
+    recipes = {name: translation.recipes[name] for name in expected if name in translation.recipes}
+    return Plan(source, index, part, config, module, recipes, report)
+
+
+def table(part: Part, entries: Iterable[str], raw: Mapping[str, Any]) -> Table:
+    """The rules for a layout. The few numbers that rules depend on come from the names or the configuration."""
+    if part.component == "transformer":
+        return nextdit_table.diffusers() if part.layout == "diffusers" else ()
+    if part.component == "vae" and part.layout.startswith("original"):
+        names = list(entries)
+        half = "decoder.up." if "decoder.conv_in.weight" in names else "encoder.down."
+        return vae_table.original(len({name.split(".")[2] for name in names if name.startswith(half)}))
+    if part.component == "vae":
+        return vae_table.old_attention() if any(".attentions.0.query." in name for name in entries) else ()
+    if part.component == "clip" and part.layout == "original":
+        said = JinaConfig.from_dict(raw)
+        return jina_table.original(said.lora_alpha / said.lora_rank)
+    return jina_table.transformers() if part.layout == "transformers" else ()
+
+
+def _compare(
+    source: Source,
+    part: Part,
+    translation: Translation,
+    shapes: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, tuple[int, ...]],
+    known: Callable[[str], bool],
+    notes: tuple[str, ...],
+) -> LoadReport:
+    """Sort every tensor of the file and of the model into the lists of a report."""
+    recipes = translation.recipes
+    right = [name for name in expected if shapes.get(name) == expected[name]]
+    absent = [name for name in expected if name not in recipes]
+    extra = [name for name in recipes if name not in expected]
+    optional = OPTIONAL.get(part.component, ())
+    return LoadReport(
+        component=part.component,
+        source=source.name,
+        layout=part.layout,
+        prefix=part.prefix,
+        matched=tuple(name for name in right if not recipes[name].how),
+        converted=tuple((name, recipes[name].how) for name in right if recipes[name].how),
+        missing=tuple(name for name in absent if name not in optional),
+        filled=tuple(name for name in absent if name in optional),
+        unexpected=(*(name for name in extra if not known(name)), *translation.half),
+        ignored=tuple(name for name in extra if known(name)),
+        wrong=tuple(
+            f"{name} has the shape {list(shapes[name])}, expected {list(expected[name])}"
+            for name in expected
+            if name in recipes and shapes[name] != expected[name]
+        ),
+        notes=notes,
+    )
+
+
+def _known_extras(component: Component, config: Any) -> Callable[[str], bool]:
+    """Whether a tensor that the model does not have is one that files are known to carry."""
+    inside = IGNORED.get(component, ())
+    first = gemma_table.unused(config.num_hidden_layers) if component == "text_encoder" else ()
+
+    def known(name: str) -> bool:
+        return (
+            name.endswith("spiece_model")
+            or name.startswith((*first, *inside))
+            or any(f".{start}" in name for start in inside)
+        )
+
+    return known

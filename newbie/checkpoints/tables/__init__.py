@@ -1,0 +1,1 @@
+"""Rule tables: the names other programs give to the tensors of each network."""

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from newbie.errors import UsageError, WeightsError
-from newbie.vae import Autoencoder, AutoencoderConfig
+from newbie.vae import Autoencoder, AutoencoderConfig, layers
 from newbie.vae.layers import Attention, GroupNorm
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -177,6 +177,29 @@ def test_attention_of_bf16_keeps_a_float32_softmax() -> None:
     want = x.double() + o.transpose(1, 2).reshape(x.shape)
     error = (layer(x).double() - want).abs()
     assert (error <= want.abs() * 2**-8 + o.transpose(1, 2).reshape(x.shape).abs() * 2**-7 + 1e-3).all()
+
+
+@torch.no_grad()
+def test_a_device_without_float32_sums_of_its_own_gets_them_by_casting(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, z = contrasty()
+    model.bfloat16()
+    native = model.decode(z)
+    monkeypatch.setattr(layers, "FLOAT32_INSIDE", ())
+    cast = model.decode(z)
+    assert psnr(cast, native) >= 45.0
+    norm, x = GroupNorm(4, 16).bfloat16(), torch.randn(2, 16, 8, 8).bfloat16()
+    want = torch.nn.functional.group_norm(x.double(), 4, norm.weight.double(), norm.bias.double(), norm.eps)
+    assert norm(x).dtype == torch.bfloat16
+    assert ((norm(x).double() - want).abs() <= want.abs() * 2**-8 + 1e-4).all()
+
+
+@torch.no_grad()
+def test_the_log_variance_is_clamped() -> None:
+    model = random_model()
+    model.encoder.conv_out.bias[4:6] = 1e4
+    model.encoder.conv_out.bias[6:] = -1e4
+    logvar = model.encode(torch.zeros(1, 3, 8, 8)).logvar
+    assert (logvar[:, :2] == 20).all() and (logvar[:, 2:] == -30).all()
 
 
 @torch.no_grad()

@@ -1,0 +1,374 @@
+"""Flags <-> Request and Settings. A field of either becomes a flag here; a table adds its other names and its help."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from newbie import __version__
+from newbie.errors import UsageError
+from newbie.request import PROMPT_MODES, SAMPLERS, SCHEDULES, Request, Settings
+
+
+class Flag(NamedTuple):
+    """What a field's own name and type do not say."""
+
+    help: str
+    also: tuple[str, ...] = ()
+    metavar: str = ""
+    convert: Callable[[str], Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChoice:
+    """Which weights: the keyword arguments of `Pipeline.open`."""
+
+    model: str | None = None
+    transformer: str | None = None
+    text_encoder: str | None = None
+    clip: str | None = None
+    vae: str | None = None
+    allow_pickle: bool = False
+    axes_dims: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A command line, understood. `request` holds only the fields that were typed."""
+
+    prompts: list[list[str]] = field(default_factory=list)
+    like: Path | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    model: ModelChoice = ModelChoice()
+    output: str | None = None
+    overwrite: bool = False
+    metadata: bool = True
+    json: bool = False
+    preview: bool = False
+    quiet: bool = False
+    debug: bool = False
+    explain: bool = False
+
+
+# ---- how a typed text becomes a value
+
+
+def whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{text:.40} is not a whole number", "digits only, for example 20") from None
+
+
+def number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{text:.40} is not a number", "for example 3.5") from None
+
+
+def seed(text: str) -> int:
+    return -1 if text.lower() in ("random", "-1") else whole(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    """`1024x768` (width first) or `512`. Raises UsageError."""
+    match = re.fullmatch(r"\s*(\d{1,9})(?:\s*[xX×*]\s*(\d{1,9}))?\s*", text)
+    if not match:
+        raise UsageError(f"{text:.40} is not a size", "width x height in pixels, for example 1024x768")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def axes(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"\d{1,5}(,\d{1,5}){2}", text):
+        raise UsageError(f"{text:.40} are not three axes", "for example 32,32,32")
+    return tuple(int(part) for part in text.split(","))
+
+
+def system_prompt(text: str) -> str | None:
+    return {"auto": None, "none": ""}.get(text.lower(), text)
+
+
+def switch(text: str) -> bool:
+    try:
+        return {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}[text.lower()]
+    except KeyError:
+        raise UsageError(f"{text:.40} is neither on nor off", "on or off") from None
+
+
+def sampler(text: str) -> str:
+    """Our name of a sampler: `DPM++ 2M`, `dpmpp-2m` and `dpm_solver++` are one thing."""
+    name = re.sub(r"[\s-]+", "_", text.strip().lower()).replace("++", "pp")
+    return {"dpm": "dpmpp_2m", "dpmpp": "dpmpp_2m", "dpm_solverpp": "dpmpp_2m", "res": "res_multistep"}.get(name, name)
+
+
+def dtype(text: str) -> str:
+    name = text.strip().lower().removeprefix("torch.")
+    return {"fp32": "float32", "f32": "float32", "bfloat16": "bf16", "float16": "fp16", "half": "fp16"}.get(name, name)
+
+
+_BY_TYPE: dict[str, Callable[[str], Any]] = {"int": whole, "float": number, "bool": switch, "str": str}
+
+REQUEST_FLAGS = {
+    "negative": Flag("what the picture should not be: text or file", ("--negative-prompt",), "TEXT|FILE"),
+    "width": Flag("pixels, a multiple of 16", ("-W",)),
+    "height": Flag("pixels, a multiple of 16", ("-H",)),
+    "steps": Flag("steps from noise to picture", ("--num-inference-steps",)),
+    "cfg_scale": Flag("how strongly the prompt guides; 1 = not at all", ("--cfg", "--guidance-scale")),
+    "cfg_trunc": Flag("end of the guidance: time:0.25, steps:0.5 or sigma:0.8", metavar="UNIT:X"),
+    "cfg_renorm": Flag("limit of the guided velocity relative to the unguided; 0 = none"),
+    "sampler": Flag(", ".join(SAMPLERS), ("--solver",), convert=sampler),
+    "schedule": Flag(", ".join(SCHEDULES), ("--scheduler",), convert=sampler),
+    "shift": Flag("shift of the time grid towards noise"),
+    "seed": Flag("random and printed when absent or -1", convert=seed),
+    "count": Flag("pictures, with the seeds N, N+1, ...", ("-n", "--num-images")),
+    "batch_size": Flag("pictures computed together"),
+    "canonical": Flag("send our canonical layout of the prompt instead of the text as typed"),
+    "system_prompt": Flag("auto, none or the text itself", convert=system_prompt),
+    "prompt_mode": Flag("how the encoders' texts are put together: " + ", ".join(PROMPT_MODES)),
+    "unescape_parentheses": Flag(r"read \( and \) as plain parentheses, as ComfyUI does"),
+}
+SETTINGS_FLAGS = {
+    "device": Flag("auto, cpu, cuda, cuda:1, mps"),
+    "dtype": Flag("auto, float32, bf16, fp16", convert=dtype),
+    "vae_dtype": Flag("auto, float32, bf16", convert=dtype),
+    "attention": Flag("auto, reference, sdpa, flash, flash-packed, flash-kvpacked, flash-varlen"),
+}
+_EXIT_CODES = """\
+exit codes: 0 fine, 2 usage, 3 prompt, 4 model or weights, 5 memory, 6 blank picture, 7 output, 130 cancelled
+
+examples:
+  python create.py                                              the prompt loop
+  python create.py --prompt "1girl, blue_hair, smile" --seed 7
+  python create.py --prompt prompts/duo.xml -n 4 --size 128
+  python create.py --prompt prompts/ --output gallery/          every prompt file; a second run does the rest
+  python create.py --like outputs/duo-7.png                     make that picture again
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are UsageErrors with the nearest flag."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=_Formatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message.replace("argument ", "", 1), f"{self.prog} --help lists the flags")
+
+    def strict(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Raises UsageError, also for what is left over."""
+        known, rest = self.parse_known_args(list(arguments))
+        for text in rest:
+            if text.startswith("-") and len(text) > 1:
+                raise UsageError(f"unknown flag {text.split('=')[0]}", self._nearest(text.split("=")[0]))
+            raise UsageError(f"{text!r} stands alone: no flag takes it", "a prompt is given with --prompt, in quotes")
+        return known
+
+    def _nearest(self, text: str) -> str:
+        names = [name for name in self._option_string_actions if name.startswith("--")]
+        close = difflib.get_close_matches(text, names, 1, 0.5)
+        starts = [name for name in names if len(text) > 3 and name.startswith(text)]
+        if starts or close:
+            return f"did you mean {(starts or close)[0]}?"
+        return f"{self.prog} --help lists the flags"
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=100)
+
+
+class _Convert(argparse.Action):
+    """Stores a converted value; a wrong one is reported with the flag's name in front."""
+
+    def __init__(self, *args: Any, convert: Callable[[str], Any], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.convert = convert
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        try:
+            setattr(namespace, self.dest, self.convert(values))
+        except UsageError as error:
+            raise UsageError(f"{option_string}: {error.message}", error.hint) from None
+
+
+def create_parser() -> Parser:
+    parser = Parser(
+        prog="create.py",
+        description="Draw a picture from an XML prompt, tags or a sentence. Without a prompt: the prompt loop.",
+        usage="create.py [--prompt FILE|TEXT|-|FOLDER ...] [flags]",
+        epilog=_EXIT_CODES,
+    )
+    what = parser.add_argument_group("what")
+    what.add_argument(
+        "--prompt",
+        "-p",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="PROMPT",
+        help="a file, a folder of .xml and .txt files, - for standard input, or the text itself; when there are "
+        "several, the model is loaded once and pictures already made are skipped",
+    )
+    what.add_argument(
+        "--like", metavar="PICTURE", help="repeat a picture made by newbie; other flags change its request"
+    )
+    picture = parser.add_argument_group("picture")
+    add_request_flags(picture)
+    add_model_flags(parser.add_argument_group("model"))
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output",
+        "-o",
+        metavar="FILE|FOLDER|PATTERN",
+        help="default outputs/{name}-{seed}.png; fields: name, seed, index, width, height",
+    )
+    output.add_argument("--overwrite", action="store_true", help="replace existing pictures")
+    output.add_argument("--no-metadata", action="store_true", help="write pixels only")
+    output.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
+    output.add_argument("--preview", action="store_true", help="show the picture emerging in the terminal")
+    output.add_argument("--quiet", "-q", action="store_true", help="print files, warnings and errors only")
+    output.add_argument(
+        "--explain",
+        "--dry-run",
+        action="store_true",
+        help="print what the encoders would receive, draw nothing",
+    )
+    add_common_flags(parser)
+    return parser
+
+
+def add_request_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--size",
+        action=_Convert,
+        convert=size,
+        default=argparse.SUPPRESS,
+        metavar="WxH",
+        help="width and height in one, for example 1024x768",
+    )
+    for name, kind in _kinds(Request).items():
+        if name != "prompt":
+            _add(group, name, kind, REQUEST_FLAGS.get(name, Flag("")))
+
+
+def add_model_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--model", "-m", metavar="PATH|ID", help="folder, file or hub id; default: newbie-mini")
+    group.add_argument("--transformer", metavar="FILE", help="this part from another place")
+    group.add_argument("--text-encoder", metavar="FILE", help="the Gemma part")
+    group.add_argument("--clip", metavar="FILE", help="the Jina part")
+    group.add_argument("--vae", metavar="FILE", help="the autoencoder")
+    group.add_argument("--allow-pickle", action="store_true", help="read .pth files (tensors only, never code)")
+    group.add_argument(
+        "--axes-dims",
+        action=_Convert,
+        convert=axes,
+        metavar="A,B,C",
+        help="RoPE axes of a file that does not say them",
+    )
+    for name, kind in _kinds(Settings).items():
+        _add(group, name, kind, SETTINGS_FLAGS.get(name, Flag("")))
+
+
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"newbie {__version__}")
+
+
+def _kinds(values: type) -> dict[str, str]:
+    """Field -> "int", "float", "str" or "bool", from the annotations."""
+    return {f.name: str(f.type).split(" | ")[0] for f in fields(values)}
+
+
+def _add(group: argparse._ArgumentGroup, name: str, kind: str, flag: Flag) -> None:
+    names = ["--" + name.replace("_", "-"), *flag.also]
+    if kind == "bool":
+        group.add_argument(*names, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=flag.help)
+        return
+    group.add_argument(
+        *names,
+        dest=name,
+        action=_Convert,
+        convert=flag.convert or _BY_TYPE[kind],
+        default=argparse.SUPPRESS,
+        metavar=flag.metavar or {"int": "N", "float": "X", "str": "NAME"}[kind],
+        help=flag.help,
+    )
+
+
+def convert(name: str, text: str) -> Any:
+    """The value of a Request field from its text. Raises UsageError."""
+    flag = REQUEST_FLAGS.get(name, Flag(""))
+    return (flag.convert or _BY_TYPE[_kinds(Request)[name]])(text)
+
+
+# ---- a command line, understood
+
+
+def parse(arguments: Sequence[str]) -> Asked:
+    """The command line of create.py. Raises UsageError; `--help` and `--version` raise SystemExit."""
+    values = vars(create_parser().strict(arguments))
+    if values["like"] and values["prompt"]:
+        raise UsageError("--like and --prompt exclude each other", "--like takes its prompt from the picture")
+    if values["json"] and values["preview"]:
+        raise UsageError("--json and --preview exclude each other", "leave one of them out")
+    return Asked(
+        prompts=values["prompt"],
+        like=Path(values["like"]) if values["like"] else None,
+        request=request_fields(values),
+        settings={f.name: values[f.name] for f in fields(Settings) if f.name in values},
+        model=model_choice(values),
+        output=values["output"],
+        overwrite=values["overwrite"],
+        metadata=not values["no_metadata"],
+        json=values["json"],
+        preview=values["preview"],
+        quiet=values["quiet"],
+        debug=values["debug"],
+        explain=values["explain"],
+    )
+
+
+def request_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The Request fields among parsed flags, `--size` taken apart, in range. Raises UsageError."""
+    given = {f.name: values[f.name] for f in fields(Request) if f.name != "prompt" and f.name in values}
+    if "size" in values:
+        for name, value in zip(("width", "height"), values["size"], strict=True):
+            if given.setdefault(name, value) != value:
+                raise UsageError(f"--size says {name} {value}, --{name} says {given[name]}", "give one of them")
+    Request(**given).check()
+    return given
+
+
+def model_choice(values: Mapping[str, Any]) -> ModelChoice:
+    return ModelChoice(**{f.name: values[f.name] for f in fields(ModelChoice)})
+
+
+def to_flags(request: Request) -> list[str]:
+    """The flags that `parse` reads back as this request; fields at their default are left out."""
+    flags = ["--prompt", request.prompt] if request.prompt else []
+    plain = Request()
+    for name, kind in _kinds(Request).items():
+        value = getattr(request, name)
+        if name == "prompt" or value == getattr(plain, name):
+            continue
+        flag = "--" + name.replace("_", "-")
+        if kind == "bool":
+            flags.append(flag if value else "--no-" + flag[2:])
+        elif name == "system_prompt" and value == "":
+            flags.append(f"{flag}=none")
+        else:
+            flags.append(f"{flag}={value}")
+    return flags

@@ -1,0 +1,134 @@
+"""`create.py`: prompts in, pictures out; the prompt loop when given no prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from newbie.cli.args import Asked, parse
+from newbie.cli.console import Console, report, run
+from newbie.cli.names import Output, parse_output
+from newbie.cli.sources import DEFAULT_STEM, Source, resolve_all, text_or_file
+from newbie.errors import BlankPicture, Cancelled, NewbieError, PromptError
+from newbie.request import Request, Settings
+
+if TYPE_CHECKING:
+    from newbie.cli.draw import Drawer, OpenEngine
+    from newbie.cli.progress import Progress
+
+
+@dataclass(frozen=True)
+class Job:
+    """A prompt that has been read, and what to draw of it."""
+
+    source: Source
+    request: Request
+    name: str
+
+    @property
+    def file_name(self) -> str:
+        return self.source.path.name if self.source.path else ""
+
+
+def main(argv: Sequence[str] | None = None, *, opener: OpenEngine | None = None) -> int:
+    """Exit code. `opener` takes the place of `Pipeline.open` in tests."""
+    return run(lambda arguments: _main(arguments, opener), argv)
+
+
+def _main(arguments: list[str], opener: OpenEngine | None) -> int:
+    asked = parse(arguments)
+    console = Console(quiet=asked.quiet, json=asked.json, debug=asked.debug)
+    output = parse_output(asked.output)
+    if "negative" in asked.request:
+        asked.request["negative"] = text_or_file(asked.request["negative"], "--negative")
+    if asked.like:
+        from newbie.cli.like import repeat
+
+        return repeat(asked, output, console, opener)
+    if not asked.prompts:
+        from newbie.cli.repl import start
+
+        return start(asked, output, console, opener)
+    sources = resolve_all(asked.prompts)
+    return _Batch(asked, output, console).run(sources, opener)
+
+
+@dataclass
+class _Batch:
+    """One or many prompts with one model. One that fails does not stop the others; the first failure's code stays."""
+
+    asked: Asked
+    output: Output
+    console: Console
+    code: int = 0
+
+    def run(self, sources: Sequence[Source], opener: OpenEngine | None) -> int:
+        jobs = [job for i, source in enumerate(sources) if (job := self._job(source, i, len(sources)))]
+        if not jobs:
+            return self.code
+        if self.asked.explain:
+            from newbie.cli.explain import explain
+
+            return explain([(job.source.label, job.request) for job in jobs], self.asked, self.console) or self.code
+        # Imported here: reading prompts and refusing them is quick only without these.
+        from newbie.cli.draw import Drawer, groups, open_engine
+        from newbie.cli.progress import Progress
+        from newbie.images import make_folder
+
+        make_folder(self.output.folder)
+        engine = open_engine(self.asked.model, Settings(**self.asked.settings), self.console, opener)
+        drawer = Drawer(
+            engine,
+            self.console,
+            self.output,
+            overwrite=self.asked.overwrite,
+            metadata=self.asked.metadata,
+        )
+        planned = sum(len(groups(job.request)) for job in jobs)
+        with Progress(self.console, groups=planned, preview=self.asked.preview) as progress:
+            for job in jobs:
+                self._draw(job, drawer, progress, skip=len(sources) > 1 and not self.asked.overwrite)
+        return self.code
+
+    def _job(self, source: Source, index: int, count: int) -> Job | None:
+        """Read a prompt and show its diagnostics; None where it cannot be read (told)."""
+        try:
+            reading = source.read()
+        except PromptError as error:
+            if count == 1:
+                raise
+            self._failed(error)
+            return None
+        self.console.diagnostics(reading)
+        name = source.stem
+        if source.stem == DEFAULT_STEM and source.path is None and count > 1:
+            name = f"{DEFAULT_STEM}-{index + 1}"
+        return Job(source, Request(prompt=reading.source.text, **self.asked.request), name)
+
+    def _draw(self, job: Job, drawer: Drawer, progress: Progress, *, skip: bool) -> None:
+        from newbie.cli.draw import groups, missing_parts
+
+        request = job.request.resolved(drawer.engine.recommended)
+        any_seed = job.request.seed == -1
+        done = drawer.finished(request, name=job.name, any_seed=any_seed) if skip else []
+        for made in done:
+            drawer.tell_skipped(made)
+        parts = missing_parts(request, done, any_seed=any_seed)
+        progress.groups += sum(len(groups(part)) for part in parts) - len(groups(request))
+        try:
+            for part in parts:
+                for _ in drawer.draw(part, name=job.name, file_name=job.file_name, progress=progress):
+                    pass
+        except PromptError as error:
+            self._failed(error)
+        except BlankPicture as error:
+            self._failed(BlankPicture(f"{job.source.label}: {error.message}", error.hint))
+        except (Cancelled, KeyboardInterrupt):
+            progress.close()
+            self.console.say(f"{drawer.made} finished pictures are kept")
+            raise
+
+    def _failed(self, error: NewbieError) -> None:
+        code = report(error, self.console)
+        self.code = self.code or code

@@ -1,0 +1,232 @@
+"""What every door does with a Request: let the pipeline draw it, save each picture, say what happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from newbie import images
+from newbie.cli.console import Console
+from newbie.cli.names import Output
+from newbie.cli.progress import Progress
+from newbie.errors import UsageError
+from newbie.request import Recommended, Request, Result, Settings
+
+if TYPE_CHECKING:
+    from newbie.cli.args import ModelChoice
+
+_ANY_SEED = -1
+
+
+class Engine(Protocol):
+    """The part of `newbie.Pipeline` that doors use."""
+
+    recommended: Recommended
+    name: str
+    load_seconds: float
+
+    def describe(self) -> dict[str, Any]: ...
+
+    def generate(self, request: Request, *, on_step: Any = None, on_picture: Any = None) -> Result: ...
+
+
+class OpenEngine(Protocol):
+    """`Pipeline.open`."""
+
+    def __call__(self, model: str | None = None, *, settings: Settings, **options: Any) -> Engine: ...
+
+
+@dataclass(frozen=True)
+class Made:
+    """One picture on disk. `skipped`: it was there before."""
+
+    path: Path
+    seed: int
+    record: Mapping[str, Any]
+    result: Result | None = None
+    skipped: bool = False
+
+
+@dataclass
+class Drawer:
+    """Draws requests one after another with one engine; never gives two pictures of a run the same name."""
+
+    engine: Engine
+    console: Console
+    output: Output
+    overwrite: bool = False
+    metadata: bool = True
+    preview: bool = False
+    expected: str | None = None  # the pixel hash that `--like` hopes for
+    made: int = 0
+    _told: set[str] = field(default_factory=set)
+
+    def draw(
+        self, request: Request, *, name: str, file_name: str = "", progress: Progress | None = None
+    ) -> Iterator[Made]:
+        """Draw a resolved request; each picture is saved, reported and yielded before the next is begun.
+
+        Raises:
+            OutputError, BlankPicture, MemoryShortage, Cancelled, …: what was saved before stays.
+        """
+        if progress is None:
+            with Progress(self.console, groups=len(groups(request)), preview=self.preview) as progress:
+                yield from self.draw(request, name=name, file_name=file_name, progress=progress)
+            return
+        for part in groups(request):
+            progress.next(name)
+            result = self.engine.generate(part, on_step=progress.step)
+            progress.close()
+            for i in range(len(result.images)):
+                yield self._keep(result, i, name, file_name)
+            self._tell_work(result)
+
+    def _keep(self, result: Result, i: int, name: str, file_name: str) -> Made:
+        image, seed = result.images[i], result.seeds[i]
+        record = dict(result.records[i]) | ({"prompt_name": file_name} if file_name else {})
+        self.made += 1
+        planned = self.output.path(name=name, seed=seed, index=self.made, width=image.width, height=image.height)
+        if self.overwrite and self.output.one_name and self.made > 1:
+            planned = planned.with_name(f"{planned.stem}-{self.made}{planned.suffix}")
+        path = images.save(image, planned, record, overwrite=self.overwrite, metadata=self.metadata)
+        made = Made(path, seed, images.complete_record(record, image), result)
+        self._tell_picture(made, image.width, image.height)
+        return made
+
+    # ---- what is printed
+
+    def _tell_picture(self, made: Made, width: int, height: int) -> None:
+        if self.console.json:
+            same = {} if self.expected is None else {"identical": made.record["pixels_sha256"] == self.expected}
+            self.console.object(as_object(made) | same)
+        elif self.console.quiet:
+            self.console.result(str(made.path))
+        else:
+            self.console.result(f"{made.path}  seed {made.seed}  {width}x{height}")
+
+    def _tell_work(self, result: Result) -> None:
+        for note in result.notes:
+            if note not in self._told:
+                self._told.add(note)
+                self.console.warn(note)
+        self.console.say("  " + times_line(result.seconds) + "; " + ran_line(result.ran))
+
+    # ---- what is there already
+
+    def finished(self, request: Request, *, name: str, any_seed: bool) -> list[Made]:
+        """Pictures of this request in the output folder, made by the same weights in the same number formats.
+
+        With `any_seed` the seed does not count, else it must be one of `request.seeds()`. A picture without a
+        record is recognised by its name alone, and only where this run writes none either.
+        """
+        wanted = set(request.seeds())
+        found: dict[int, Made] = {}
+        seeds: Sequence[int | None] = [None] if any_seed else sorted(wanted)
+        for seed in seeds:
+            fits = self.output.expression(name=name, seed=seed, width=request.width or 0, height=request.height or 0)
+            for path in _files(self.output.folder, fits):
+                record = self._record_of_same(path, request)
+                if record is None:
+                    continue
+                its_seed = int(record.get("request", {}).get("seed", seed if seed is not None else _ANY_SEED))
+                if any_seed or its_seed in wanted:
+                    found.setdefault(its_seed, Made(path, its_seed, record, skipped=True))
+        return list(found.values())[: request.count]
+
+    def _record_of_same(self, path: Path, request: Request) -> Mapping[str, Any] | None:
+        try:
+            stored = images.read_record(path)
+        except UsageError:
+            return None if self.metadata else {}
+        same = dataclasses.replace(
+            stored.request, seed=request.seed, count=request.count, batch_size=request.batch_size
+        )
+        now = self.engine.describe()
+        model, ran = stored.record.get("model", {}), stored.record.get("ran", {})
+        formats = all(ran.get(key) == now.get(key) for key in ("dtype", "vae_dtype"))
+        weights = model.get("weights_sha256") == now.get("weights_sha256")
+        return stored.record if same == request and weights and formats else None
+
+    def tell_skipped(self, made: Made) -> None:
+        if self.console.json:
+            self.console.object(as_object(made))
+        else:
+            self.console.fact(f"{made.path}  seed {made.seed}  finished before")
+
+
+def missing_parts(request: Request, finished: Sequence[Made], *, any_seed: bool) -> list[Request]:
+    """What is left of a request: runs of neighbouring seeds."""
+    if any_seed:
+        left = request.count - len(finished)
+        return [dataclasses.replace(request, count=left)] if left > 0 else []
+    there = {made.seed for made in finished}
+    left_seeds = [seed for seed in request.seeds() if seed not in there]
+    runs = [
+        [seed for _, seed in run]
+        for _, run in itertools.groupby(enumerate(left_seeds), key=lambda pair: pair[1] - pair[0])
+    ]
+    return [dataclasses.replace(request, seed=run[0], count=len(run)) for run in runs]
+
+
+def open_engine(choice: ModelChoice, settings: Settings, console: Console, opener: OpenEngine | None) -> Engine:
+    """Load the model and say which. `opener` stands in for `Pipeline.open` in tests."""
+    if opener is None:
+        console.say("loading ...")
+        from newbie.pipeline import Pipeline
+
+        opener = Pipeline.open
+    options = dataclasses.asdict(choice)
+    engine = opener(options.pop("model"), settings=settings, on_note=console.say, **options)
+    console.say(f"{engine.name} loaded in {engine.load_seconds:.1f} s")
+    return engine
+
+
+def as_object(made: Made) -> dict[str, Any]:
+    """A picture for `--json`."""
+    record = made.record
+    request = record.get("request", {})
+    return {
+        "path": str(made.path.absolute()),
+        "seed": made.seed,
+        "width": request.get("width"),
+        "height": request.get("height"),
+        "skipped": made.skipped,
+        "seconds": {k: round(v, 4) for k, v in made.result.seconds.items()} if made.result else {},
+        "notes": list(made.result.notes) if made.result else [],
+        **{k: v for k, v in record.items() if k != "canonical_prompt"},
+    }
+
+
+def times_line(seconds: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
+
+
+def ran_line(ran: Mapping[str, Any]) -> str:
+    """What really ran, device first."""
+    first = [str(ran[key]) for key in ("device", "dtype") if ran.get(key)]
+    rest = [
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in ran.items()
+        if key not in ("device", "dtype") and value not in (None, "")
+    ]
+    return ", ".join(first + rest)
+
+
+def groups(request: Request) -> list[Request]:
+    """The request in parts of one batch each, so that each picture is saved as soon as it exists."""
+    size = min(request.batch_size, request.count)
+    starts = range(0, request.count, size)
+    seeds = request.seeds()
+    return [dataclasses.replace(request, seed=seeds[i], count=min(size, request.count - i)) for i in starts]
+
+
+def _files(folder: Path, expression: re.Pattern[str]) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if expression.fullmatch(p.name))
+    except OSError:
+        return []

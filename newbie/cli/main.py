@@ -1,0 +1,66 @@
+"""`python -m newbie COMMAND`: one table of commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from newbie import __version__
+from newbie.cli.console import Console, run
+from newbie.errors import UsageError
+
+
+class Command(NamedTuple):
+    """`module.function(arguments) -> exit code`, and what it does in half a sentence."""
+
+    module: str
+    about: str
+    function: str = "main"
+
+
+COMMANDS = {
+    "create": Command("newbie.cli.create", "draw pictures; without a prompt, the prompt loop"),
+    "doctor": Command("newbie.doctor", "what is installed, what this machine can do"),
+    "parity": Command("newbie.parity", "compare with recorded numbers of the official code"),
+    "inspect": Command("newbie.checkpoints.inspect", "what a weights file is, without loading it"),
+    "verify": Command("newbie.checkpoints.verify", "whether weights are whole: names, shapes, NaN, hashes"),
+    "train": Command("newbie.train", "train newbie-mini"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(_main, argv)
+
+
+def _main(arguments: list[str]) -> int:
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help", "help"):
+        Console().result(_help())
+        return 0
+    if name == "--version":
+        Console().result(f"newbie {__version__}")
+        return 0
+    command = COMMANDS.get(name)
+    if command is None:
+        close = difflib.get_close_matches(name, COMMANDS, 1)
+        raise UsageError(
+            f"there is no command {name!r}",
+            f"did you mean {close[0]}?" if close else "python -m newbie --help lists them",
+        )
+    return int(getattr(import_module(command.module), command.function)(rest) or 0)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:<{width}}  {command.about}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: python -m newbie COMMAND [flags]",
+            "",
+            *rows,
+            "",
+            "python -m newbie COMMAND --help tells the flags of a command.",
+        ]
+    )

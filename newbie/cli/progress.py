@@ -1,0 +1,114 @@
+"""How far a drawing is: a bar on terminals, a line now and then elsewhere, on request the picture as it emerges."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any, Protocol
+
+from PIL import Image
+
+from newbie.cli.console import Console, wants_colour
+
+SECONDS_BETWEEN_LINES = 5.0
+PREVIEW_COLUMNS = 48
+_BAR = "{desc}  {percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} steps  {elapsed} gone, {remaining} left"
+
+
+class StepEvent(Protocol):
+    """What the pipeline tells after each step of a picture (or of a batch computed together)."""
+
+    index: int
+    count: int
+
+    def preview(self) -> Image.Image: ...
+
+
+class Progress:
+    """The progress of `groups` drawings, one after another. Used as a context: leaving it clears the bar."""
+
+    def __init__(self, console: Console, *, groups: int = 1, preview: bool = False) -> None:
+        self.console = console
+        self.groups = groups
+        self.preview = preview and console.live and wants_colour(console.err)
+        self.label = ""
+        self._group = -1
+        self._bar: Any = None
+        self._started = self._told = time.monotonic()
+        self._drawn_rows = 0
+        if preview and not self.preview:
+            console.warn("--preview needs a terminal with colours: no preview is shown")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def next(self, label: str) -> None:
+        """The next drawing begins."""
+        self._group += 1
+        self.label = label
+        if self._group == 0:
+            self._started = self._told = time.monotonic()
+
+    def step(self, event: StepEvent) -> None:
+        """One step is done. Meant as the `on_step` of `Pipeline.generate`."""
+        done = max(self._group, 0) * event.count + event.index + 1
+        total = max(self.groups, self._group + 1) * event.count
+        if self.preview:
+            self._draw(event.preview(), f"{self.label}  step {event.index + 1}/{event.count}{self._left(done, total)}")
+        elif self.console.live:
+            self._advance(done, total)
+        elif not self.console.quiet:
+            self._tell(done, total)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self._drawn_rows = 0
+
+    def _advance(self, done: int, total: int) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=total, file=self.console.err, leave=False, dynamic_ncols=True, bar_format=_BAR, mininterval=0.05
+            )
+        self._bar.total = total
+        self._bar.set_description_str(self.label, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def _tell(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told >= SECONDS_BETWEEN_LINES:
+            self._told = now
+            self.console.say(f"{self.label}  {100 * done // total} %{self._left(done, total)}")
+
+    def _left(self, done: int, total: int) -> str:
+        seconds = (time.monotonic() - self._started) / done * (total - done)
+        return f", about {seconds:.0f} s left" if done < total else ""
+
+    def _draw(self, image: Image.Image, line: str) -> None:
+        rows = half_blocks(image)
+        up = f"\x1b[{self._drawn_rows}A" if self._drawn_rows else ""
+        self.console.raw(up + "".join(f"\x1b[2K{row}\n" for row in [*rows, line]))
+        self._drawn_rows = len(rows) + 1
+
+
+def half_blocks(image: Image.Image, columns: int = PREVIEW_COLUMNS) -> list[str]:
+    """The picture as terminal rows: each character shows two pixels, the upper in front of the lower."""
+    columns = min(columns, image.width)
+    rows = max(1, round(image.height / image.width * columns / 2))
+    small = image.convert("RGB").resize((columns, rows * 2))
+    lines = []
+    for row in range(rows):
+        cells = []
+        for column in range(columns):
+            upper, lower = (small.getpixel((column, 2 * row + k)) for k in (0, 1))
+            cells.append("\x1b[38;2;{};{};{};48;2;{};{};{}m\u2580".format(*upper, *lower))  # type: ignore[misc]
+        lines.append("".join(cells) + "\x1b[0m")
+    return lines

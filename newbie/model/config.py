@@ -52,11 +52,7 @@ class NextDiTConfig:
                 f"{self.n_heads} query heads cannot share {self.n_kv_heads} key/value heads evenly",
                 "check n_heads and n_kv_heads in config.json",
             )
-        if (
-            len(self.axes_dims) != 3
-            or sum(self.axes_dims) != self.head_dim
-            or any(a % 2 for a in self.axes_dims)
-        ):
+        if len(self.axes_dims) != 3 or sum(self.axes_dims) != self.head_dim or any(a % 2 for a in self.axes_dims):
             raise WeightsError(
                 f"axes_dims {tuple(self.axes_dims)} are not three even numbers that add up to the head size "
                 f"{self.head_dim}",
@@ -106,9 +102,7 @@ class NextDiTConfig:
                 f"the transformer's config has no {', '.join(missing)}", "add them to transformer/config.json"
             )
         if data.get("qk_norm") is False:
-            raise WeightsError(
-                "qk_norm is false: no published model is built that way", "set qk_norm to true"
-            )
+            raise WeightsError("qk_norm is false: no published model is built that way", "set qk_norm to true")
         if "CNN" in str(data.get("_class_name", "")):
             raise WeightsError(
                 f"{data['_class_name']} is not supported: its patches have another order; it has no weights",

@@ -10,20 +10,19 @@ B pictures, L words, N image tokens, dim the width, t = 0 noise and t = 1 image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple, overload
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from newbie.attention.kernel import Kernel, SequenceInfo
-from newbie.errors import UsageError
 from newbie.model import tokens
 from newbie.model.block import Block, TokenSequence
 from newbie.model.config import NextDiTConfig
 from newbie.model.layers import FinalLayer, RMSNorm, TimestepEmbedder
 from newbie.model.rope import rope
-from newbie.model.tokens import Grid, Size, join, patchify, unpatchify
+from newbie.model.tokens import Grid, Latents, Size, join, patchify, unpatchify
 
 RunBlocks = Callable[[Iterable[nn.Module], Tensor, Tensor | None, TokenSequence], Tensor]
 
@@ -45,9 +44,7 @@ def run_in_order(blocks: Iterable[nn.Module], x: Tensor, temb: Tensor | None, se
     return x
 
 
-def run_checkpointed(
-    blocks: Iterable[nn.Module], x: Tensor, temb: Tensor | None, seq: TokenSequence
-) -> Tensor:
+def run_checkpointed(blocks: Iterable[nn.Module], x: Tensor, temb: Tensor | None, seq: TokenSequence) -> Tensor:
     """The same numbers and gradients in less memory: each block runs again when its gradient is due."""
     for block in blocks:
         x = checkpoint(block, x, temb, seq, use_reentrant=False)
@@ -70,9 +67,7 @@ class NextDiT(nn.Module):
         )
         if config.clip_text_dim is not None:
             clip = config.clip_text_dim
-            self.clip_text_pooled_proj = nn.Sequential(
-                RMSNorm(clip, config.qk_norm_eps), nn.Linear(clip, clip)
-            )
+            self.clip_text_pooled_proj = nn.Sequential(RMSNorm(clip, config.qk_norm_eps), nn.Linear(clip, clip))
             self.time_text_embed = nn.Sequential(nn.SiLU(), nn.Linear(cond + clip, cond))
         self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.norm_final = RMSNorm(dim, config.norm_eps)  # in every checkpoint, used by none
@@ -100,48 +95,26 @@ class NextDiT(nn.Module):
         the official code conditions on the time alone ("skip"); ComfyUI puts zeros where the projected vector
         would be ("zeros"). Raises UsageError for shapes that do not belong together.
         """
-        self._check(hidden, mask, pooled)
+        tokens.check_captions(hidden, mask, pooled, self.config)
         mask = tokens.word_mask(mask).to(hidden.device)
         grid = Grid.of(sizes, len(hidden), self.config.patch_size)
         lengths = mask.sum(1).tolist()
         width = tokens.useful_width(lengths, mask.shape[1])
-        mask = mask[:, :width]
+        hidden, mask = hidden[:, :width], mask[:, :width]
+        caption, image, joint = self._sequences(mask, lengths, grid, attend)
 
-        turns = rope(
-            tokens.positions(lengths, width, grid),
-            self.config.axes_dims,
-            self.config.rope_theta,
-            hidden.device,
-        )
-        pixels = tokens.image_mask(grid, hidden.device)
-        caption = TokenSequence(turns.part(0, width), SequenceInfo.of(mask), attend)
-        image = TokenSequence(turns.part(width), SequenceInfo.of(pixels), attend)
-        joint = TokenSequence(turns, SequenceInfo.of(join(mask, pixels)), attend)
-
+        # Padding may hold anything, NaN included, and zero attention to NaN is still NaN: blank it.
+        hidden = hidden.masked_fill(~mask[..., None], 0)
         # Under autocast a linear layer answers in bfloat16; the residual stream keeps the dtype of the norms.
-        words = self.cap_embedder(hidden[:, :width].to(self.dtype)).to(self.dtype)
-        words = run_in_order(self.context_refiner, words, None, caption)
+        words = self.cap_embedder(hidden.to(self.dtype)).to(self.dtype)  # (B, L, dim)
+        if width:  # without a single word there is nothing to refine
+            words = run_in_order(self.context_refiner, words, None, caption)
         return Prepared(words, self._project_pooled(pooled, words, without_pooled), image, joint, grid)
 
-    @overload
-    def forward(
-        self, latents: Tensor, t: Tensor, prepared: Prepared, run_blocks: RunBlocks = ...
-    ) -> Tensor: ...
-    @overload
-    def forward(
-        self, latents: list[Tensor], t: Tensor, prepared: Prepared, run_blocks: RunBlocks = ...
-    ) -> list[Tensor]: ...
-    def forward(
-        self,
-        latents: Tensor | list[Tensor],
-        t: Tensor,
-        prepared: Prepared,
-        run_blocks: RunBlocks = run_in_order,
-    ) -> Tensor | list[Tensor]:
-        """Latents (B, C, h, w), or a list of (C, h, w), at times t (B,) -> velocity (image - noise), the
-        same shape.
+    def forward(self, latents: Latents, t: Tensor, prepared: Prepared, run_blocks: RunBlocks = run_in_order) -> Latents:
+        """Latents (B, C, h, w), or a list of (C, h, w), at times t (B,) -> the velocity, image - noise.
 
-        The velocity has the dtype of the latents.
+        The velocity has the form and the dtype of the latents.
         """
         temb = self.conditioning(t, prepared.pooled)  # (B, cond_dim)
         image = self.embed_image(latents, prepared.grid)  # (B, N, dim)
@@ -149,20 +122,31 @@ class NextDiT(nn.Module):
         x = join(prepared.words, image)  # (B, L + N, dim)
         x = run_blocks(self.layers, x, temb, prepared.seq)
         patches = self.final_layer(x[:, prepared.words.shape[1] :], temb)  # (B, N, p*p*C)
-        as_list = not isinstance(latents, Tensor)
-        return unpatchify(patches.to(latents[0].dtype), prepared.grid, as_list=as_list)
+        return unpatchify(patches, prepared.grid, like=latents)
 
     def conditioning(self, t: Tensor, pooled: Tensor | None) -> Tensor:
-        """Time t (B,) and the projected pooled vector -> (B, cond_dim). With a vector, the mix replaces the
-        time."""
+        """Time t (B,) and the projected pooled vector -> (B, cond_dim). The mix of both replaces the time."""
         time = self.t_embedder(t, self.dtype)
-        return (
-            time if pooled is None else self.time_text_embed(torch.cat((time, pooled.to(time.dtype)), dim=1))
-        )
+        return time if pooled is None else self.time_text_embed(torch.cat((time, pooled.to(time.dtype)), dim=1))
 
     def embed_image(self, latents: Tensor | list[Tensor], grid: Grid) -> Tensor:
         """Latents -> image tokens (B, N, dim)."""
         return self.x_embedder(patchify(latents, grid).to(self.dtype)).to(self.dtype)
+
+    def _sequences(
+        self, mask: Tensor, lengths: list[int], grid: Grid, attend: Kernel
+    ) -> tuple[TokenSequence, TokenSequence, TokenSequence]:
+        """The words alone, the image alone, and both together: where their tokens stand and which are real."""
+        width, config = mask.shape[1], self.config
+        places = tokens.positions(lengths, width, grid)  # (B, L + N, 3)
+        turns = rope(places, config.axes_dims, config.rope_theta, mask.device)
+        real = join(mask, tokens.image_mask(grid, mask.device))
+        parts = (0, width), (width, None), (0, None)
+        words, image, both = (
+            TokenSequence(turns.part(start, stop), SequenceInfo.of(real[:, start:stop]), attend)
+            for start, stop in parts
+        )
+        return words, image, both
 
     def _project_pooled(self, pooled: Tensor | None, words: Tensor, without: str) -> Tensor | None:
         if pooled is not None:
@@ -170,19 +154,3 @@ class NextDiT(nn.Module):
         if without == "zeros" and self.config.clip_text_dim is not None:
             return words.new_zeros(len(words), self.config.clip_text_dim)
         return None
-
-    def _check(self, hidden: Tensor, mask: Tensor, pooled: Tensor | None) -> None:
-        config = self.config
-        if hidden.ndim != 3 or hidden.shape[2] != config.cap_feat_dim or mask.shape != hidden.shape[:2]:
-            raise UsageError(
-                f"caption features {tuple(hidden.shape)} with mask {tuple(mask.shape)}: this model takes "
-                f"(B, L, {config.cap_feat_dim}) with (B, L)",
-                "check that the text encoder belongs to this transformer",
-            )
-        if pooled is not None and config.clip_text_dim is None:
-            raise UsageError("a pooled vector for a model without a CLIP branch", "pass pooled=None")
-        if pooled is not None and pooled.shape != (len(hidden), config.clip_text_dim):
-            raise UsageError(
-                f"pooled vector {tuple(pooled.shape)}: expected ({len(hidden)}, {config.clip_text_dim})",
-                "check that the CLIP encoder belongs to this transformer",
-            )

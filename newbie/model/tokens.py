@@ -8,14 +8,16 @@ tokens of all rows start at the same place, so cutting them out is a slice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from newbie.errors import UsageError
+from newbie.model.config import NextDiTConfig
 
 Size = tuple[int, int]
+Latents = TypeVar("Latents", Tensor, list[Tensor])
 
 
 class Grid(NamedTuple):
@@ -33,9 +35,7 @@ class Grid(NamedTuple):
         one = isinstance(sizes[0], int)
         each = cast("list[Size]", [sizes] * batch if one else list(sizes))
         if len(each) != batch:
-            raise UsageError(
-                f"{len(each)} picture sizes for {batch} captions", "give one size, or one per caption"
-            )
+            raise UsageError(f"{len(each)} picture sizes for {batch} captions", "give one size, or one per caption")
         for h, w in each:
             if h % patch or w % patch or h < patch or w < patch:
                 nearest = tuple(max(round(side / patch), 1) * patch for side in (h, w))
@@ -76,18 +76,36 @@ def _cut(latents: Tensor, p: int) -> Tensor:
     return latents.movedim(-5, -1).transpose(-4, -3).flatten(-3).flatten(-3, -2)
 
 
-def unpatchify(tokens: Tensor, grid: Grid, *, as_list: bool) -> Tensor | list[Tensor]:
-    """(B, N, p*p*C) -> (B, C, h, w), or with `as_list` a list of (C, h, w); the inverse of `patchify`."""
-    if as_list:
-        rows = zip(tokens, grid.counts, grid.rows, strict=True)
-        return [_paste(row[:count], size, grid.patch) for row, count, size in rows]
-    return _paste(tokens, grid.rows[0], grid.patch)
+def unpatchify(tokens: Tensor, grid: Grid, *, like: Latents) -> Latents:
+    """(B, N, p*p*C) -> latents (B, C, h, w) or a list of (C, h, w), in the form and dtype of `like`."""
+    if isinstance(like, Tensor):
+        return _paste(tokens, grid.rows[0], grid.patch).to(like.dtype)
+    rows = zip(tokens, grid.counts, grid.rows, like, strict=True)
+    return [_paste(row[:count], size, grid.patch).to(each.dtype) for row, count, size, each in rows]
 
 
 def _paste(tokens: Tensor, size: Size, p: int) -> Tensor:
     """(..., N, p*p*C) -> (..., C, h, w)."""
     tokens = tokens.unflatten(-1, (p, p, -1)).unflatten(-4, size)  # (..., rows, columns, p, p, C)
     return tokens.movedim(-1, -5).transpose(-3, -2).flatten(-2).flatten(-3, -2)
+
+
+def check_captions(hidden: Tensor, mask: Tensor, pooled: Tensor | None, config: NextDiTConfig) -> None:
+    """Raise UsageError unless features, mask and pooled vector have the shapes this model takes."""
+    width = config.cap_feat_dim
+    if hidden.ndim != 3 or len(hidden) == 0 or hidden.shape[2] != width or mask.shape != hidden.shape[:2]:
+        raise UsageError(
+            f"caption features {tuple(hidden.shape)} with mask {tuple(mask.shape)}: this model takes "
+            f"(B, L, {width}) with (B, L)",
+            "check that the text encoder belongs to this transformer",
+        )
+    if pooled is not None and config.clip_text_dim is None:
+        raise UsageError("a pooled vector for a model without a CLIP branch", "pass pooled=None")
+    if pooled is not None and pooled.shape != (len(hidden), config.clip_text_dim):
+        raise UsageError(
+            f"pooled vector {tuple(pooled.shape)}: this model takes ({len(hidden)}, {config.clip_text_dim})",
+            "check that the CLIP encoder belongs to this transformer",
+        )
 
 
 def word_mask(mask: Tensor) -> Tensor:

@@ -140,9 +140,7 @@ def test_every_stage_equals_the_official_codes(family, case):
     seen[f"context_refiner.{model.config.n_refiner_layers - 1}"] = prepared.words
     if prepared.pooled is not None:
         seen["clip_text_pooled_proj"] = prepared.pooled
-    seen["seq_in"] = torch.cat(
-        (prepared.words, seen[f"noise_refiner.{model.config.n_refiner_layers - 1}"]), 1
-    )
+    seen["seq_in"] = torch.cat((prepared.words, seen[f"noise_refiner.{model.config.n_refiner_layers - 1}"]), 1)
     seen["rope_cos"], seen["rope_sin"] = (table.squeeze(2) for table in prepared.seq.rope)
 
     seen = {name.removesuffix(".out"): value for name, value in seen.items()}  # the attention's last part
@@ -157,9 +155,7 @@ def test_every_stage_equals_the_official_codes(family, case):
                 real = torch.cat((ours[row, :n], ours[row, width : width + count]))
                 torch.testing.assert_close(real, theirs[row, : n + count], atol=1e-5, rtol=1e-5)
             elif name == "final_layer":
-                torch.testing.assert_close(
-                    ours[row, :count], theirs[row, n : n + count], atol=1e-5, rtol=1e-5
-                )
+                torch.testing.assert_close(ours[row, :count], theirs[row, n : n + count], atol=1e-5, rtol=1e-5)
             elif name.startswith(("noise", "x_emb")):
                 torch.testing.assert_close(ours[row, :count], theirs[row, :count], atol=1e-5, rtol=1e-5)
             elif name.startswith("context"):

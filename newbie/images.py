@@ -7,29 +7,26 @@ again, and `parameters`, the text that other programs read. Neither holds a path
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 import io
 import json
 import os
-import platform
+import re
 import secrets
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
 
 from PIL import Image, ImageStat
 from PIL.PngImagePlugin import PngInfo
 
-from newbie import __version__
 from newbie.errors import OutputError, UsageError
-from newbie.request import MAX_PIXELS, Request, Settings
+from newbie.request import MAX_PIXELS, Request
 
-FORMAT = 1  # of the record; raised when an older newbie could no longer read it
+FORMAT = "newbie/1"  # of the record; the number rises when an older newbie could no longer read it
 KEY = "newbie"
 MAX_TEXT_BYTES = 4 * 2**20  # of one text chunk; the largest prompt is 256 KiB
 MAX_CHUNKS = 20_000
@@ -60,41 +57,12 @@ def is_blank(image: Image.Image) -> bool:
     return all(high - low <= 2 for low, high in ImageStat.Stat(image.convert("RGB")).extrema)
 
 
-def make_record(
-    request: Request,
-    *,
-    seed: int,
-    canonical_prompt: str,
-    model: Mapping[str, Any],
-    settings: Settings,
-    ran: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What is stored with one picture of a resolved `request`; `save` adds the hash of its pixels.
-
-    `model` has "name" and "weights_sha256"; `ran` says what "auto" became: device, dtype, attention, …
-    Times are left out on purpose: the same picture made twice is the same file.
-    """
-    return {
-        "software": f"newbie {__version__}",
-        "request": dataclasses.replace(request, seed=seed, count=1).to_json(),
-        "canonical_prompt": canonical_prompt,
-        "model": dict(model),
-        "settings": dataclasses.asdict(settings),
-        "ran": dict(ran),
-        "versions": {"newbie": __version__, "python": platform.python_version(), **_versions()},
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in ("torch", "transformers", "pillow"):
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
 def complete_record(record: Mapping[str, Any], image: Image.Image) -> dict[str, Any]:
-    """The record as it goes into the file: with format and pixel hash, file names instead of paths."""
+    """The record as it goes into the file: with format and pixel hash, file names instead of paths.
+
+    `record` comes from the pipeline: "request" (complete, of this one picture), "canonical_prompt", "ran" (model,
+    weights, device, dtype, attention, ...) and "versions". It holds no times: the same picture is the same file.
+    """
     cleaned = {k: v if k in _USER_TEXT else _without_paths(v) for k, v in record.items()}
     return {"format": FORMAT, **cleaned, "pixels_sha256": pixel_hash(image)}
 
@@ -102,7 +70,7 @@ def complete_record(record: Mapping[str, Any], image: Image.Image) -> dict[str, 
 def parameters_text(record: Mapping[str, Any]) -> str:
     """The record in the layout of the `parameters` text: prompt, negative prompt, one line of settings."""
     request = record.get("request", {})
-    model = record.get("model", {})
+    ran, versions = record.get("ran", {}), record.get("versions", {})
     lines = [str(request.get("prompt", ""))]
     if request.get("negative"):
         lines.append(f"Negative prompt: {request['negative']}")
@@ -116,9 +84,9 @@ def parameters_text(record: Mapping[str, Any]) -> str:
         "Shift": request.get("shift"),
         "CFG truncation": request.get("cfg_trunc") or None,
         "CFG renormalisation": request.get("cfg_renorm") or None,
-        "Model hash": str(model.get("weights_sha256", ""))[:10] or None,
-        "Model": model.get("name"),
-        "Version": record.get("software"),
+        "Model hash": str(ran.get("weights", ""))[:10] or None,
+        "Model": ran.get("model"),
+        "Version": f"newbie {versions['newbie']}" if "newbie" in versions else None,
     }
     lines.append(", ".join(f"{k}: {_plain(v)}" for k, v in pairs.items() if v is not None))
     return "\n".join(lines)
@@ -270,28 +238,24 @@ def read_record(path: Path) -> Stored:
     with _reading(path) as file:
         width, height, text = _find_text(file, path)
     if text is None:
-        raise UsageError(
-            f"{path.name} has no newbie record", "it was made by another program, or with --no-metadata"
-        )
+        raise UsageError(f"{path.name} has no newbie record", "it was made by another program, or with --no-metadata")
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):
         raise UsageError(f"{path.name}: the newbie record is not JSON", "the file is damaged") from None
     if not isinstance(record, dict):
         raise UsageError(f"{path.name}: the newbie record is not an object", "the file is damaged")
-    number = record.get("format")
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+    match = re.fullmatch(r"newbie/([1-9]\d{0,5})", str(record.get("format")))
+    if match is None:
         raise UsageError(f"{path.name}: the newbie record has no format number", "the file is damaged")
-    if number > FORMAT:
+    if int(match[1]) > int(FORMAT.split("/")[1]):
         raise UsageError(
-            f"{path.name} was written by a newer newbie (record format {number}, this one reads {FORMAT})",
+            f"{path.name} was written by a newer newbie (record {match[0]}, this one reads {FORMAT})",
             "update newbie",
         )
-    for key, kind in (("ran", dict), ("model", dict), ("versions", dict), ("pixels_sha256", str)):
+    for key, kind in (("ran", dict), ("versions", dict), ("pixels_sha256", str)):
         if not isinstance(record.get(key, kind()), kind):
-            raise UsageError(
-                f"{path.name}: {key} in the newbie record is {record[key]!r:.60}", "it is damaged"
-            )
+            raise UsageError(f"{path.name}: {key} in the newbie record is {record[key]!r:.60}", "it is damaged")
     try:
         request = Request.from_json(record.get("request"))  # type: ignore[arg-type]  # checked in there
         request.check()

@@ -104,8 +104,12 @@ def switch(text: str) -> bool:
 
 def sampler(text: str) -> str:
     """Our name of a sampler: `DPM++ 2M`, `dpmpp-2m` and `dpm_solver++` are one thing."""
-    name = re.sub(r"[\s-]+", "_", text.strip().lower()).replace("++", "pp")
+    name = schedule(text).replace("++", "pp")
     return {"dpm": "dpmpp_2m", "dpmpp": "dpmpp_2m", "dpm_solverpp": "dpmpp_2m", "res": "res_multistep"}.get(name, name)
+
+
+def schedule(text: str) -> str:
+    return re.sub(r"[\s-]+", "_", text.strip().lower())
 
 
 def dtype(text: str) -> str:
@@ -124,7 +128,7 @@ REQUEST_FLAGS = {
     "cfg_trunc": Flag("end of the guidance: time:0.25, steps:0.5 or sigma:0.8", metavar="UNIT:X"),
     "cfg_renorm": Flag("limit of the guided velocity relative to the unguided; 0 = none"),
     "sampler": Flag(", ".join(SAMPLERS), ("--solver",), convert=sampler),
-    "schedule": Flag(", ".join(SCHEDULES), ("--scheduler",), convert=sampler),
+    "schedule": Flag(", ".join(SCHEDULES), ("--scheduler",), convert=schedule),
     "shift": Flag("shift of the time grid towards noise"),
     "seed": Flag("random and printed when absent or -1", convert=seed),
     "count": Flag("pictures, with the seeds N, N+1, ...", ("-n", "--num-images")),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from newbie.cli.args import Asked, parse
 from newbie.cli.console import Console, report, run
 from newbie.cli.names import Output, parse_output
-from newbie.cli.sources import DEFAULT_STEM, Source, resolve_all, text_or_file
+from newbie.cli.sources import DEFAULT_STEM, Source, negative_text, resolve_all
 from newbie.errors import BlankPicture, Cancelled, NewbieError, PromptError
 from newbie.request import Request, Settings
 
@@ -41,7 +41,7 @@ def _main(arguments: list[str], opener: OpenEngine | None) -> int:
     console = Console(quiet=asked.quiet, json=asked.json, debug=asked.debug)
     output = parse_output(asked.output)
     if "negative" in asked.request:
-        asked.request["negative"] = text_or_file(asked.request["negative"], "--negative")
+        asked.request["negative"] = negative_text(asked.request["negative"])
     if asked.like:
         from newbie.cli.like import repeat
 
@@ -70,9 +70,10 @@ class _Batch:
         if self.asked.explain:
             from newbie.cli.explain import explain
 
-            return explain([(job.source.label, job.request) for job in jobs], self.asked, self.console) or self.code
+            explain([(job.source.label, job.request) for job in jobs], self.asked, self.console, opener)
+            return self.code
         # Imported here: reading prompts and refusing them is quick only without these.
-        from newbie.cli.draw import Drawer, groups, open_engine
+        from newbie.cli.draw import Drawer, open_engine
         from newbie.cli.progress import Progress
         from newbie.images import make_folder
 
@@ -85,8 +86,8 @@ class _Batch:
             overwrite=self.asked.overwrite,
             metadata=self.asked.metadata,
         )
-        planned = sum(len(groups(job.request)) for job in jobs)
-        with Progress(self.console, groups=planned, preview=self.asked.preview) as progress:
+        planned = sum(job.request.count for job in jobs)
+        with Progress(self.console, pictures=planned, preview=self.asked.preview) as progress:
             for job in jobs:
                 self._draw(job, drawer, progress, skip=len(sources) > 1 and not self.asked.overwrite)
         return self.code
@@ -107,7 +108,7 @@ class _Batch:
         return Job(source, Request(prompt=reading.source.text, **self.asked.request), name)
 
     def _draw(self, job: Job, drawer: Drawer, progress: Progress, *, skip: bool) -> None:
-        from newbie.cli.draw import groups, missing_parts
+        from newbie.cli.draw import missing_parts
 
         request = job.request.resolved(drawer.engine.recommended)
         any_seed = job.request.seed == -1
@@ -115,17 +116,16 @@ class _Batch:
         for made in done:
             drawer.tell_skipped(made)
         parts = missing_parts(request, done, any_seed=any_seed)
-        progress.groups += sum(len(groups(part)) for part in parts) - len(groups(request))
+        progress.pictures -= len(done)
         try:
             for part in parts:
-                for _ in drawer.draw(part, name=job.name, file_name=job.file_name, progress=progress):
-                    pass
+                drawer.draw(part, name=job.name, file_name=job.file_name, progress=progress)
         except PromptError as error:
             self._failed(error)
         except BlankPicture as error:
             self._failed(BlankPicture(f"{job.source.label}: {error.message}", error.hint))
         except (Cancelled, KeyboardInterrupt):
-            progress.close()
+            progress.clear()
             self.console.say(f"{drawer.made} finished pictures are kept")
             raise
 

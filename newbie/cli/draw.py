@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from PIL import Image
 
 from newbie import images
 from newbie.cli.console import Console
@@ -26,19 +28,24 @@ _ANY_SEED = -1
 class Engine(Protocol):
     """The part of `newbie.Pipeline` that doors use."""
 
-    recommended: Recommended
-    name: str
-    load_seconds: float
+    @property
+    def recommended(self) -> Recommended: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def load_seconds(self) -> float: ...
+
+    @property
+    def licences(self) -> Sequence[str]: ...
 
     def describe(self) -> dict[str, Any]: ...
 
     def generate(self, request: Request, *, on_step: Any = None, on_picture: Any = None) -> Result: ...
 
 
-class OpenEngine(Protocol):
-    """`Pipeline.open`."""
-
-    def __call__(self, model: str | None = None, *, settings: Settings, **options: Any) -> Engine: ...
+OpenEngine = Callable[..., Engine]  # with the arguments of `Pipeline.open`
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,6 @@ class Made:
     path: Path
     seed: int
     record: Mapping[str, Any]
-    result: Result | None = None
     skipped: bool = False
 
 
@@ -66,36 +72,38 @@ class Drawer:
     made: int = 0
     _told: set[str] = field(default_factory=set)
 
-    def draw(
-        self, request: Request, *, name: str, file_name: str = "", progress: Progress | None = None
-    ) -> Iterator[Made]:
-        """Draw a resolved request; each picture is saved, reported and yielded before the next is begun.
+    def draw(self, request: Request, *, name: str, file_name: str = "", progress: Progress | None = None) -> list[Made]:
+        """Draw a resolved request; each picture is saved and told as soon as it is finished.
 
         Raises:
             OutputError, BlankPicture, MemoryShortage, Cancelled, …: what was saved before stays.
         """
         if progress is None:
-            with Progress(self.console, groups=len(groups(request)), preview=self.preview) as progress:
-                yield from self.draw(request, name=name, file_name=file_name, progress=progress)
-            return
-        for part in groups(request):
-            progress.next(name)
-            result = self.engine.generate(part, on_step=progress.step)
-            progress.close()
-            for i in range(len(result.images)):
-                yield self._keep(result, i, name, file_name)
-            self._tell_work(result)
+            with Progress(self.console, pictures=request.count, preview=self.preview) as progress:
+                return self.draw(request, name=name, file_name=file_name, progress=progress)
+        progress.begin(name, request.count)
+        made: list[Made] = []
 
-    def _keep(self, result: Result, i: int, name: str, file_name: str) -> Made:
-        image, seed = result.images[i], result.seeds[i]
-        record = dict(result.records[i]) | ({"prompt_name": file_name} if file_name else {})
+        def keep(_: int, image: Image.Image, record: dict[str, Any]) -> None:
+            progress.clear()
+            made.append(self._keep(image, record, name, file_name))
+
+        result = self.engine.generate(request, on_step=progress.step, on_picture=keep)
+        progress.clear()
+        self._tell_work(result)
+        return made
+
+    def _keep(self, image: Image.Image, record: Mapping[str, Any], name: str, file_name: str) -> Made:
+        seed = int(record["request"]["seed"])
+        whole = dict(record) | ({"prompt_name": file_name} if file_name else {})
         self.made += 1
-        planned = self.output.path(name=name, seed=seed, index=self.made, width=image.width, height=image.height)
+        width, height = image.size
+        planned = self.output.path(name=name, seed=seed, index=self.made, width=width, height=height)
         if self.overwrite and self.output.one_name and self.made > 1:
             planned = planned.with_name(f"{planned.stem}-{self.made}{planned.suffix}")
-        path = images.save(image, planned, record, overwrite=self.overwrite, metadata=self.metadata)
-        made = Made(path, seed, images.complete_record(record, image), result)
-        self._tell_picture(made, image.width, image.height)
+        path = images.save(image, planned, whole, overwrite=self.overwrite, metadata=self.metadata)
+        made = Made(path, seed, images.complete_record(whole, image))
+        self._tell_picture(made, width, height)
         return made
 
     # ---- what is printed
@@ -147,10 +155,9 @@ class Drawer:
             stored.request, seed=request.seed, count=request.count, batch_size=request.batch_size
         )
         now = self.engine.describe()
-        model, ran = stored.record.get("model", {}), stored.record.get("ran", {})
-        formats = all(ran.get(key) == now.get(key) for key in ("dtype", "vae_dtype"))
-        weights = model.get("weights_sha256") == now.get("weights_sha256")
-        return stored.record if same == request and weights and formats else None
+        ran = stored.record.get("ran", {})
+        alike = all(ran.get(key) == now.get(key) for key in ("weights", "dtype", "vae_dtype"))
+        return stored.record if same == request and alike else None
 
     def tell_skipped(self, made: Made) -> None:
         if self.console.json:
@@ -183,6 +190,8 @@ def open_engine(choice: ModelChoice, settings: Settings, console: Console, opene
     options = dataclasses.asdict(choice)
     engine = opener(options.pop("model"), settings=settings, on_note=console.say, **options)
     console.say(f"{engine.name} loaded in {engine.load_seconds:.1f} s")
+    for line in engine.licences:
+        console.say(line)
     return engine
 
 
@@ -196,8 +205,6 @@ def as_object(made: Made) -> dict[str, Any]:
         "width": request.get("width"),
         "height": request.get("height"),
         "skipped": made.skipped,
-        "seconds": {k: round(v, 4) for k, v in made.result.seconds.items()} if made.result else {},
-        "notes": list(made.result.notes) if made.result else [],
         **{k: v for k, v in record.items() if k != "canonical_prompt"},
     }
 
@@ -215,14 +222,6 @@ def ran_line(ran: Mapping[str, Any]) -> str:
         if key not in ("device", "dtype") and value not in (None, "")
     ]
     return ", ".join(first + rest)
-
-
-def groups(request: Request) -> list[Request]:
-    """The request in parts of one batch each, so that each picture is saved as soon as it exists."""
-    size = min(request.batch_size, request.count)
-    starts = range(0, request.count, size)
-    seeds = request.seeds()
-    return [dataclasses.replace(request, seed=seeds[i], count=min(size, request.count - i)) for i in starts]
 
 
 def _files(folder: Path, expression: re.Pattern[str]) -> list[Path]:

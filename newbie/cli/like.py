@@ -36,7 +36,8 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
     if asked.explain:
         from newbie.cli.explain import explain
 
-        return explain([(asked.like.name, request)], asked, console)
+        explain([(asked.like.name, request)], asked, console, opener)
+        return 0
     from newbie.cli.draw import Drawer, open_engine
 
     images.make_folder(output.folder)
@@ -69,7 +70,7 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What was otherwise when the picture was made: weights, versions, device, number format, kernel."""
     lines = []
-    for part in ("model", "ran", "versions"):
+    for part in ("ran", "versions"):
         old, new = before.get(part, {}), now.get(part, {})
         for key in [*old, *(k for k in new if k not in old)]:
             if old.get(key) != new.get(key):

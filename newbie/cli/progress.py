@@ -16,23 +16,26 @@ _BAR = "{desc}  {percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} steps  {elapse
 
 
 class StepEvent(Protocol):
-    """What the pipeline tells after each step of a picture (or of a batch computed together)."""
+    """What the pipeline tells after each step of a picture (or of `pictures` computed together)."""
 
     index: int
     count: int
+    picture: int
+    pictures: int
 
     def preview(self) -> Image.Image: ...
 
 
 class Progress:
-    """The progress of `groups` drawings, one after another. Used as a context: leaving it clears the bar."""
+    """The progress of a run of `pictures` pictures. Used as a context: leaving it clears the bar."""
 
-    def __init__(self, console: Console, *, groups: int = 1, preview: bool = False) -> None:
+    def __init__(self, console: Console, *, pictures: int = 1, preview: bool = False) -> None:
         self.console = console
-        self.groups = groups
+        self.pictures = pictures
         self.preview = preview and console.live and wants_colour(console.err)
-        self.label = ""
-        self._group = -1
+        self._label = ""
+        self._before = 0  # pictures of earlier requests
+        self._now = 0  # pictures of this request
         self._bar: Any = None
         self._started = self._told = time.monotonic()
         self._drawn_rows = 0
@@ -45,30 +48,34 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.clear()
+        if self._bar is not None:
+            self._bar.close()
 
-    def next(self, label: str) -> None:
-        """The next drawing begins."""
-        self._group += 1
-        self.label = label
-        if self._group == 0:
+    def begin(self, label: str, pictures: int) -> None:
+        """The next request begins; `label` names it."""
+        if not self._now:
             self._started = self._told = time.monotonic()
+        self._before += self._now
+        self._now = pictures
+        self._label = label
 
     def step(self, event: StepEvent) -> None:
         """One step is done. Meant as the `on_step` of `Pipeline.generate`."""
-        done = max(self._group, 0) * event.count + event.index + 1
-        total = max(self.groups, self._group + 1) * event.count
+        done = (self._before + event.picture) * event.count + (event.index + 1) * event.pictures
+        total = max(self.pictures, self._before + self._now) * event.count
         if self.preview:
-            self._draw(event.preview(), f"{self.label}  step {event.index + 1}/{event.count}{self._left(done, total)}")
+            line = f"{self._label}  step {event.index + 1}/{event.count}{self._left(done, total)}"
+            self._draw(event.preview(), line)
         elif self.console.live:
             self._advance(done, total)
         elif not self.console.quiet:
             self._tell(done, total)
 
-    def close(self) -> None:
+    def clear(self) -> None:
+        """Make room for a line of text; the bar comes back with the next step."""
         if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+            self._bar.clear()
         self._drawn_rows = 0
 
     def _advance(self, done: int, total: int) -> None:
@@ -79,14 +86,14 @@ class Progress:
                 total=total, file=self.console.err, leave=False, dynamic_ncols=True, bar_format=_BAR, mininterval=0.05
             )
         self._bar.total = total
-        self._bar.set_description_str(self.label, refresh=False)
+        self._bar.set_description_str(self._label, refresh=False)
         self._bar.update(done - self._bar.n)
 
     def _tell(self, done: int, total: int) -> None:
         now = time.monotonic()
         if now - self._told >= SECONDS_BETWEEN_LINES:
             self._told = now
-            self.console.say(f"{self.label}  {100 * done // total} %{self._left(done, total)}")
+            self.console.say(f"{self._label}  {100 * done // total} %{self._left(done, total)}")
 
     def _left(self, done: int, total: int) -> str:
         seconds = (time.monotonic() - self._started) / done * (total - done)

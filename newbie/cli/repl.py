@@ -20,7 +20,7 @@ from newbie.cli.blocks import Entries, Entry
 from newbie.cli.console import Console, as_newbie_error, report
 from newbie.cli.lines import Lines, open_lines
 from newbie.cli.names import Output, safe_name
-from newbie.cli.sources import DEFAULT_STEM, Source, resolve, text_or_file
+from newbie.cli.sources import DEFAULT_STEM, Source, negative_text, resolve
 from newbie.errors import Cancelled, OutputError, UsageError
 from newbie.request import Request, Settings
 
@@ -279,7 +279,7 @@ class Loop:
 
     def _value(self, name: str, text: str) -> Any:
         if name == "negative":
-            return "" if text.lower() == "none" else text_or_file(text, "/negative")
+            return "" if text.lower() == "none" else negative_text(text, "/negative")
         return args.convert(name, text)
 
     def _checked(self, **changes: Any) -> dict[str, Any]:

@@ -34,15 +34,15 @@ class Source:
             return str(self.path)
         return "prompt" if isinstance(self.data, str) else "standard input"
 
-    def read(self) -> Reading:
-        """Raises PromptError, PromptRefused."""
+    def read(self, *, negative: bool = False) -> Reading:
+        """Raises PromptError, PromptRefused (not for a negative prompt)."""
         from newbie import prompt
 
         if self.path is not None:
-            return prompt.read_file(self.path)
+            return prompt.read_file(self.path, negative=negative)
         if isinstance(self.data, bytes):
-            return prompt.read_bytes(self.data, self.label)
-        return prompt.read(self.data, name=self.label)
+            return prompt.read_bytes(self.data, self.label, negative=negative)
+        return prompt.read(self.data, name=self.label, negative=negative)
 
 
 def resolve(value: str) -> list[Source]:
@@ -91,14 +91,14 @@ def resolve_all(values: Sequence[Sequence[str]]) -> list[Source]:
     return sources
 
 
-def text_or_file(value: str, what: str) -> str:
-    """A short text given as itself or as a file (the negative prompt). Raises UsageError, PromptError."""
+def negative_text(value: str, what: str = "--negative") -> str:
+    """The negative prompt, given as text or as a file. Raises UsageError, PromptError."""
     sources = resolve(value) if value else []
     if not sources:
         return ""
     if len(sources) > 1:
         raise UsageError(f"{what} is one text, and {value} is {len(sources)}", "name one file")
-    return sources[0].read().source.text
+    return sources[0].read(negative=True).source.text
 
 
 def read_stdin(stream: BinaryIO | None = None) -> bytes:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from newbie import images
 from newbie.errors import OutputError, UsageError
-from newbie.request import Recommended, Request, Settings
+from newbie.request import Recommended, Request
 
 CHINESE = "<character_1><n>初音ミク</n><appearance>蓝色双马尾</appearance></character_1>"
 
@@ -35,14 +35,12 @@ def picture():
 @pytest.fixture
 def record():
     request = Request(prompt=CHINESE, negative="模糊", seed=7, width=48, height=32).resolved(Recommended())
-    return images.make_record(
-        request,
-        seed=7,
-        canonical_prompt=CHINESE + "\n",
-        model={"name": "newbie-mini", "weights_sha256": "ab" * 32},
-        settings=Settings(),
-        ran={"device": "cpu", "dtype": "float32", "attention": "sdpa"},
-    )
+    return {
+        "request": request.to_json(),
+        "canonical_prompt": CHINESE + "\n",
+        "ran": {"model": "newbie-mini", "weights": "ab" * 32, "device": "cpu", "dtype": "float32", "caches": []},
+        "versions": {"newbie": "0.1.0", "torch": "2.13.0"},
+    }
 
 
 def chunks(path):
@@ -88,9 +86,7 @@ def test_a_saved_picture_tells_its_request_in_chinese_too(tmp_path, picture, rec
         first, *_, last = seen.text["parameters"].split("\n")
         assert first == CHINESE
         assert "Negative prompt: 模糊" in seen.text["parameters"]
-        assert last.startswith(
-            "Steps: 28, Sampler: euler, Schedule type: auto, CFG scale: 4.5, Seed: 7, Size: 48x32"
-        )
+        assert last.startswith("Steps: 28, Sampler: euler, Schedule type: auto, CFG scale: 4.5, Seed: 7, Size: 48x32")
     assert [kind for kind, _ in chunks(path)][-1] == b"IEND"
 
 
@@ -114,14 +110,14 @@ def test_without_metadata_nothing_but_pixels_is_written(tmp_path, picture, recor
 
 
 def test_no_path_and_no_home_reaches_the_file(tmp_path, picture, record):
-    record["model"]["name"] = "/home/alice/models/newbie-mini"
+    record["ran"]["model"] = "/home/alice/models/newbie-mini"
     record["ran"] |= {"from": r"C:\Users\alice\models\x.safetensors", "files": ["/srv/a.bin", "~/b.bin"]}
     data = images.save(picture, tmp_path / "a.png", record).read_bytes()
     assert b"alice" not in data
     assert b"srv" not in data
     assert str(tmp_path).encode() not in data
     stored = images.read_record(tmp_path / "a.png").record
-    assert stored["model"]["name"] == "newbie-mini"
+    assert stored["ran"]["model"] == "newbie-mini"
     assert stored["ran"]["from"] == "x.safetensors"
     assert stored["ran"]["files"] == ["a.bin", "b.bin"]
 
@@ -149,13 +145,10 @@ def test_overwrite_replaces_when_told(tmp_path, picture):
 @pytest.mark.parametrize("links", [True, False])
 def test_twelve_writers_of_one_name_get_twelve_files(tmp_path, picture, monkeypatch, links):
     if not links:
-        monkeypatch.setattr(
-            Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links"))
-        )
+        monkeypatch.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links")))
     results = []
     threads = [
-        threading.Thread(target=lambda: results.append(images.save(picture, tmp_path / "cat.png")))
-        for _ in range(12)
+        threading.Thread(target=lambda: results.append(images.save(picture, tmp_path / "cat.png"))) for _ in range(12)
     ]
     for thread in threads:
         thread.start()
@@ -289,7 +282,10 @@ def test_damaged_pixels_are_a_usage_error(tmp_path, picture):
     [
         {"format": "1"},
         {"format": True},
-        {"format": 99},
+        {"format": 1},
+        {"format": "newbie/99"},
+        {"format": "newbie/0"},
+        {"format": "newbie/" + "9" * 5000},
         {"format": None},
         {"request": None},
         {"request": []},
@@ -300,7 +296,6 @@ def test_damaged_pixels_are_a_usage_error(tmp_path, picture):
         {"request": {"width": 17}},
         {"request": {"seed": -5}},
         {"request": {"unheard_of": 1}},
-        {"model": "newbie"},
         {"ran": 3},
         {"versions": []},
         {"pixels_sha256": 0},
@@ -341,9 +336,7 @@ def test_no_cut_of_a_file_gives_more_than_a_usage_error(tmp_path, picture, recor
     assert 0 < whole < len(data) // 7
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"hello", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n" + b"\0" * 50]
-)
+@pytest.mark.parametrize("content", [b"", b"hello", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_what_is_no_picture_is_a_usage_error(tmp_path, content):
     path = tmp_path / "odd.png"
     path.write_bytes(content)
@@ -368,9 +361,7 @@ def test_blank_means_one_colour(picture):
 
 
 def test_settings_with_commas_are_quoted_in_the_parameters_text():
-    text = images.parameters_text(
-        {"request": {"prompt": "p", "cfg_trunc": "time:0.25"}, "model": {"name": "a, b"}}
-    )
+    text = images.parameters_text({"request": {"prompt": "p", "cfg_trunc": "time:0.25"}, "ran": {"model": "a, b"}})
     assert 'CFG truncation: "time:0.25"' in text
     assert 'Model: "a, b"' in text
 

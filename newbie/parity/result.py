@@ -1,0 +1,68 @@
+"""What a comparison with golden data comes to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+Verdict = Literal["ok", "FAIL", "SKIP", "later"]
+
+
+class Check(NamedTuple):
+    """The largest absolute difference of one tensor or text, and what is allowed."""
+
+    what: str
+    error: float
+    tolerance: float
+
+    @property
+    def ratio(self) -> float:
+        return self.error / self.tolerance if self.tolerance else math.inf if self.error else 0.0
+
+    @property
+    def fine(self) -> bool:
+        return self.error <= self.tolerance  # False for NaN
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of a golden file. `skipped` says why it was not run; `later` that its family is not built yet."""
+
+    family: str
+    name: str
+    checks: tuple[Check, ...] = ()
+    skipped: str = ""
+    later: bool = False
+
+    @property
+    def worst(self) -> Check | None:
+        """The check nearest to its tolerance, or furthest beyond it."""
+        return max(self.checks, key=lambda check: check.ratio, default=None)
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.later:
+            return "later"
+        if self.skipped or not self.checks:
+            return "SKIP"
+        return "ok" if all(check.fine for check in self.checks) else "FAIL"
+
+
+def compare(what: str, ours: Tensor, theirs: Tensor, tolerance: float) -> Check:
+    """Largest absolute difference; infinite where the shapes differ or a number is not finite."""
+    if ours.shape != theirs.shape:
+        return Check(f"{what} has the shape {tuple(ours.shape)}, not {tuple(theirs.shape)}", math.inf, tolerance)
+    error = (ours.double() - theirs.double()).abs().max().item() if ours.numel() else 0.0
+    return Check(what, error if math.isfinite(error) else math.inf, tolerance)
+
+
+def same_text(what: str, ours: str, theirs: str) -> Check:
+    """0 for equal texts, else the number of the first character that differs, from 1."""
+    if ours == theirs:
+        return Check(what, 0.0, 0.0)
+    pairs = zip(ours, theirs, strict=False)
+    place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(ours), len(theirs)))
+    return Check(f"{what} differs from character {place + 1}", float(place + 1), 0.0)

@@ -214,14 +214,13 @@ def times_line(seconds: Mapping[str, float]) -> str:
 
 
 def ran_line(ran: Mapping[str, Any]) -> str:
-    """What really ran, device first."""
-    first = [str(ran[key]) for key in ("device", "dtype") if ran.get(key)]
-    rest = [
-        f"{key.replace('_', ' ')} {value}"
-        for key, value in ran.items()
-        if key not in ("device", "dtype") and value not in (None, "")
-    ]
-    return ", ".join(first + rest)
+    """What really ran: device and number formats, kernel, caches, evaluations. The weights are told at the load."""
+    told = [str(ran[key]) for key in ("device", "dtype") if key in ran]
+    for key, value in ran.items():
+        if key not in ("device", "dtype", "model", "weights"):
+            shown = (", ".join(map(str, value)) or "none") if isinstance(value, list) else value
+            told.append(f"{key.replace('_', ' ')} {shown}")
+    return ", ".join(told)
 
 
 def _files(folder: Path, expression: re.Pattern[str]) -> list[Path]:

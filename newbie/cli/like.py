@@ -43,6 +43,9 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
     images.make_folder(output.folder)
     settings = Settings(**(_settings_of(stored.record) | asked.settings))
     engine = open_engine(asked.model, settings, console, opener)
+    then, now = stored.record.get("ran", {}).get("weights"), engine.describe().get("weights")
+    if then != now:
+        console.warn(f"{asked.like.name} was made by other weights: {str(then)[:12]} then, {str(now)[:12]} now")
     drawer = Drawer(
         engine,
         console,

@@ -64,7 +64,7 @@ def resolve(value: str) -> list[Source]:
     if path.exists():
         return [Source(stem=path.stem, path=path)]
     if "*" in value or "?" in value:
-        found = sorted(p for p in path.parent.glob(path.name) if p.is_file())
+        found = sorted(p for p in path.parent.glob(path.name) if p.is_file() and not _hidden(p))
         if not found:
             raise UsageError(f"no file fits {value}", "check the folder and the pattern")
         return [Source(stem=p.stem, path=p) for p in found]
@@ -123,12 +123,16 @@ def _is_text(value: str) -> bool:
 
 def _folder(path: Path) -> list[Source]:
     try:
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != ".")
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file() and not _hidden(p))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
     if not files:
         raise UsageError(f"the folder {path} holds no prompt", "prompt files end in .xml or .txt")
     return [Source(stem=p.stem, path=p) for p in files]
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".")
 
 
 def _nearest(path: Path) -> str:

@@ -32,7 +32,7 @@ class AutoencoderRecipe:
     steps: int
     batch: int = 24
     crop: int = 64  # pixels; the last tenth of the run sees whole pictures
-    muon_lr: float = 0.01
+    muon_lr: float = 0.02
     adam_lr: float = 2e-3
     kl: float = 1e-6
     edges: float = 1.0
@@ -76,7 +76,9 @@ def train_autoencoder(
         kl = posterior.kl().mean() / (recipe.crop // model.config.factor) ** 2
         with torch.no_grad():
             decibel = psnr(decoded, pixels)
-        return flat + recipe.edges * edge + recipe.kl * kl, {"psnr": decibel, "kl": kl.item()}
+        loss = flat + recipe.edges * edge + recipe.kl * kl
+        loss.backward()
+        return loss.detach(), {"psnr": decibel, "kl": kl.item()}
 
     plan = Plan(steps=recipe.steps, ema=0.998, decay=0.5, save_every=250)
     average = fit(model, loss_at, optimizers, plan, folder, say=say)

@@ -44,8 +44,8 @@ def fit(
 ) -> Average:
     """Train `module` in place and return its averaged weights.
 
-    `loss_at(step)` draws the batch of that step and returns its loss and some numbers to report. Interrupted runs
-    continue from `folder/state.pt`.
+    `loss_at(step)` draws the batch of that step, leaves its gradients in the parameters, and returns the loss and
+    some numbers to report. Interrupted runs continue from `folder/state.pt`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     average = Average(module, plan.ema)
@@ -58,13 +58,12 @@ def fit(
     module.train()
     for step in range(start, plan.steps):
         loss, numbers = loss_at(step)
-        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(module.parameters(), plan.clip)
         if not torch.isfinite(norm):
             raise FloatingPointError(f"the gradient is not finite at step {step}")
         optimizers.step(learning_rate(step, plan.steps, plan.warmup, plan.decay))
         average.update(module)
-        for name, value in {"loss": float(loss.detach()), **numbers}.items():
+        for name, value in {"loss": float(loss), **numbers}.items():
             sums[name] = sums.get(name, 0.0) + value
         done = step + 1
         if done % plan.report_every == 0 or done == plan.steps:

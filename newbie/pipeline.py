@@ -1,0 +1,431 @@
+"""A prompt becomes a picture. `Pipeline.open` loads a model, `generate` runs its six stages, top to bottom.
+
+1 read the prompt → 2 encode it → 3 draw noise → 4 prepare the transformer → 5 solve from noise to image → 6 decode.
+The pipeline holds weights and choices, and nothing of a generation: two can run at once on one of them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+import newbie
+from newbie import devices
+from newbie.attention.choose import choose
+from newbie.attention.kernel import Kernel
+from newbie.checkpoints import Components, load_gemma, load_jina, load_transformer, load_vae, locate, weights_hash
+from newbie.errors import BlankPicture, Cancelled, MemoryShortage, UsageError
+from newbie.model.nextdit import NextDiT, Prepared
+from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
+from newbie.request import Recommended, Request, Result, Settings
+from newbie.sampling import noise, preview, solvers, times
+from newbie.sampling.guidance import Guidance, Velocity
+from newbie.text.encode import Encoded, TextStack
+from newbie.text.features import TextFeatures
+from newbie.text.gemma import GemmaEncoder
+from newbie.text.jina import JinaEncoder
+from newbie.vae import Autoencoder
+from newbie.vae.pixels import to_uint8
+
+BUNDLED = Path(__file__).resolve().parent.parent / "weights" / "newbie-mini"
+RECORD_FORMAT = "newbie/1"
+FLAT = 2.0  # a picture whose 8-bit values spread less than this is blank
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """One interval of one batch of pictures is done."""
+
+    index: int
+    count: int
+    picture: int  # number of the first picture of the batch
+    pictures: int  # how many share it
+    t: float
+    preview: Callable[[], Image.Image] = field(repr=False)
+
+
+OnStep = Callable[[StepEvent], None]
+OnPicture = Callable[[int, Image.Image, dict[str, Any]], None]
+
+
+class Prompt(NamedTuple):
+    """What the encoders are given for one request."""
+
+    reading: Reading
+    negative: Reading | None
+    rendered: RenderedPair
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A loaded model, ready to draw. Make one with `Pipeline.open`."""
+
+    transformer: NextDiT
+    text: TextStack
+    vae: Autoencoder
+    attention: str  # as asked for: the kernel itself is chosen for each generation
+    recommended: Recommended
+    name: str
+    weights_hash: str
+    chosen: dict[str, devices.Choice]
+    load_seconds: float
+    licences: tuple[str, ...] = ()
+
+    @classmethod
+    def open(
+        cls,
+        model: str | Path | None = None,
+        *,
+        settings: Settings | None = None,
+        transformer: str | Path | None = None,
+        text_encoder: str | Path | None = None,
+        clip: str | Path | None = None,
+        vae: str | Path | None = None,
+        allow_pickle: bool = False,
+        axes_dims: Sequence[int] | None = None,
+        on_note: Callable[[str], None] | None = None,
+    ) -> Pipeline:
+        """Load a model: a folder, a file, a hub id, or None for the bundled newbie-mini; parts can be replaced.
+
+        Args:
+            settings: device, dtypes, attention; "auto" is resolved here and reported by `describe`.
+            allow_pickle: also read `.pth` files, with PyTorch's restricted unpickler.
+            axes_dims: rotary channels of the three axes, for files whose shapes do not tell.
+            on_note: told what a person may want to know while loading.
+
+        Raises:
+            WeightsError: a part is missing, broken or of another family.
+            UsageError: a setting that cannot be honoured on this machine.
+        """
+        began = time.perf_counter()
+        settings = settings or Settings()
+        say = on_note or (lambda note: None)
+        parts = locate(
+            model if model is not None or transformer is not None else BUNDLED,
+            transformer=transformer,
+            text_encoder=text_encoder,
+            clip=clip,
+            vae=vae,
+            allow_pickle=allow_pickle,
+            axes_dims=axes_dims,
+            on_note=say,
+        )
+        chosen = _choices(settings, parts)
+        device = torch.device(chosen["device"].value)
+        dtype = devices.DTYPES[chosen["dtype"].value]
+        with _memory_errors(chosen["device"].value):
+            loaded = load_transformer(parts.transformer, device=device, dtype=dtype)
+            words = load_gemma(parts.text_encoder, device=device, dtype=dtype)
+            pooled = load_jina(parts.clip, device=device, dtype=dtype) if parts.clip is not None else None
+            decoder = load_vae(parts.vae, device=device, dtype=devices.DTYPES[chosen["vae_dtype"].value])
+        for part in (loaded, words, pooled, decoder):
+            for note in part.report.notes if part is not None else ():
+                say(note)
+        pipeline = cls(
+            transformer=loaded.module,
+            text=TextStack(
+                GemmaEncoder(words.module, words.tokenizer),
+                None if pooled is None else JinaEncoder(pooled.module, pooled.tokenizer),
+            ),
+            vae=decoder.module,
+            attention=settings.attention,
+            recommended=parts.recommended,
+            name=parts.name,
+            weights_hash=weights_hash(parts),
+            chosen=chosen,
+            load_seconds=time.perf_counter() - began,
+            licences=tuple(parts.licences),
+        )
+        pipeline.kernel()  # a kernel that cannot serve is refused now, not after the text has been encoded
+        return pipeline
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path | None = None, **options: Any) -> Pipeline:
+        """`open` under the name people know."""
+        return cls.open(model, **options)
+
+    def __call__(
+        self,
+        prompt: str | Sequence[str] = "",
+        negative_prompt: str = "",
+        *,
+        height: int | None = None,
+        width: int | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        num_images_per_prompt: int = 1,
+        seed: int = -1,
+        on_step: OnStep | None = None,
+        **more: Any,
+    ) -> Result:
+        """Draw; `pipeline(prompt, height=128, width=128).images[0]` is a Pillow picture.
+
+        The names are those of common pipelines; `more` takes every other field of `Request`. Several prompts give
+        the pictures of all of them, in order.
+
+        Raises:
+            NewbieError: see `newbie.errors`.
+        """
+        request = Request.from_json(
+            {
+                "negative": negative_prompt,
+                "height": height,
+                "width": width,
+                "steps": num_inference_steps,
+                "cfg_scale": guidance_scale,
+                "count": num_images_per_prompt,
+                "seed": seed,
+                **more,
+                "prompt": prompt if isinstance(prompt, str) else "",
+            }
+        )
+        if isinstance(prompt, str):
+            return self.generate(request, on_step=on_step)
+        results = [self.generate(_with(request, prompt=each), on_step=on_step) for each in prompt]
+        if not results:
+            raise UsageError("no prompt was given", "pass a text, or a list with at least one text")
+        return _joined(results)
+
+    def describe(self) -> dict[str, Any]:
+        """What really runs: stored with every picture and printed by the doors."""
+        return {
+            "model": self.name,
+            "weights": self.weights_hash,
+            **{name: choice.value for name, choice in self.chosen.items()},
+            "attention": self.kernel().name,
+            "caches": [],
+            "threads": devices.threads(),
+        }
+
+    def kernel(self, lengths: Sequence[int] = (1, 2)) -> Kernel:
+        """The attention kernel for rows with these numbers of words; unequal ones need a mask or packing.
+
+        Raises:
+            UsageError: the kernel that was asked for cannot serve here.
+        """
+        config = self.transformer.config
+        return choose(
+            self.attention,
+            device=self.chosen["device"].value,
+            dtype=devices.DTYPES[self.chosen["dtype"].value],
+            head_dim=config.head_dim,
+            n_heads=config.n_heads,
+            n_kv_heads=config.n_kv_heads,
+            masked=lengths,
+        )
+
+    def reasons(self) -> dict[str, str]:
+        """Why device and number formats are what they are."""
+        return {name: choice.reason for name, choice in self.chosen.items()}
+
+    def read(self, request: Request) -> Prompt:
+        """Read and render a request's prompts as the encoders will get them. Runs no network.
+
+        Raises:
+            PromptError: the prompt cannot be read, or will not be drawn.
+        """
+        reading = read(request.prompt)
+        negative = read(request.negative, name="negative prompt", negative=True) if request.negative else None
+        rendered = render_pair(
+            reading,
+            negative,
+            mode=request.prompt_mode,
+            canonical=bool(request.canonical),
+            system_prompt=request.system_prompt,
+            unescape_parentheses=request.unescape_parentheses,
+        )
+        return Prompt(reading, negative, rendered)
+
+    # Not `inference_mode`: its tensors could not be used in a caller's autograd afterwards. And autocast is switched
+    # off, because precision is written down here, not inherited from the surroundings.
+    def generate(
+        self, request: Request, *, on_step: OnStep | None = None, on_picture: OnPicture | None = None
+    ) -> Result:
+        """Draw `request.count` pictures.
+
+        `on_step` is called after every interval and may raise `Cancelled`; `on_picture(number, image, record)` as soon
+        as a picture is finished.
+
+        Raises:
+            NewbieError: see `newbie.errors`.
+        """
+        request = request.resolved(self.recommended)
+        device = self.chosen["device"].value
+        with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False), _memory_errors(device):
+            return self._generate(request, on_step, on_picture)
+
+    def _generate(self, request: Request, on_step: OnStep | None, on_picture: OnPicture | None) -> Result:
+        clock = _Clock()
+        with clock("text"):
+            prompt = self.read(request)
+            encoded = self.text.encode([prompt.rendered.positive, prompt.rendered.negative])
+        notes = _lost_notes(encoded)
+        images: list[Image.Image] = []
+        records: list[dict[str, Any]] = []
+        ran: dict[str, Any] = {}
+        seeds = request.seeds()
+        for first in range(0, len(seeds), request.batch_size):
+            batch = seeds[first : first + request.batch_size]
+            with clock("denoise"):
+                latents, ran = self._denoise(request, encoded.features, batch, first, on_step)
+            with clock("decode"):
+                pixels = [to_uint8(self.vae.decode(row[None]))[0] for row in latents]
+            for number, (seed, picture) in enumerate(zip(batch, pixels, strict=True), start=first):
+                array = picture.cpu().numpy()
+                if array.std() < FLAT:
+                    raise BlankPicture(
+                        f"picture {number + 1} (seed {seed}) came out as one flat colour",
+                        "try another seed or more steps; if it stays, verify the weights: python -m newbie verify",
+                    )
+                image = Image.fromarray(array)
+                record = self._record(request, prompt, seed, ran)
+                images.append(image)
+                records.append(record)
+                if on_picture is not None:
+                    on_picture(number, image, record)
+        return Result(images, seeds, records, request, ran, clock.seconds, notes)
+
+    def _denoise(
+        self, request: Request, features: TextFeatures, seeds: list[int], first: int, on_step: OnStep | None
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Latents (n, C, h, w) float32 of the pictures with these seeds, and what really ran."""
+        assert request.height and request.width and request.steps and request.sampler and request.schedule
+        device = torch.device(self.chosen["device"].value)
+        factor = self.vae.config.factor
+        size = (request.height // factor, request.width // factor)
+        n = len(seeds)
+        lengths = features.lengths()
+        kernels: list[str] = []
+
+        def prepare(rows: list[int]) -> Prepared:
+            kernel = self.kernel([lengths[row] for row in rows])
+            kernels.append(kernel.name)
+            pooled = None if features.pooled is None else features.pooled[rows]
+            return self.transformer.prepare(features.hidden[rows], features.mask[rows], pooled, size, attend=kernel)
+
+        grid = times.schedule(request.schedule, request.steps, shift=request.shift, sampler=request.sampler)
+        steps = len(grid) - 1
+        velocity = Velocity(
+            self.transformer,
+            Guidance.parse(request.cfg_scale or 0.0, request.cfg_trunc or "", request.cfg_renorm or 0.0),
+            pair=lambda: prepare([0] * n + [1] * n),
+            alone=lambda: prepare([0] * n),
+            steps=steps,
+            evaluations=solvers.evaluations(request.sampler, steps),
+        )
+
+        colours = cache(self._preview_colours)
+
+        def report(index: int, count: int, x: Tensor, t: float, denoised: Tensor) -> None:
+            if on_step is not None:
+                on_step(StepEvent(index, count, first, n, t, lambda: _small_picture(colours(), denoised)))
+
+        start = noise.draw(seeds, (self.vae.config.latent_channels, *size)).to(device) * (1.0 - float(grid[0]))
+        latents = solvers.SOLVERS[request.sampler](velocity, start, grid, report)
+        if not torch.isfinite(latents).all():
+            raise BlankPicture(
+                f"the transformer produced NaN or infinity (seeds {seeds[0]} to {seeds[-1]})",
+                "use --dtype float32 or bf16; if it stays, verify the weights: python -m newbie verify",
+            )
+        ran = {**self.describe(), "attention": " + ".join(dict.fromkeys(kernels)), "evaluations": velocity.index}
+        return latents, ran
+
+    def _preview_colours(self) -> Tensor:
+        """The linear map from latents to colours; see `sampling.preview`."""
+        device = next(self.vae.parameters()).device
+        return preview.calibrate(lambda pixels: self.vae.latents(self.vae.encode(pixels.to(device))))
+
+    def _record(self, request: Request, prompt: Prompt, seed: int, ran: dict[str, Any]) -> dict[str, Any]:
+        """What is stored in the picture: enough to make it again."""
+        return {
+            "format": RECORD_FORMAT,
+            "request": {**request.to_json(), "seed": seed, "count": 1},
+            "canonical_prompt": canonical_text(prompt.reading.scene),
+            "ran": ran,
+            "versions": {"newbie": newbie.__version__, "torch": torch.__version__},
+        }
+
+
+class _Clock:
+    """Seconds per stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+
+
+def _choices(settings: Settings, parts: Components) -> dict[str, devices.Choice]:
+    device = devices.device(settings.device)
+    return {
+        "device": device,
+        "dtype": devices.dtype(settings.dtype, device.value, parts.parameters),
+        "vae_dtype": devices.vae_dtype(settings.vae_dtype, device.value),
+    }
+
+
+@contextmanager
+def _memory_errors(device: str) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise MemoryShortage(
+            f"out of memory on {device}", "try a smaller --size, --batch-size 1, or --dtype bf16"
+        ) from error
+    except RuntimeError as error:
+        # PyTorch reports a failed allocation on a CPU as a plain RuntimeError.
+        if "can't allocate memory" in str(error):
+            raise MemoryShortage(f"out of memory on {device}", "try a smaller --size or --batch-size 1") from error
+        raise
+    except KeyboardInterrupt as error:
+        raise Cancelled from error
+
+
+def _lost_notes(encoded: Encoded) -> list[str]:
+    notes = []
+    for side, lost in zip(("prompt", "negative prompt"), encoded.lost(), strict=True):
+        for encoder, paths in lost.items():
+            given = encoded.inputs[0 if side == "prompt" else 1][encoder]
+            notes.append(
+                f"the {side} has {given.total} tokens, {encoder} reads {given.limit}: "
+                f"these fall off: {', '.join(paths)}"
+            )
+    return notes
+
+
+def _small_picture(colours: Tensor, denoised: Tensor) -> Image.Image:
+    """The first picture of a batch as it looks now, one pixel per latent place."""
+    return Image.fromarray(to_uint8(preview.apply(colours, denoised[:1]))[0].cpu().numpy())
+
+
+def _with(request: Request, **changes: Any) -> Request:
+    return Request.from_json({**request.to_json(), **changes})
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    seconds = {name: math.fsum(r.seconds.get(name, 0.0) for r in results) for name in results[0].seconds}
+    return Result(
+        images=[image for r in results for image in r.images],
+        seeds=[seed for r in results for seed in r.seeds],
+        records=[record for r in results for record in r.records],
+        request=results[0].request,
+        ran=results[0].ran,
+        seconds=seconds,
+        notes=[note for r in results for note in r.notes],
+    )

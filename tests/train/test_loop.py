@@ -1,0 +1,148 @@
+"""The training loop: optimisers, averages, schedules, resuming."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from newbie.train.data import batch_numbers
+from newbie.train.ema import Average
+from newbie.train.flow import MATMUL, sample_times
+from newbie.train.loop import Plan, fit
+from newbie.train.optim import Muon, Optimizers, learning_rate, orthogonalise, split_parameters
+
+
+def test_orthogonalise_brings_all_singular_values_near_one():
+    matrix = torch.randn(40, 24, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalise(matrix).float())
+    assert values.min() > 0.6 and values.max() < 1.4
+
+
+def test_orthogonalise_keeps_the_singular_vectors():
+    u, _ = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(1)))
+    v, _ = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(2)))
+    matrix = u @ torch.diag(torch.linspace(1, 3, 12)) @ v.T
+    inside = u.T @ orthogonalise(matrix).float() @ v
+    assert (inside - torch.diag(inside.diagonal())).abs().max() < 0.05  # the products are bf16 where that is fast
+
+
+def test_muon_minimises_a_convolution_loss():
+    torch.manual_seed(0)
+    target, model = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
+    model.bias.data = target.bias.data.clone()
+    optimizer = Muon([model.weight], lr=0.02)
+    x = torch.randn(4, 3, 8, 8)
+    losses = []
+    for _ in range(60):
+        loss = (model(x) - target(x).detach()).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_parameters_go_to_one_optimiser_each():
+    module = nn.ModuleDict({"table": nn.Embedding(5, 4), "layer": nn.Linear(4, 4), "norm": nn.LayerNorm(4)})
+    muon, adam = split_parameters(module, ["table"])
+    assert [p.shape for p in muon] == [(4, 4)]
+    assert len(muon) + len(adam) == len(list(module.parameters()))
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_the_end():
+    rates = [learning_rate(step, 1000, warmup=100, decay=0.4) for step in range(1000)]
+    assert rates[0] == 0.01 and rates[99] == 1.0
+    assert set(rates[100:600]) == {1.0}
+    assert all(a > b for a, b in zip(rates[601:980], rates[602:981], strict=True))
+    assert rates[-1] == 0.02
+
+
+def test_the_average_of_constant_weights_is_that_constant_and_follows_a_change():
+    module = nn.Linear(2, 2)
+    average = Average(module, decay=0.5)
+    for _ in range(20):
+        average.update(module)
+    assert torch.equal(average.shadow["weight"], module.weight)
+    before = module.weight.detach().clone()
+    with torch.no_grad():
+        module.weight.add_(1.0)
+    average.update(module)
+    torch.testing.assert_close(average.shadow["weight"], before + 0.5)
+
+
+def test_every_picture_is_seen_once_before_any_is_seen_twice():
+    seen = torch.cat([batch_numbers(0, step, 7, 50) for step in range(15)]).tolist()
+    assert sorted(seen[:50]) == list(range(50))
+    assert sorted(seen[50:100]) == list(range(50))
+    assert seen[:50] != seen[50:100]
+
+
+def test_batches_are_a_function_of_the_step_alone():
+    assert torch.equal(batch_numbers(3, 11, 8, 100), batch_numbers(3, 11, 8, 100))
+    assert not torch.equal(batch_numbers(4, 11, 8, 100), batch_numbers(3, 11, 8, 100))
+
+
+def _run(folder: Path, steps: int, stop: int | None = None) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    module = nn.Linear(4, 3)
+    muon, adam = split_parameters(module)
+    optimizers = Optimizers(muon, adam, muon_lr=0.02, adam_lr=0.01)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        if step == stop:
+            raise KeyboardInterrupt
+        x = torch.randn(5, 4, generator=torch.Generator().manual_seed(step))
+        loss = (module(x) - x[:, :3]).square().mean()
+        loss.backward()
+        return loss.detach(), {}
+
+    plan = Plan(steps=steps, report_every=5, save_every=5, warmup=2)
+    average = fit(module, loss_at, optimizers, plan, folder, say=lambda text: None)
+    return {**module.state_dict(), **{f"average {k}": v for k, v in average.shadow.items()}}
+
+
+def test_a_resumed_run_ends_bit_equal_to_an_uninterrupted_one(tmp_path: Path):
+    whole = _run(tmp_path / "whole", 20)
+    with pytest.raises(KeyboardInterrupt):
+        _run(tmp_path / "parts", 20, stop=13)
+    parts = _run(tmp_path / "parts", 20)
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_broken_gradient_stops_the_run_instead_of_ruining_it(tmp_path: Path):
+    module = nn.Linear(2, 2)
+    optimizers = Optimizers(*split_parameters(module), muon_lr=0.1, adam_lr=0.1)
+
+    def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        loss = module(torch.full((1, 2), float("inf"))).sum()
+        loss.backward()
+        return loss.detach(), {}
+
+    with pytest.raises(FloatingPointError, match="step 0"):
+        fit(module, loss_at, optimizers, Plan(steps=3), tmp_path, say=lambda text: None)
+
+
+def test_times_lie_between_noise_and_image_and_reach_both_ends():
+    t = sample_times(20_000, 0.15, torch.Generator().manual_seed(0))
+    assert 0 < t.min() and t.max() < 1
+    assert 0.48 < t.mean() < 0.52
+    # The logit-normal alone has about 1.4 % below 0.1; a share of 0.15 uniform adds 1.5 %.
+    assert 0.022 < (t < 0.1).float().mean() < 0.034
+
+
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_the_training_kernel_equals_the_reference(kv_heads: int):
+    from newbie.attention.kernel import SequenceInfo
+    from newbie.attention.reference import Reference
+
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(3, 9, 4, 8, generator=generator)
+    k, v = (torch.randn(3, 9, kv_heads, 8, generator=generator) for _ in "kv")
+    for lengths in ([9, 9, 9], [9, 4, 1]):
+        mask = torch.arange(9) < torch.tensor(lengths)[:, None]
+        seq = SequenceInfo.of(mask)
+        torch.testing.assert_close(MATMUL(q, k, v, seq)[mask], Reference()(q, k, v, seq)[mask], atol=2e-6, rtol=1e-5)

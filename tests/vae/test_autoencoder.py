@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from newbie.errors import UsageError, WeightsError
-from newbie.vae import Autoencoder, AutoencoderConfig, layers
+from newbie.vae import Autoencoder, AutoencoderConfig, Posterior, layers
 from newbie.vae.layers import Attention, GroupNorm
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -249,16 +249,19 @@ def test_training_under_bf16_autocast_works() -> None:
 
 
 def test_a_sample_follows_the_posterior_and_repeats_with_its_seed() -> None:
-    model = random_model()
-    with torch.no_grad():
-        posterior = model.encode(torch.rand(1, 3, 64, 64) * 2 - 1)
+    posterior = Posterior(torch.full((1, 4, 64, 64), 3.0), torch.full((1, 4, 64, 64), -2.0))
     first, again = (posterior.sample(torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(first, again)
-    standard = (first - posterior.mean) / (0.5 * posterior.logvar).exp()
-    assert abs(standard.mean().item()) < 0.1 and abs(standard.std().item() - 1) < 0.1
-    assert torch.equal(
-        model.latents(posterior), (posterior.mean - model.config.shift_factor) * model.config.scaling_factor
-    )
+    assert first.mean().item() == pytest.approx(3.0, abs=0.02)
+    assert first.std().item() == pytest.approx(math.exp(-1.0), abs=0.01)
+
+
+def test_latents_are_the_shifted_and_scaled_mean_or_sample() -> None:
+    model = random_model()
+    posterior = Posterior(torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2))
+    sample = posterior.sample(torch.Generator().manual_seed(5))
+    assert torch.equal(model.latents(posterior), (posterior.mean - 0.1159) * 0.3611)
+    assert torch.equal(model.latents(posterior, torch.Generator().manual_seed(5)), (sample - 0.1159) * 0.3611)
 
 
 def test_the_published_autoencoder_has_the_known_size_and_names() -> None:

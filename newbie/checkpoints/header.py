@@ -75,6 +75,7 @@ def open_safetensors(path: Path, *, map_from: int = MAP_FROM) -> Index:
             path,
             read=_reader(path, place),
             view=_viewer(path, place) if mappable else None,
+            offset=place.start,
         )
         for place in places
     }

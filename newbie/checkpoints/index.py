@@ -27,6 +27,7 @@ class Entry:
     file: Path
     read: Callable[[], Tensor] = field(repr=False, compare=False)
     view: Callable[[], Tensor] | None = field(default=None, repr=False, compare=False)
+    offset: int | None = None  # of the first byte in the file, where the bytes lie in it as they are
     made: str = ""  # how, where `read` computes something that does not lie in the file like this
 
     @property

@@ -82,16 +82,16 @@ def recognise(shapes: Mapping[str, tuple[int, ...]], name: str = "file") -> list
     return [_complete(part, found, shapes, name) for part in found]
 
 
-def unrecognised(shapes: Mapping[str, tuple[int, ...]], name: str) -> WeightsError:
-    """The error for a checkpoint without any of our parts: says what it looks like, else its first names."""
+def unrecognised(shapes: Mapping[str, tuple[int, ...]], name: str) -> tuple[str, str]:
+    """What to say of a checkpoint without any of our parts: what it looks like, else its first names; and a hint."""
     for fragment, what in _OTHERS.items():
         if any(fragment in tensor for tensor in shapes):
-            return WeightsError(
+            return (
                 f"{name}: looks like {what}, not a part of a NewBie model",
                 "python -m newbie inspect FILE lists what a file holds",
             )
     some = ", ".join(list(shapes)[:3]) or "nothing"
-    return WeightsError(
+    return (
         f"{name}: its {len(shapes)} tensors belong to no part of a NewBie model (first: {some})",
         "expected a Next-DiT, Gemma 3, Jina CLIP v2 or FLUX VAE checkpoint",
     )

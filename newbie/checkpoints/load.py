@@ -6,6 +6,7 @@ time, so a load needs the memory of the model plus its largest tensor. Every loa
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +36,19 @@ Weights = Source | Path | str | Sequence[Path | str]  # a source, a file, a fold
 
 @dataclass(frozen=True)
 class Loaded(Generic[M, C]):
-    """A network with its weights. `tokenizer` belongs to text encoders."""
+    """A network with its weights, its configuration, and what was found in the file."""
 
     module: M
     config: C
     report: LoadReport
-    tokenizer: Tokenizer | None = None
+    own_tokenizer: Tokenizer | None = None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """A text encoder's tokenizer. Raises WeightsError where none was loaded."""
+        if self.own_tokenizer is None:
+            raise WeightsError(f"{self.report.source}: was loaded without a tokenizer", "load it with tokenizer=True")
+        return self.own_tokenizer
 
 
 def load_transformer(
@@ -51,7 +59,7 @@ def load_transformer(
     config: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
 ) -> Loaded[NextDiT, NextDiTConfig]:
-    """Load a Next-DiT. `config` (as in config.json, complete or not) is used instead of the file beside the weights.
+    """Load a Next-DiT. `config` (keys of config.json) goes before what is written beside the weights.
 
     Raises:
         WeightsError: damaged, incomplete, of another kind, or not finite; names the file or the tensor.
@@ -194,6 +202,6 @@ def _source(component: Component, weights: Weights, config: Mapping[str, Any] | 
             raise WeightsError(
                 f"{weights.name}: is the {SPOKEN[weights.component]}, not the {SPOKEN[component]}", "pass the other"
             )
-        return weights if config is None else Source(**{**vars(weights), "config": config})
+        return dataclasses.replace(weights, config={**weights.config, **(config or {})})
     where = Path(weights) if isinstance(weights, str | Path) else [Path(path) for path in weights]
     return find(component, where, allow_pickle=allow_pickle, config=config)

@@ -11,7 +11,7 @@ from torch import nn
 
 from newbie.checkpoints import fp8, infer
 from newbie.checkpoints.index import Index
-from newbie.checkpoints.layouts import Component, Part
+from newbie.checkpoints.layouts import SPOKEN, Component, Part
 from newbie.checkpoints.report import LoadReport
 from newbie.checkpoints.rules import Table
 from newbie.checkpoints.source import Source
@@ -82,6 +82,23 @@ def plan_load(source: Source) -> Plan:
     report = _compare(source, part, translation, shapes, expected, known, (*index.notes, *notes))
     recipes = {name: translation.recipes[name] for name in expected if name in translation.recipes}
     return Plan(source, index, part, config, module, recipes, report)
+
+
+def require_fit(configs: Mapping[Component, Any]) -> None:
+    """Raise WeightsError unless the parts of a model have the widths that the transformer was trained with."""
+    transformer = configs["transformer"]
+    pairs: list[tuple[Component, str, int | None, str]] = [
+        ("text_encoder", "hidden_size", transformer.cap_feat_dim, "caption features"),
+        ("clip", "hidden_size", transformer.clip_text_dim, "pooled vectors"),
+        ("vae", "latent_channels", transformer.in_channels, "latent channels"),
+    ]
+    for component, name, wanted, what in pairs:
+        given = getattr(configs.get(component), name, None)
+        if given is not None and wanted is not None and given != wanted:
+            raise WeightsError(
+                f"the {SPOKEN[component]} makes {what} of {given}, the transformer was trained with {wanted}",
+                "the parts are from different models; name the right one with its flag",
+            )
 
 
 def table(part: Part, entries: Iterable[str], raw: Mapping[str, Any]) -> Table:

@@ -26,6 +26,14 @@ _FIRST = ("diffusion_pytorch_model", "model", "pytorch_model")  # the standard n
 _NOT_WEIGHTS = ("model_args.pth", "adapter_model.safetensors", "optimizer.bin", "training_args.bin")
 
 
+class OtherPart(WeightsError):
+    """Sound, as far as one can tell, but not the part that is looked for."""
+
+
+class SeveralFound(WeightsError):
+    """More than one candidate; the user has to choose."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """A file's contents by name, and which of them make the part."""
@@ -42,7 +50,7 @@ class Source:
     files: tuple[Path, ...]
     folder: Path
     allow_pickle: bool = False
-    config: Mapping[str, Any] | None = field(default=None, hash=False)  # from the caller: read no other
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False)  # what the caller knows better
 
     @property
     def name(self) -> str:
@@ -64,16 +72,17 @@ class Source:
             if part.component == self.component:
                 return Opened(index, part)
         if not parts:
-            raise unrecognised(index.shapes, self.name)
+            raise OtherPart(*unrecognised(index.shapes, self.name))
         held = " and the ".join(SPOKEN[part.component] for part in parts)
-        raise WeightsError(
+        raise OtherPart(
             f"{self.name}: holds the {held}, not the {SPOKEN[self.component]}", "check which file goes with which flag"
         )
 
     def raw_config(self, index: Index) -> dict[str, Any]:
-        """What is said about the part: by the caller, else beside the weights, else in the file's metadata."""
-        if self.config is not None:
-            return dict(self.config)
+        """What is said about the part: by the caller, beside the weights, or in the file's metadata."""
+        return {**self._written_config(index), **self.config}
+
+    def _written_config(self, index: Index) -> dict[str, Any]:
         path = self.folder / CONFIG
         if path.is_file():
             values = read_json(path)
@@ -97,9 +106,9 @@ def find(
         WeightsError: nothing there, the part is not in it, or several candidates.
     """
     if not isinstance(where, Path):
-        return _checked(Source(component, tuple(where), where[0].parent, allow_pickle, config))
+        return _checked(Source(component, tuple(where), where[0].parent, allow_pickle, config or {}))
     if not where.is_dir():
-        return _checked(Source(component, (where,), where.parent, allow_pickle, config))
+        return _checked(Source(component, (where,), where.parent, allow_pickle, config or {}))
     return search(component, where, allow_pickle=allow_pickle, config=config)
 
 
@@ -115,27 +124,34 @@ def search(
     Raises:
         WeightsError: none do (the reason for the first is given), or several do equally.
     """
-    refusal: WeightsError | None = None
+    damaged: WeightsError | None = None
+    other: OtherPart | None = None
     found: dict[int, list[Source]] = {}
     for files in candidates(folder):
         rank = _rank(files[0])
         if found and rank > min(found):
             break
         try:
-            source = _checked(Source(component, files, folder, allow_pickle, config))
+            source = _checked(Source(component, files, folder, allow_pickle, config or {}))
+        except OtherPart as error:
+            other = other or error
         except WeightsError as error:
-            refusal = refusal or error
+            damaged = damaged or error
         else:
             found.setdefault(rank, []).append(source)
     if not found:
-        raise refusal or WeightsError(
-            f"{folder}: no weights in it", "expected a .safetensors file, or .pth with --allow-pickle"
+        raise (
+            damaged
+            or other
+            or OtherPart(
+                f"{folder.name}: no weights in it", "expected a .safetensors file, or .pth with --allow-pickle"
+            )
         )
     best = found[min(found)]
     if len(best) > 1:
         names = ", ".join(source.files[0].name for source in best)
-        raise WeightsError(
-            f"{folder}: several files hold the {SPOKEN[component]}: {names}", f"name one with {flag(component)}"
+        raise SeveralFound(
+            f"{folder.name}: several files hold the {SPOKEN[component]}: {names}", f"name one with {flag(component)}"
         )
     return best[0]
 

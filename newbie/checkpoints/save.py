@@ -1,0 +1,162 @@
+"""Write weights: the official folder layout, or one file in any layout that is read and has an inverse."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from newbie.checkpoints.components import CARD
+from newbie.checkpoints.layouts import Component
+from newbie.checkpoints.rules import Table
+from newbie.checkpoints.tables import jina, nextdit, vae
+from newbie.checkpoints.translate import untranslate
+from newbie.errors import OutputError, UsageError
+from newbie.model.config import VARIANTS, NextDiTConfig
+from newbie.request import Recommended
+
+# Folder, weights file, class and tokenizer entry of model_index.json: the published repository's own.
+_OFFICIAL: dict[Component, tuple[str, str, str, str]] = {
+    "transformer": ("transformer", "diffusion_pytorch_model.safetensors", "NextDiT_CLIP", ""),
+    "text_encoder": ("text_encoder", "model.safetensors", "Gemma3Model", "tokenizer"),
+    "clip": ("clip_model", "model.safetensors", "JinaCLIPModel", "clip_tokenizer"),
+    "vae": ("vae", "diffusion_pytorch_model.safetensors", "AutoencoderKL", ""),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One network to write: module, configuration, and for a text encoder the content of its tokenizer.json."""
+
+    module: nn.Module
+    config: Any
+    tokenizer: bytes | None = None
+
+
+def save_model(
+    folder: Path,
+    parts: Mapping[Component, Trained],
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    name: str = "",
+    licence: str = "",
+    trained_on: str = "",
+    recommended: Recommended | None = None,
+) -> None:
+    """Write the official folder layout, and newbie.json with how the model is best used.
+
+    Each file is complete or absent: it is written under another name first.
+
+    Raises:
+        OutputError: a file could not be written.
+    """
+    index: dict[str, Any] = {"_class_name": "NewbiePipeline"}
+    for component, part in parts.items():
+        place, file, kind, tokenizer = _OFFICIAL[component]
+        config = config_json(component, part.config)
+        index["clip_model" if component == "clip" else component] = [place, config.get("_class_name", kind)]
+        where = folder / place
+        save_weights(where / file, part.module.state_dict(), component, part.config, dtype=dtype)
+        write_json(where / "config.json", config)
+        if part.tokenizer is not None:
+            _write(where / "tokenizer.json", part.tokenizer)
+            index[tokenizer] = [place, "AutoTokenizer"]
+    card = {"name": name, "licence": licence, "trained_on": trained_on}
+    settings = asdict(recommended) if recommended is not None else {}
+    write_json(folder / CARD, {key: value for key, value in card.items() if value} | settings)
+    write_json(folder / "model_index.json", index)
+
+
+def save_weights(
+    path: Path,
+    state: Mapping[str, Tensor],
+    component: Component,
+    config: Any,
+    *,
+    layout: str = "",
+    prefix: str = "",
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write one safetensors file. `layout` is a name of `layouts.ANCHORS`; "" is our own naming.
+
+    The configuration goes into the metadata, so that the file can be used alone. `prefix` stands before every
+    name ("model.diffusion_model." is ComfyUI's for transformers).
+
+    Raises:
+        UsageError: no such layout, or one that cannot be written.
+        OutputError: the file could not be written.
+    """
+    theirs = untranslate(state, save_table(component, layout, config))
+    tensors = {
+        prefix + name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
+        for name, tensor in theirs.items()
+    }
+    metadata = {"format": "pt", "config": json.dumps(config_json(component, config), sort_keys=True)}
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, temporary, metadata)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: could not be written ({error})", "check the folder and the free space") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_table(component: Component, layout: str, config: Any) -> Table:
+    """The rules by which a layout is written.
+
+    Raises:
+        UsageError: no such layout, or one that cannot be written.
+    """
+    own = {"transformer": "official", "text_encoder": "hugging face", "clip": "merged", "vae": "diffusers"}
+    if layout in ("", own[component]):
+        return ()
+    match component, layout:
+        case "transformer", "diffusers":
+            queries, keys = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+            return nextdit.diffusers((queries, keys, keys))
+        case "vae", "original":
+            return vae.original(len(config.block_out_channels))
+        case "clip", "transformers":
+            return jina.transformers()
+    raise UsageError(f"the layout {layout!r} of the {component} cannot be written", f"use {own[component]!r}")
+
+
+def config_json(component: Component, config: Any) -> dict[str, Any]:
+    """The config.json of a part, with the class names the published repository uses."""
+    if component == "vae":
+        return dict(config.to_json())
+    values: dict[str, Any] = dict(config.to_dict())
+    if component == "transformer":
+        values |= {"_class_name": _class_name(config), "model_type": "nextdit_clip"}
+    return values
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON object, complete or not at all. Raises OutputError."""
+    _write(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _class_name(config: NextDiTConfig) -> str:
+    """The official name of a published variant; other sizes have the name of the class."""
+    return next((name for name, variant in VARIANTS.items() if variant == config), "NextDiT_CLIP")
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: could not be written ({error})", "check the folder and the free space") from error
+    finally:
+        temporary.unlink(missing_ok=True)

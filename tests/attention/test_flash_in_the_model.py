@@ -1,0 +1,58 @@
+"""A whole Next-DiT on the flash kernels: everything it hands them obeys the package's rules."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from newbie.attention.flash import Flash, FlashKvPacked, FlashPacked, FlashVarlen
+from newbie.attention.sdpa import Sdpa
+from newbie.model.config import NextDiTConfig
+from newbie.model.nextdit import NextDiT
+
+KERNELS = [Flash(), FlashPacked(), FlashKvPacked(), FlashVarlen()]
+
+
+def build(kv_heads: int) -> NextDiT:
+    config = NextDiTConfig(
+        dim=64,
+        n_layers=2,
+        n_heads=4,
+        n_kv_heads=kv_heads,
+        axes_dims=(8, 4, 4),
+        n_refiner_layers=1,
+        cap_feat_dim=24,
+        clip_text_dim=None,
+        multiple_of=32,
+    )
+    model = NextDiT(config)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            scale = 1.0 if weight.ndim == 1 else weight.shape[1] ** -0.5
+            weight.copy_(torch.randn(weight.shape, generator=generator) * scale)
+    return model.bfloat16().eval()
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kv_heads", [4, 2])
+@pytest.mark.parametrize("lengths", [(6, 6), (9, 2), (0, 5), (0, 0)])
+@pytest.mark.parametrize("sizes", [[(4, 6), (4, 6)], [(4, 4), (2, 6)]])
+def test_velocity_equals_that_of_sdpa(flash_attn, kernel, kv_heads, lengths, sizes):
+    model = build(kv_heads)
+    generator = torch.Generator().manual_seed(1)
+    hidden = torch.randn(2, 16, 24, generator=generator)
+    mask = torch.arange(16) < torch.tensor(lengths)[:, None]
+    latents = [torch.randn(16, *size, generator=generator) for size in sizes]
+    t = torch.tensor([0.2, 0.7])
+    with torch.no_grad():
+        ours, expected = (
+            model(latents, t, model.prepare(hidden, mask, None, sizes, attend=attend)) for attend in (kernel, Sdpa())
+        )
+    for row, exact in zip(ours, expected, strict=True):
+        # Two bfloat16 networks that round at different places.
+        assert (row - exact).square().mean().sqrt() < 0.03 * exact.std()
+    refined = sum(lengths) > 0
+    sequences = 1 + 2 + refined  # noise refiner, joint layers, context refiner where there are words
+    assert len(flash_attn.calls) >= sequences
+    assert {name for name, _ in flash_attn.calls} == {kernel.needs.function}

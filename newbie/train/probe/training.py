@@ -47,7 +47,9 @@ def train(recipe: ProbeRecipe, folder: Path, *, say: Callable[[str], None]) -> P
         right = answers(specs)
         losses = {name: _entropy(scores[name], right[name]) for name in scores}
         watched = {name: float(losses[name].detach()) for name in ("hair_color", "eye_color", "outfit", "mouth")}
-        return torch.stack(list(losses.values())).sum(), watched
+        loss = torch.stack(list(losses.values())).sum()
+        loss.backward()
+        return loss.detach(), watched
 
     plan = Plan(steps=recipe.steps, report_every=25, save_every=100, warmup=30, decay=0.5, ema=0.99)
     fit(reader, loss_at, optimizers, plan, folder, say=say).copy_to(reader)

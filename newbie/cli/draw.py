@@ -81,7 +81,7 @@ class Drawer:
         if progress is None:
             with Progress(self.console, pictures=request.count, preview=self.preview) as progress:
                 return self.draw(request, name=name, file_name=file_name, progress=progress)
-        progress.begin(name, request.count)
+        progress.begin(name, request.count, request.steps or 1)
         made: list[Made] = []
 
         def keep(_: int, image: Image.Image, record: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from types import TracebackType
 from typing import Any, Protocol
@@ -52,13 +53,15 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def begin(self, label: str, pictures: int) -> None:
-        """The next request begins; `label` names it."""
+    def begin(self, label: str, pictures: int, steps: int) -> None:
+        """The next request begins; `label` names it. The bar stands before the first, perhaps slow, step."""
         if not self._now:
             self._started = self._told = time.monotonic()
         self._before += self._now
         self._now = pictures
         self._label = label
+        if self.console.live and not self.preview:
+            self._advance(self._before * steps, max(self.pictures, self._before + pictures) * steps)
 
     def step(self, event: StepEvent) -> None:
         """One step is done. Meant as the `on_step` of `Pipeline.generate`."""
@@ -82,12 +85,12 @@ class Progress:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(
-                total=total, file=self.console.err, leave=False, dynamic_ncols=True, bar_format=_BAR, mininterval=0.05
-            )
+            self._bar = tqdm(total=total, file=self.console.err, leave=False, bar_format=_BAR, ncols=80, nrows=24)
+        self._bar.ncols = shutil.get_terminal_size().columns - 1  # windows change size; 80 where it is not known
         self._bar.total = total
         self._bar.set_description_str(self._label, refresh=False)
-        self._bar.update(done - self._bar.n)
+        self._bar.n = done
+        self._bar.refresh()
 
     def _tell(self, done: int, total: int) -> None:
         now = time.monotonic()

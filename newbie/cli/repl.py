@@ -156,8 +156,10 @@ class Loop:
         """/help                      this list"""
         for method in commands().values():
             self.console.result((inspect.getdoc(method) or "").splitlines()[0])
-        self.console.result("/steps /cfg /n /negative /sampler /schedule /shift and every other flag of create.py:")
-        self.console.result("    with a value they set it, without one they show it; `default` takes it back")
+        self.console.result("/seed /steps /cfg /n /negative /sampler /schedule /shift ... every flag of create.py")
+        self.console.result(
+            "                             with a value: set it; without: show it; default: take it back"
+        )
 
     def do_show(self, argument: str) -> None:
         """/show                      the prompt and the settings of the next picture"""

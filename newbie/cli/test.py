@@ -43,7 +43,7 @@ def _draw(prompt: str, folder: Path, arguments: list[str], opener: OpenEngine | 
     engine = open_engine(model_choice(values), settings, console, opener)
     resolved = request.resolved(engine.recommended)
     with Progress(console) as progress:
-        progress.begin("drawing", 1)
+        progress.begin("drawing", 1, resolved.steps or 1)
         result = engine.generate(resolved, on_step=progress.step)
     image = result.images[0]
     path = images.save(image, folder / FILE_NAME, result.records[0], overwrite=True)

@@ -313,7 +313,8 @@ class Pipeline:
             pooled = None if features.pooled is None else features.pooled[rows]
             return self.transformer.prepare(features.hidden[rows], features.mask[rows], pooled, size, attend=kernel)
 
-        grid = times.schedule(request.schedule, request.steps, shift=request.shift, sampler=request.sampler)
+        schedule = times.resolve(request.schedule, request.sampler)
+        grid = times.schedule(schedule, request.steps, shift=request.shift, sampler=request.sampler)
         steps = len(grid) - 1
         velocity = Velocity(
             self.transformer,
@@ -330,7 +331,8 @@ class Pipeline:
             if on_step is not None:
                 on_step(StepEvent(index, count, first, n, t, lambda: _small_picture(colours(), denoised)))
 
-        start = noise.draw(seeds, (self.vae.config.latent_channels, *size)).to(device) * (1.0 - float(grid[0]))
+        start = noise.draw(seeds, (self.vae.config.latent_channels, *size)).to(device)
+        start = start * times.initial_scale(schedule, grid)
         latents = solvers.SOLVERS[request.sampler](velocity, start, grid, report)
         if not torch.isfinite(latents).all():
             raise BlankPicture(

@@ -8,14 +8,16 @@ generations on one model cannot meet and a cancelled one leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 
 class Memory(dict[Hashable, Any]):
     """What one generation remembers. Keys are tuples such as ``("hold", layer, "attend")``."""
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Step:
     """One evaluation: `index` counts from 0 to `count` - 1, `t` is the flow time (0 noise, 1 image)."""
 
     index: int

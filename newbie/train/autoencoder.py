@@ -109,9 +109,7 @@ def psnr(a: Tensor, b: Tensor) -> float:
 def _crop(pixels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     rows = torch.randint(0, pixels.shape[2] - size + 1, (len(pixels),), generator=generator).tolist()
     columns = torch.randint(0, pixels.shape[3] - size + 1, (len(pixels),), generator=generator).tolist()
-    return torch.stack(
-        [p[:, r : r + size, c : c + size] for p, r, c in zip(pixels, rows, columns, strict=True)]
-    )
+    return torch.stack([p[:, r : r + size, c : c + size] for p, r, c in zip(pixels, rows, columns, strict=True)])
 
 
 def _edges(a: Tensor, b: Tensor) -> Tensor:

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from newbie.attention.kernel import Needs, SequenceInfo
+from newbie.model import init as model_init
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
-from newbie.model import init as model_init
 from newbie.text import gemma, jina
 from newbie.text.tokens import Tokenizer
 from newbie.train.data import Drawings, batch_numbers

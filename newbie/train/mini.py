@@ -16,6 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from newbie.checkpoints import Trained, save_model
+from newbie.request import Recommended
 from newbie.text.tokens import Tokenizer
 from newbie.train.autoencoder import reconstruction, train_autoencoder
 from newbie.train.data import Drawings, drawn, to_pixels
@@ -111,3 +113,40 @@ def make(
         return None
     captions = CaptionBatches(Drawings(recipe.seed, recipe.size), gemma, jina)
     return train_flow(recipe.flow(gemma.vocab_size), latents, captions, run / "flow", device=device, say=say)
+
+
+RECOMMENDED = Recommended(
+    width=128,
+    height=128,
+    steps=20,
+    cfg_scale=3.5,
+    shift=1.5,
+    canonical=True,
+    system_prompt="",
+)
+
+
+def export(recipe: MiniRecipe, painter: Painter, run: Path, folder: Path) -> None:
+    """Write the finished model in the official folder layout, bf16, with how it is best used."""
+    gemma, jina = (run / "words" / name / "tokenizer.json" for name in ("gemma", "jina"))
+    autoencoder = autoencoder_stage(
+        recipe,
+        run,
+        np.empty((0, recipe.size, recipe.size, 3), np.uint8),
+        device=torch.device("cpu"),
+        say=lambda _: None,
+    )
+    flow = recipe.flow(Tokenizer.from_folder(gemma.parent, kind="gemma").vocab_size)
+    save_model(
+        folder,
+        {
+            "transformer": Trained(painter.transformer, flow.transformer),
+            "text_encoder": Trained(painter.text_encoder, flow.text_encoder, gemma.read_bytes()),
+            "clip": Trained(painter.clip_model, flow.clip, jina.read_bytes()),
+            "vae": Trained(autoencoder, autoencoder.config),
+        },
+        name="newbie-mini",
+        licence="Apache-2.0",
+        trained_on="pictures drawn by this project's own program (newbie/train/figures)",
+        recommended=RECOMMENDED,
+    )

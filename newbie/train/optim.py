@@ -103,4 +103,3 @@ class Optimizers:
     def load_state_dict(self, states: list[Any]) -> None:
         for optimizer, state in zip(self.all, states, strict=True):
             optimizer.load_state_dict(state)
-

@@ -7,6 +7,7 @@ from outside are shown, not obeyed. Colour is a hint on terminals only and never
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -159,11 +160,15 @@ def run(main: Callable[[list[str]], int], argv: Sequence[str] | None = None) -> 
     """Call `main` with the arguments and turn whatever it raises into an exit code and two lines."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     console = Console(debug="--debug" in arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # for what other packages print, such as argparse's help
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             return main(arguments)
         except BrokenPipeError:
             raise
+        except SystemExit as end:  # argparse, after --help or after its own complaint
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
         except (Exception, KeyboardInterrupt) as error:
             return report(error, console)
     except BrokenPipeError:

@@ -13,20 +13,25 @@ from newbie.errors import UsageError
 
 
 class Command(NamedTuple):
-    """`module.function(arguments) -> exit code`, and what it does in half a sentence."""
+    """`module.main(arguments[, say]) -> exit code`, and what it does in half a sentence."""
 
     module: str
     about: str
-    function: str = "main"
+    is_told_how_to_say: bool = True  # its main has a second parameter: where its lines go
+    usage: str | None = None  # of a command without a parser of its own
 
 
 COMMANDS = {
-    "create": Command("newbie.cli.create", "draw pictures; without a prompt, the prompt loop"),
-    "doctor": Command("newbie.doctor", "what is installed, what this machine can do"),
-    "parity": Command("newbie.parity", "compare with recorded numbers of the official code"),
+    "create": Command("newbie.cli.create", "draw pictures; without a prompt, the prompt loop", False),
+    "doctor": Command("newbie.doctor", "what is installed, what this machine can do", usage=""),
+    "parity": Command(
+        "newbie.parity",
+        "compare with recorded numbers of the official code",
+        usage="FOLDER [--attention NAME] [--verbose]",
+    ),
     "inspect": Command("newbie.checkpoints.inspect", "what a weights file is, without loading it"),
     "verify": Command("newbie.checkpoints.verify", "whether weights are whole: names, shapes, NaN, hashes"),
-    "train": Command("newbie.train", "train newbie-mini"),
+    "train": Command("newbie.train.main", "train newbie-mini", False),
 }
 
 
@@ -49,7 +54,12 @@ def _main(arguments: list[str]) -> int:
             f"there is no command {name!r}",
             f"did you mean {close[0]}?" if close else "python -m newbie --help lists them",
         )
-    return int(getattr(import_module(command.module), command.function)(rest) or 0)
+    if command.usage is not None and {"-h", "--help"} & set(rest):
+        Console().result(f"usage: python -m newbie {name} {command.usage}".rstrip() + f"\n\n{command.about}")
+        return 0
+    rest = [argument for argument in rest if argument != "--debug"]  # `run` has seen it
+    says = [Console().result] if command.is_told_how_to_say else []
+    return int(import_module(command.module).main(rest, *says))
 
 
 def _help() -> str:

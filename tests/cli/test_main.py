@@ -31,6 +31,11 @@ def test_an_unknown_command_is_answered_with_the_nearest(capsys):
     assert "did you mean doctor?" in capsys.readouterr().err
 
 
+def test_a_command_without_a_parser_has_help_too(capsys):
+    assert main(["parity", "--help"]) == 0
+    assert "parity FOLDER" in capsys.readouterr().out
+
+
 def test_version(capsys):
     from newbie import __version__
 
@@ -42,6 +47,30 @@ def test_version(capsys):
 def test_every_command_has_a_home(name):
     path = ROOT / COMMANDS[name].module.replace(".", "/")  # importing it would load torch
     assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def test_a_command_gets_its_arguments_and_a_place_to_speak(capsys, monkeypatch):
+    import types
+
+    def spoken(argv, say):
+        say(" ".join(argv))
+        return 5
+
+    monkeypatch.setitem(sys.modules, "newbie.doctor", types.SimpleNamespace(main=spoken))
+    assert main(["doctor", "a", "--debug", "b"]) == 5
+    assert capsys.readouterr().out == "a b\n"
+
+
+def test_the_complaint_of_a_commands_own_parser_is_a_usage_error(capsys, monkeypatch):
+    import argparse
+    import types
+
+    parser = argparse.ArgumentParser(prog="x", description="→ 中")
+    module = types.SimpleNamespace(main=lambda argv, say: parser.parse_args(argv) and 0)
+    monkeypatch.setitem(sys.modules, "newbie.doctor", module)
+    assert main(["doctor", "--what"]) == 2
+    assert main(["doctor", "--help"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["create.py", "--help"], ["-m", "newbie", "--help"], ["test.py", "--help"]])

@@ -59,29 +59,28 @@ class Section:
 
 
 def report() -> list[Section]:
-    """Everything there is to know about this installation. Loads torch, changes nothing."""
-    import torch
-
+    """Everything there is to know about this installation. Loads torch where it is installed, changes nothing."""
     return [
-        Section("versions", (*system_rows(), *package_rows())),
-        Section("optional packages", tuple(optional_rows())),
-        Section("memory", tuple(memory_rows())),
-        Section("processor", tuple(processor_rows())),
-        Section(
-            "graphics",
-            (
-                *graphics_rows(),
-                *nvidia_rows(
-                    present=nvidia_present(),
-                    built_for=torch.version.cuda,
-                    usable=torch.cuda.is_available(),
-                    version=torch.__version__,
-                ),
-            ),
-        ),
-        Section("attention kernels", tuple(attention_rows())),
-        Section("bundled model", tuple(model_rows(bundled_model()))),
+        section("versions", system_rows, package_rows),
+        section("optional packages", optional_rows),
+        section("memory", memory_rows),
+        section("processor", processor_rows),
+        section("graphics", graphics_rows, nvidia_card),
+        section("attention kernels", attention_rows),
+        section("bundled model", bundled_rows),
     ]
+
+
+def section(title: str, *parts: Callable[[], list[Row]]) -> Section:
+    """A section of the report. Where a package is missing the rest must still come out."""
+    rows: list[Row] = []
+    for part in parts:
+        try:
+            rows += part()
+        except ImportError as error:
+            remedy = "install the packages marked as missing above, then run doctor again"
+            rows.append(Row(title, f"cannot be looked at: {error}", "problem", remedy))
+    return Section(title, tuple(rows))
 
 
 def lines(sections: Sequence[Section]) -> list[str]:
@@ -236,6 +235,18 @@ def _says(file: Path, start: str) -> bool:
         return False
 
 
+def nvidia_card() -> list[Row]:
+    """This machine's NVIDIA card against this installation's torch."""
+    import torch
+
+    return nvidia_rows(
+        present=nvidia_present(),
+        built_for=torch.version.cuda,
+        usable=torch.cuda.is_available(),
+        version=torch.__version__,
+    )
+
+
 def nvidia_rows(
     *, present: bool, built_for: str | None, usable: bool, version: str, system: str = platform.system()
 ) -> list[Row]:
@@ -289,21 +300,24 @@ def attention_rows() -> list[Row]:
     return rows
 
 
-def bundled_model() -> Path:
-    """Where the model that comes with the repository lies."""
-    return Path(__file__).parents[1] / "weights" / "newbie-mini"
+def bundled_rows() -> list[Row]:
+    """The model that comes with the repository."""
+    from newbie.pipeline import BUNDLED
+
+    return model_rows(BUNDLED)
 
 
 def model_rows(folder: Path) -> list[Row]:
     """Whether the bundled model is whole, judged by its names and shapes alone."""
-    from newbie.checkpoints import locate, verify
+    from newbie.checkpoints import verify
 
     if not folder.is_dir():
         return [Row(folder.name, "not found", "problem", "clone the repository again: the model is part of it")]
     try:
-        locate(folder)
-        found = verify(folder)
+        found = verify(folder, quick=True)
     except NewbieError as error:
         return [Row(folder.name, error.message, "problem", error.hint)]
+    if not found.ok:
+        return [Row(problem.what, problem.detail, "problem", problem.hint) for problem in found.problems]
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
-    return [Row(folder.name, f"{size:.1f} MiB: {found}")]
+    return [Row(folder.name, f"{size:.1f} MiB, {found}")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from newbie.checkpoints.load import load_gemma, load_jina, load_transformer, load_vae
+from newbie.checkpoints import load_gemma, load_jina, load_transformer, load_vae
 from newbie.parity.folder import Weights
 
 Part = Literal["transformer", "text_encoder", "clip", "vae"]

@@ -20,9 +20,16 @@ class Encoded(NamedTuple):
     inputs: list[dict[str, EncoderInput]]
 
     def lost(self) -> list[dict[str, tuple[str, ...]]]:
-        """Per row and encoder the elements that did not fit; encoders that lost nothing are absent."""
+        """Per row and encoder what did not fit, as paths of elements; encoders that lost nothing are absent.
+
+        Words that belong to no element are reported too, as "the end of the text".
+        """
         return [
-            {name: tuple(span.path for span in given.lost) for name, given in row.items() if given.lost}
+            {
+                name: tuple(span.path for span in given.lost) or ("the end of the text",)
+                for name, given in row.items()
+                if given.total > given.limit
+            }
             for row in self.inputs
         ]
 

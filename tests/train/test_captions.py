@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 
+from newbie.prompt import canonical_text, read
 from newbie.train.figures import FORMS, Character, PictureSpec, caption, caption_full, sample, words
 from newbie.train.figures.captions import NAMES, QUALITIES, STYLES
 from newbie.train.figures.sentences import PLACE_PHRASES
@@ -244,3 +245,41 @@ def test_no_spelling_means_two_things():
     ] + [("background", spelling) for spelling in BACKGROUNDS]
     repeated = [word for word, count in Counter(word for _, word in spellings).items() if count > 1]
     assert repeated == []
+
+
+@pytest.mark.parametrize("form", ["xml", "partial"])
+def test_the_prompt_reader_finds_the_same_elements_in_every_xml_caption(form: str):
+    rng = random.Random(7)
+    for _ in range(200):
+        spec = sample(rng)
+        text = caption(spec, rng, form=form)  # type: ignore[arg-type]
+        scene = read(text).scene
+        blocks = [elements(block) for _, block in re.findall(r"<(character_\d)>(.*?)</\1>", text, re.S)]
+        assert [{k: v.text for k, v in character.items()} for character in scene.characters] == blocks
+        general = re.search(r"<general_tags>(.*?)</general_tags>", text, re.S)
+        assert {k: v.text for k, v in scene.general.items()} == (elements(general[1]) if general else {})
+        assert [value.text for value in scene.captions] == re.findall(r"<caption>(.*?)</caption>", text)
+
+
+def test_the_prompt_reader_takes_every_form_for_what_it_is():
+    rng = random.Random(8)
+    for form, dialect in (
+        ("xml", "xml"),
+        ("tags", "tags"),
+        ("english", "text"),
+        ("empty", "empty"),
+    ):
+        for _ in range(60):
+            text = caption(sample(rng), rng, form=form)  # type: ignore[arg-type]
+            assert read(text).dialect == dialect, text
+    chinese = [caption(sample(rng), rng, form="chinese") for _ in range(60)]
+    assert {read(text).dialect for text in chinese} == {"tags", "text"}  # commas or none
+
+
+def test_the_full_caption_is_what_the_prompt_package_calls_canonical():
+    rng = random.Random(9)
+    for _ in range(100):
+        text = caption_full(sample(rng))
+        reading = read(text)
+        assert reading.diagnostics == ()
+        assert canonical_text(reading.scene) == text

@@ -68,6 +68,7 @@ def _person(character: Character, rng: random.Random, *, placed: bool) -> str:
 def chinese(spec: PictureSpec, rng: random.Random) -> str:
     """One short Chinese sentence, in the same spirit."""
     voice = Voice(rng, chinese=True, synonyms=0.3)
+    comma = rng.choice((",", "，"))
     pair = len(spec.characters) > 1
     people = []
     for character in spec.characters:
@@ -81,8 +82,8 @@ def chinese(spec: PictureSpec, rng: random.Random) -> str:
             told.append(facts.outfit(character, voice))
         if character.action == "waving" and rng.random() < 0.5:
             told.append(words.ACTION_ZH["waving"][0])
-        people.append(",".join(told))
+        people.append(comma.join(told))
     rng.shuffle(people)
     if rng.random() < 0.5:
         people.append(facts.background(spec, voice))
-    return ",".join(people)
+    return comma.join(people)

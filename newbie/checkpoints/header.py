@@ -54,7 +54,7 @@ class Place(NamedTuple):
     stop: int
 
 
-def open_safetensors(path: Path, *, map_from: int = MAP_FROM) -> Index:
+def open_safetensors(path: Path) -> Index:
     """Names, shapes and formats of a safetensors file. Reads the header only.
 
     Raises:
@@ -66,7 +66,7 @@ def open_safetensors(path: Path, *, map_from: int = MAP_FROM) -> Index:
             places, metadata = _read_header(file, size, path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})", "check the path and its rights") from error
-    mappable = size >= map_from and os.name == "posix"  # Windows locks a mapped file
+    mappable = size >= MAP_FROM and os.name == "posix"  # Windows locks a mapped file
     entries = {
         place.name: Entry(
             place.name,

@@ -63,10 +63,7 @@ def transformer(shapes: Shapes, raw: Raw) -> Inferred:
     }
     if "clip_text_pooled_proj.0.weight" in shapes:
         (facts["clip_text_dim"],) = _shape(shapes, "clip_text_pooled_proj.0.weight", 1)
-    if min(value for value in facts.values() if value is not None) < 1:
-        raise WeightsError(
-            f"the transformer's shapes contradict each other: {facts}", "the file is damaged; download it again"
-        )
+    _require_positive(facts)
     if said.get("with_clip") is False:  # such a config may still mention the width
         said.pop("clip_text_dim", None)
     notes += _disagreements("transformer", facts, said)
@@ -135,8 +132,7 @@ def gemma(shapes: Shapes, raw: Raw) -> Inferred:
     if said.get("query_pre_attn_scalar") is None and head_dim != GemmaConfig.head_dim:
         facts["query_pre_attn_scalar"] = head_dim
     notes = _disagreements("text encoder", facts, said)
-    if min(value for value in facts.values()) < 1:
-        raise WeightsError(f"the text encoder's shapes contradict each other: {facts}", "download the file again")
+    _require_positive(facts)
     plain = dict(said)
     if layers != facts.get("num_hidden_layers", layers):
         plain.pop("layer_types", None)
@@ -150,7 +146,7 @@ def jina(shapes: Shapes, raw: Raw) -> Inferred:
     Raises:
         WeightsError: a tensor that tells the size is missing, or the number of heads cannot be known.
     """
-    said = dict(raw["text_config"] if isinstance(raw.get("text_config"), Mapping) else raw)
+    said: dict[str, Any] = dict(raw["text_config"] if isinstance(raw.get("text_config"), Mapping) else raw)
     extra = said.pop("hf_model_config_kwargs", None)
     said |= extra if isinstance(extra, Mapping) else {}
     vocabulary, width = _shape(shapes, "embeddings.word_embeddings.weight", 2)
@@ -160,6 +156,7 @@ def jina(shapes: Shapes, raw: Raw) -> Inferred:
         "num_hidden_layers": _blocks(shapes, "encoder.layers."),
         "intermediate_size": _shape(shapes, "encoder.layers.0.mlp.fc1.weight", 2)[0],
     }
+    _require_positive(facts)
     heads = said.get("num_attention_heads")
     if not isinstance(heads, int) or heads < 1:
         if width % 64:
@@ -207,6 +204,11 @@ def _axes(said: Any, head_dim: int, notes: list[str]) -> tuple[int, ...]:
             f"put axes_dims (three even numbers that add up to {head_dim}) into a config.json beside the weights",
         )
     return (head_dim // 3,) * 3
+
+
+def _require_positive(facts: Mapping[str, int | None]) -> None:
+    if any(value is not None and value < 1 for value in facts.values()):
+        raise WeightsError(f"the shapes contradict each other: {facts}", "the file is damaged; download it again")
 
 
 def _disagreements(part: str, facts: Mapping[str, Any], said: Raw) -> list[str]:

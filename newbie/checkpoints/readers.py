@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from newbie.checkpoints import pickles, shards
-from newbie.checkpoints.header import MAP_FROM, open_safetensors
+from newbie.checkpoints.header import open_safetensors
 from newbie.checkpoints.index import Index, join
 from newbie.errors import WeightsError
 
@@ -67,21 +67,21 @@ def _recognise(first: bytes) -> Content:
     return Content.UNKNOWN
 
 
-def open_weights(source: Path | Sequence[Path], *, allow_pickle: bool = False, map_from: int = MAP_FROM) -> Index:
+def open_weights(source: Path | Sequence[Path], *, allow_pickle: bool = False) -> Index:
     """The index of a weights file, a shard index (`*.index.json`), or several files that hold one checkpoint.
 
     Raises:
         WeightsError: damaged, refused (a pickle without `allow_pickle`), incomplete, or pointing outside.
     """
     if not isinstance(source, Path):
-        return join([open_weights(path, allow_pickle=allow_pickle, map_from=map_from) for path in source])
+        return join([open_weights(path, allow_pickle=allow_pickle) for path in source])
     if source.name.endswith(".index.json"):
-        parts = [open_weights(path, allow_pickle=allow_pickle, map_from=map_from) for path in shards.files(source)]
+        parts = [open_weights(path, allow_pickle=allow_pickle) for path in shards.files(source)]
         shards.check(source, parts)
         return join(parts, kind=f"{parts[0].kind} shards")
     found = content(source)
     if found is Content.SAFETENSORS:
-        return open_safetensors(source, map_from=map_from)
+        return open_safetensors(source)
     if found in (Content.ZIP, Content.PICKLE):
         return _open_pickle(source, found, allow_pickle)
     if found is Content.UNKNOWN and source.suffix == ".safetensors":

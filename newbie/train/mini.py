@@ -86,7 +86,7 @@ def latents_stage(
         if start % 6400 == 0:
             say(f"encoded {start} of {len(pictures)}")
     latents = torch.cat(blocks)
-    save_file({"latents": latents}, path)
+    save_file({"latents": latents.contiguous()}, path)
     return latents
 
 

@@ -76,7 +76,7 @@ class NextDiT(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Dtype of the residual stream. Norms have it even where linear layers are quantised."""
-        return self.norm_final.weight.dtype
+        return self.get_parameter("cap_embedder.0.weight").dtype
 
     def prepare(
         self,

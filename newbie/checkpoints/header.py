@@ -2,7 +2,8 @@
 
 The file is read here rather than through the safetensors package, so that a damaged file is named with its
 tensor and its numbers, a small file is not kept open (it can be replaced while the model runs, also on Windows)
-and a tensor in an unaligned place still gets an aligned copy. The tests hold the two readers equal.
+and a tensor in an unaligned place still gets an aligned copy. It is written here, so that the same tensors make the
+same bytes (the package shuffles the metadata). The tests hold both against the package.
 Format: https://github.com/huggingface/safetensors#format
 """
 
@@ -12,7 +13,7 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -82,6 +83,22 @@ def open_safetensors(path: Path) -> Index:
     return Index(entries, (path,), "safetensors", metadata)
 
 
+def write_safetensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write contiguous CPU tensors, the widest formats first and then by name, as the format's own library does."""
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0]))
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    end = 0
+    for name, tensor in ordered:
+        start, end = end, end + tensor.nbytes
+        header[name] = {"dtype": names[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for _, tensor in ordered:
+        file.write(_bytes(tensor))
+
+
 def _read_header(file: BinaryIO, size: int, path: Path) -> tuple[list[Place], dict[str, str]]:
     first = file.read(8)
     if len(first) < 8:
@@ -145,7 +162,7 @@ def _reader(path: Path, place: Place) -> Callable[[], Tensor]:
     def read() -> Tensor:
         tensor = torch.empty(place.shape, dtype=place.dtype)
         if tensor.numel():
-            buffer = memoryview(tensor.view(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+            buffer = _bytes(tensor)
             try:
                 with path.open("rb", buffering=0) as file:
                     file.seek(place.start)
@@ -183,6 +200,10 @@ def _viewer(path: Path, place: Place) -> Callable[[], Tensor] | None:
         return flat.view(place.shape)
 
     return view
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return memoryview(tensor.view(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
 
 
 def _naturals(values: Any) -> bool:

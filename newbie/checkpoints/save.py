@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from newbie.checkpoints.components import CARD
+from newbie.checkpoints.header import write_safetensors
 from newbie.checkpoints.layouts import Component
 from newbie.checkpoints.rules import Table
 from newbie.checkpoints.tables import jina, nextdit, vae
@@ -99,15 +100,8 @@ def save_weights(
         for name, tensor in theirs.items()
     }
     metadata = {"format": "pt", "config": json.dumps(config_json(component, config), sort_keys=True)}
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: could not be written ({error})", "check the folder and the free space") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _replacing(path) as file:
+        write_safetensors(file, tensors, metadata)
 
 
 def save_table(component: Component, layout: str, config: Any) -> Table:
@@ -151,10 +145,18 @@ def _class_name(config: NextDiTConfig) -> str:
 
 
 def _write(path: Path, content: bytes) -> None:
+    with _replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name when it is complete; what had the name before stays until then."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
+        with temporary.open("xb") as file:
+            yield file
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: could not be written ({error})", "check the folder and the free space") from error

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from newbie.checkpoints import header
@@ -53,6 +54,19 @@ def test_every_number_format_is_read_as_the_formats_own_library_reads_it(tmp_pat
     assert all(same(index[name].read(), tensor) for name, tensor in expected.items())
     assert index.metadata == {"hello": "world"}
     assert {index[str(kind)].dtype for kind in KINDS} == set(KINDS) == set(DTYPES.values())
+
+
+def test_what_is_written_is_what_the_formats_own_library_reads_and_the_same_each_time(tmp_path):
+    tensors = everything()
+    for name in ("a", "b"):
+        with (tmp_path / f"{name}.safetensors").open("wb") as file:
+            header.write_safetensors(file, dict(reversed(tensors.items())), {"z": "日本", "a": "1"})
+        tensors = dict(reversed(tensors.items()))
+    first = tmp_path / "a.safetensors"
+    assert first.read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert all(same(tensor, tensors[name]) for name, tensor in load_file(first).items())
+    with safe_open(first, "pt") as file:
+        assert file.metadata() == {"z": "日本", "a": "1"} and set(file.keys()) == set(tensors)
 
 
 def test_a_mapped_tensor_is_the_read_one_and_writing_to_it_leaves_the_file_alone(tmp_path, monkeypatch):

@@ -1,0 +1,199 @@
+"""From a row of tags to elements with a beginning and an end, whatever people forgot, crossed or mistyped.
+
+Nothing here fails for bad structure: the model reads characters and does not mind. The reading goes on with the
+likeliest meaning, and a diagnostic says what to write instead. In the schema a leaf holds text only and blocks do not
+hold blocks; so a tag that may not stand inside what is open ends what is open.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from newbie.errors import PromptError
+from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.scan import Tag
+from newbie.prompt.schema import CHARACTER, GENERAL, Element
+from newbie.prompt.source import Source, Span
+
+MAX_DEPTH = 32
+_LOOK_AHEAD = 8  # tags
+
+
+@dataclass
+class Node:
+    """An element of the prompt: `<` of its start tag, its content, `>` of its end tag, as offsets."""
+
+    name: str
+    element: Element | None  # None: a name outside the language
+    outer_start: int
+    start: int
+    stop: int = -1
+    outer_stop: int = -1
+
+    @property
+    def kind(self) -> str:
+        return self.element.kind if self.element else "leaf"
+
+
+class Loose(NamedTuple):
+    """A tag outside the language; `home` numbers the block whose own text it is part of."""
+
+    tag: Tag
+    home: int
+
+
+@dataclass
+class Balanced:
+    """Elements in the order they begin; known tags that mean nothing; unknown tags that stand between elements."""
+
+    nodes: list[Node] = field(default_factory=list)
+    dropped: list[Span] = field(default_factory=list)
+    loose: list[Loose] = field(default_factory=list)
+    found: list[Diagnostic] = field(default_factory=list)
+
+
+def balance(source: Source, tags: list[Tag]) -> Balanced:
+    """Elements of the language. Tags with unknown names are only noted (`loose`), see unknown.py.
+
+    Raises:
+        PromptError: elements are nested more than MAX_DEPTH deep.
+    """
+    _check_depth(source, tags)
+    reading = _Reading(source)
+    for i, tag in enumerate(tags):
+        if tag.known is None:
+            reading.note(tag)
+        elif tag.form == "close":
+            reading.close(tag, tags[i + 1 : i + 1 + _LOOK_AHEAD])
+        else:
+            reading.open(tag)
+    while reading.stack:
+        reading.end(len(source.text), "to the end")
+    return reading.result
+
+
+class _Reading:
+    """The elements that are open while we walk along the tags."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.result = Balanced()
+        self.stack: list[Node] = []
+        self.homes: list[int] = [0]  # beside `stack`: the block number inside each open element
+        self.generals: dict[int, int] = {}  # all general_tags blocks of one parent are read as one
+        self.ended: Counter[str] = Counter()  # elements we ended ourselves; their own end tag may still come
+
+    def note(self, tag: Tag) -> None:
+        if not (self.stack and self.stack[-1].kind == "leaf"):
+            self.result.loose.append(Loose(tag, self.homes[-1]))
+
+    def open(self, tag: Tag) -> None:
+        assert tag.known is not None  # our own bookkeeping
+        element = tag.known.element
+        place = f"up to <{tag.name}>"
+        while self.stack and self.stack[-1].kind == "leaf":
+            self.end(tag.start, place)
+        if element.kind in ("character", "general", "panel") or element.name == "img":
+            while any(n.kind in ("character", "general") for n in self.stack):
+                self.end(tag.start, place)
+        if len(self.stack) >= MAX_DEPTH:
+            raise _too_deep(self.source, tag)
+        node = Node(tag.name, element, tag.start, tag.stop)
+        self.result.nodes.append(node)
+        self.stack.append(node)
+        self.homes.append(self._home(element))
+        if tag.form == "empty":
+            self._pop(tag.stop, tag.stop)
+
+    def _home(self, element: Element) -> int:
+        here, new = self.homes[-1], len(self.result.nodes)
+        if element.name == GENERAL:
+            return self.generals.setdefault(here, new)
+        return new if element.kind in ("character", "panel") else here
+
+    def close(self, tag: Tag, following: list[Tag]) -> None:
+        if any(n.name == tag.name for n in self.stack):
+            while self.stack[-1].name != tag.name:
+                self.end(tag.start, f"up to </{tag.name}>")
+            self._pop(tag.start, tag.stop)
+        elif (other := self._mistaken_for(tag)) is not None and not _closes_soon(other.name, following):
+            while self.stack[-1] is not other:
+                self.end(tag.start, f"up to </{tag.name}>")
+            self._say("NB103", tag.span, f"<{other.name}> is closed by </{tag.name}>", f"write </{other.name}>")
+            self._pop(tag.start, tag.stop)
+        else:
+            self.result.dropped.append(tag.span)
+            if self.ended[tag.name]:
+                self.ended[tag.name] -= 1
+                inner = f"<{self.stack[-1].name}> inside it" if self.stack else "the next element"
+                note = f"</{tag.name}> comes too late, behind the start of {inner}"
+                self._say("NB104", tag.span, note, f"write </{tag.name}> before the next element begins")
+            else:
+                hint = f"delete it, or write <{tag.name}> before its text"
+                self._say("NB102", tag.span, f"</{tag.name}> closes nothing", hint)
+
+    def _mistaken_for(self, tag: Tag) -> Node | None:
+        """The open element that a wrong end tag was probably meant for: a leaf for a leaf, a block for a block."""
+        assert tag.known is not None  # our own bookkeeping
+        if tag.known.element.kind == "leaf":
+            return self.stack[-1] if self.stack and self.stack[-1].kind == "leaf" else None
+        blocks = [n for n in self.stack if n.kind == tag.known.element.kind == CHARACTER]
+        return blocks[-1] if blocks else None
+
+    def end(self, at: int, where: str) -> None:
+        """End the innermost element at an offset although its end tag is missing."""
+        node = self.stack[-1]
+        place = self.source.place(at)
+        self._say(
+            "NB101",
+            Span(node.outer_start, node.start),
+            f"<{node.name}> is never closed; it was read {where}",
+            f"write </{node.name}> where it ends, at the latest in line {place.line}, column {place.column}",
+        )
+        self.ended[node.name] += 1
+        self._pop(at, at)
+
+    def _pop(self, stop: int, outer_stop: int) -> None:
+        node = self.stack.pop()
+        self.homes.pop()
+        node.stop, node.outer_stop = stop, outer_stop
+
+    def _say(self, code: str, span: Span, message: str, hint: str) -> None:
+        self.result.found.append(Diagnostic(code, span, message, hint))
+
+
+def _closes_soon(name: str, following: list[Tag]) -> bool:
+    """Whether the element's own end tag comes before anything else is opened."""
+    for tag in following:
+        if tag.known and tag.form != "close":
+            return False
+        if tag.name == name:
+            return True
+    return False
+
+
+def _check_depth(source: Source, tags: list[Tag]) -> None:
+    """Only elements with an end tag count here: a dozen forgotten end tags are no nesting."""
+    opened: dict[str, list[int]] = {}
+    change = [0] * len(tags)
+    for i, tag in enumerate(tags):
+        if tag.form == "open":
+            opened.setdefault(tag.name, []).append(i)
+        elif tag.form == "close" and opened.get(tag.name):
+            change[opened[tag.name].pop()] = 1
+            change[i] = -1
+    depth = 0
+    for tag, step in zip(tags, change, strict=True):
+        depth += step
+        if depth > MAX_DEPTH:
+            raise _too_deep(source, tag)
+
+
+def _too_deep(source: Source, tag: Tag) -> PromptError:
+    return source.error(
+        f"elements are nested more than {MAX_DEPTH} deep",
+        "a prompt needs two levels: a block such as <character_1>, and its elements",
+        tag.start,
+    )

@@ -1,0 +1,185 @@
+"""Refuse prompts that sexualise minors. The same text always gets the same answer; nothing switches it off.
+
+A prompt is refused for a term that means just that, or when it has both a word or an age that makes someone a minor
+and a word that makes the picture sexual. The words are data, in safety_words.py. Spelling is evened out first: case,
+width, separators, invisible characters, look-alike letters, digits for letters, single letters with gaps.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from newbie.errors import PromptRefused
+from newbie.prompt import safety_words as words
+
+ADULT = 18
+_STOP = "|"  # the boundary of a phrase
+
+_TOKEN = re.compile(r"[^\W_]+|[,;.\n!?、。，；！？|]+")
+_LEET = re.compile(r"[a-z0-9@$!]*[a-z][a-z0-9@$!]*")
+_LEET_SIGN = re.compile(r"[a-z][013457@$!]|[013457@$!][a-z]")
+_GAPPED = re.compile(r"(?<![a-z0-9])(?:[a-z0-9@$!][\W_]){3,}[a-z0-9](?![a-z0-9])")
+_LABEL = re.compile(r"\bsex *[:=]")  # "sex: female" is a label
+_STRETCHED = re.compile(r"([a-z])\1{2,}")
+_ACCENTED = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u0300-\u036f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\U000e0000-\U000e0fff]"
+)
+_OTHER_SCRIPT = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_GAP = re.compile(r"[\s_\-·・*.~]+")
+
+_AGE = re.compile(
+    r"(?<![\d.])(\d{1,2}) ?(?:(?:years?|yrs?|y)(?: ?old| of age| girl| boy| kid)|y ?o\b)"
+    r"|\bage[ds]? ?(\d{1,2})(?!\d)"
+    r"|(?<!\d)(\d{1,2}) ?(?:歳|才(?![能华华会可])|岁|歲|살)(?![年上以差])"
+)
+_WORD_AGE = re.compile(
+    r"(?:(twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|and) )?"
+    r"\b(" + "|".join(words.NUMBERS) + r") ?(?:years?|yrs?) ?old"
+)
+_CJK_AGE = re.compile(r"(?<![一二三四五六七八九十百千万零〇\d])([一二三四五六七八九十]{1,3})(?:岁|歳|歲)(?![年上以差])")
+_MONTHS = re.compile(r"\b\d{1,2} ?(?:months?|weeks?) ?old\b|[月月]齢")
+
+
+class Finding(NamedTuple):
+    """Why a prompt is refused: the words as they were understood. `minor` is empty for a term that says it all."""
+
+    minor: str
+    sexual: str
+
+
+def check(text: str, name: str = "prompt") -> None:
+    """Raises PromptRefused if the prompt sexualises minors."""
+    found = find(text)
+    if found is None:
+        return
+    if found.minor:
+        what = f'this prompt puts a minor ("{found.minor}") into a sexual context ("{found.sexual}")'
+    else:
+        what = f'this prompt sexualises minors ("{found.sexual}")'
+    raise PromptRefused(what, "such pictures are not drawn, and no setting changes that", name=name)
+
+
+def find(text: str) -> Finding | None:
+    """What is wrong with a prompt, None if nothing is. Time grows with the length of the text."""
+    even = _even(text)
+    seen: dict[str, str] = {}
+    for tokens in _spellings(even):
+        for kind, phrase in _phrases(tokens):
+            if kind == "alone":
+                return Finding("", phrase)
+            seen.setdefault(kind, phrase)
+    for kind, phrase in _other_scripts(even):
+        if kind == "alone":
+            return Finding("", phrase)
+        seen.setdefault(kind, phrase)
+    if "sexual" in seen and "minor" not in seen and (age := _age(even)):
+        seen["minor"] = age
+    return Finding(seen["minor"], seen["sexual"]) if len(seen) == 2 else None
+
+
+def _even(text: str) -> str:
+    """One spelling for what looks the same."""
+    text = _LABEL.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+    if text.isascii():
+        return text
+    text = _INVISIBLE.sub("", text)
+    text = _ACCENTED.sub(lambda m: unicodedata.normalize("NFKD", m[0])[0], text)
+    return text.translate(words.LOOKALIKES)
+
+
+def _spellings(even: str) -> Iterator[list[str]]:
+    """The words as written; then, where there is cause, with digits read as letters and gaps closed."""
+    yield _TOKEN.findall(even)
+    joined = _GAPPED.sub(lambda m: re.sub(r"[\W_]", "", m[0]), even)
+    if joined != even:
+        yield _TOKEN.findall(joined)
+    if _LEET_SIGN.search(joined) or _STRETCHED.search(joined):
+        for one in "il":
+            table = {**words.LEET, ord("1"): one}
+            plain = _LEET.sub(lambda m, table=table: m[0].translate(table), joined)  # type: ignore[misc]
+            yield _TOKEN.findall(_STRETCHED.sub(r"\1", plain))
+
+
+def _phrases(tokens: list[str]) -> Iterator[tuple[str, str]]:
+    """(kind, phrase) of every phrase of the lists; innocent ones hide the words they contain."""
+    lexicon = _lexicon()
+    present = {t for t in set(tokens) if t.removesuffix("s") in lexicon}
+    if not present:
+        return
+    hidden = 0  # where the innocent phrase ends that was met last
+    for at, token in enumerate(tokens):
+        if at < hidden or token not in present:
+            continue
+        for kind, phrase in lexicon[token.removesuffix("s")]:
+            if not _matches(tokens, at, phrase):
+                continue
+            if kind == "innocent":
+                hidden = at + len(phrase)
+                break
+            yield kind, " ".join(phrase)
+
+
+def _matches(tokens: list[str], at: int, phrase: tuple[str, ...]) -> bool:
+    stop = at + len(phrase)
+    if stop > len(tokens) or (len(phrase) > 2 and tokens[at + 1] != phrase[1]):
+        return False
+    return tuple(tokens[at : stop - 1]) == phrase[:-1] and tokens[stop - 1] in (phrase[-1], phrase[-1] + "s")
+
+
+@cache
+def _lexicon() -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Phrases by their first word (without a final s), innocent ones first, then long ones before short ones."""
+    found: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
+    lists = {"innocent": words.INNOCENT, "alone": words.ALONE, "minor": words.MINOR, "sexual": words.SEXUAL}
+    for kind, entries in lists.items():
+        for entry in _entries(entries):
+            parts = tuple(entry.split())
+            for phrase in {parts, ("".join(parts),)}:
+                found.setdefault(phrase[0].removesuffix("s"), set()).add((kind, phrase))
+    return {
+        first: tuple(sorted(phrases, key=lambda p: (p[0] != "innocent", -len(p[1]), p)))
+        for first, phrases in found.items()
+    }
+
+
+def _entries(text: str) -> list[str]:
+    return [entry.strip() for entry in re.split(r"[|\n]", text) if entry.strip()]
+
+
+def _other_scripts(even: str) -> Iterator[tuple[str, str]]:
+    """The same for Chinese, Japanese and Korean, where words have no gaps."""
+    if not _OTHER_SCRIPT.search(even):
+        return
+    text = _GAP.sub("", even)
+    for innocent in _entries(words.INNOCENT_OTHER):
+        text = text.replace(innocent, _STOP)
+    for kind, entries in (("alone", words.ALONE_OTHER), ("minor", words.MINOR_OTHER), ("sexual", words.SEXUAL_OTHER)):
+        for entry in _entries(entries):
+            if entry in text:
+                yield kind, entry
+                break
+    for kind, forms in (("minor", words.MINOR_FORMS), ("sexual", words.SEXUAL_FORMS)):
+        if match := re.search(forms, even) or re.search(forms, text):
+            yield kind, match[0]
+
+
+def _age(even: str) -> str:
+    """An age below 18, as it is written; "" if there is none."""
+    text = " ".join(_TOKEN.findall(even))
+    for match in _AGE.finditer(text):
+        if int(next(filter(None, match.groups()))) < ADULT:
+            return match[0]
+    for match in _WORD_AGE.finditer(text):
+        if not match[1]:
+            return match[0]
+    for match in _CJK_AGE.finditer(_GAP.sub("", even)):
+        if words.CJK_NUMBERS.get(match[1], ADULT) < ADULT:
+            return match[0]
+    months = _MONTHS.search(text)
+    return months[0] if months else ""

@@ -1,0 +1,165 @@
+"""Find the tags of the prompt language in text that is not XML: `>_<`, `<3` and `&` are letters here.
+
+The scanner looks at each `<` once and never past the next `<` or `>`, so its time grows with the length of the text,
+whatever the text is. It decides what is a tag; what the tags enclose is decided in wellformed.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.schema import Known, lookup
+from newbie.prompt.source import Source, Span
+
+MAX_TAGS = 4096
+MAX_ATTRIBUTES = 64  # of one tag; an honest prompt has none
+
+Form = Literal["open", "close", "empty"]
+
+# A name, for two of them with a blank in it (<character 1>, <general tags>), then attributes. Quantifiers with a plus
+# at the end never give back what they took: that keeps the scan linear. Attribute values hold no comma, so that
+# joining tags with commas can never make a new tag.
+_TAG = re.compile(
+    r"""<(/?+)
+    ([A-Za-z_][A-Za-z0-9_.\-]*+ (?:\s++tags(?=[\s/>]) | (?<=character)\s++\d{1,4}+(?=[\s/>]))?+)
+    ((?:\s++[A-Za-z_:][\w:.\-]*+\s*+=\s*+(?:"[^"<>,]*+" | '[^'<>,]*+' | [^\s"'<>,=]++))*+)
+    \s*+(/?+)>""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_ATTRIBUTE = re.compile(r"\s[A-Za-z_:][\w:.\-]*+\s*+=")
+_DECLARATION = re.compile(r"<!(DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)|<\?xml-", re.IGNORECASE)
+_QUIET = re.compile(r"<!--|<!\[CDATA\[|<\?xml\s[^<>?,]*+\?>", re.IGNORECASE)
+
+
+class Tag(NamedTuple):
+    """One tag in the text. `known` is None for a name outside the language."""
+
+    form: Form
+    name: str  # canonical when known, else in lower case with underscores
+    known: Known | None
+    start: int
+    stop: int
+    attributes: bool = False
+
+    @property
+    def span(self) -> Span:
+        return Span(self.start, self.stop)
+
+
+class Scanned(NamedTuple):
+    """The tags, and the text with comments and XML headers blanked out (every other character at its place)."""
+
+    view: str
+    tags: list[Tag]
+    found: list[Diagnostic]
+
+
+def scan(source: Source, start: int = 0) -> Scanned:
+    """Read the text from offset `start` on.
+
+    Raises:
+        PromptError: a DOCTYPE, ENTITY or similar declaration, too many tags or attributes.
+    """
+    text = source.text
+    if declared := _DECLARATION.search(text):
+        what = declared[0].upper().lstrip("<!?")
+        raise source.error(
+            f"{what} is not part of a prompt" if declared[1] else "a stylesheet instruction is not part of a prompt",
+            f"delete the {declared[0]}…> line; write < and & as they are, without entities",
+            declared.start(),
+        )
+    spans, found = _quiet(text, start)
+    view = blank(text, spans)
+    tags = list(_tags(source, view, start))
+    found += [
+        Diagnostic("NB107", t.span, f"the attributes of <{t.name}> mean nothing here", f"write <{t.name}>")
+        for t in tags
+        if t.attributes and t.known
+    ]
+    return Scanned(view, tags, found)
+
+
+def blank(text: str, spans: list[Span], first: str = " ") -> str:
+    """Replace spans by blanks of the same length (the first character of each by `first`); line ends stay."""
+    parts, at = [], 0
+    for start, stop in sorted(spans):
+        if start < at:  # overlaps the span before it
+            start = min(at, stop)
+        parts.append(text[at:start])
+        quiet = re.sub(r"[^\n]", " ", text[start:stop])
+        parts.append(first + quiet[1:] if quiet else "")
+        at = max(at, stop)
+    parts.append(text[at:])
+    return "".join(parts)
+
+
+def _quiet(text: str, start: int) -> tuple[list[Span], list[Diagnostic]]:
+    """XML headers, comments and the brackets of CDATA sections: places without content."""
+    spans: list[Span] = []
+    found: list[Diagnostic] = []
+    ends = {"-->": -1, "]]>": -1}  # the next one of each, looked for once
+    at = start
+    while match := _QUIET.search(text, at):
+        opener, at = match[0].upper(), match.end()
+        spans.append(Span(match.start(), at))
+        ending = {"<!--": "-->", "<![CDATA[": "]]>"}.get(opener)
+        if ending is None:
+            continue
+        if ends[ending] < at:
+            stop = text.find(ending, at)
+            ends[ending] = stop if stop >= 0 else len(text)
+        stop = ends[ending]
+        if stop == len(text):
+            found.append(Diagnostic("NB108", spans[-1], f"{opener} without {ending}", f"write {ending}, or delete it"))
+        elif opener == "<!--":
+            at = stop + len(ending)
+            spans[-1] = Span(match.start(), at)
+            note = "this comment is sent to the encoders as it stands"
+            found.append(Diagnostic("NB108", spans[-1], note, "remove it, or use --canonical"))
+        else:
+            spans.append(Span(stop, stop + len(ending)))
+    return spans, found
+
+
+def _tags(source: Source, view: str, start: int) -> Iterator[Tag]:
+    for count, match in enumerate(_TAG.finditer(view, start), 1):
+        if count > MAX_TAGS:
+            raise source.error(f"more than {MAX_TAGS} tags", "a prompt has some dozens; shorten it", match.start())
+        slash, written, attributes, empty = match.groups()
+        if attributes and sum(1 for _ in _ATTRIBUTE.finditer(attributes)) > MAX_ATTRIBUTES:
+            raise source.error(
+                f"<{written[:40]}> has more than {MAX_ATTRIBUTES} attributes",
+                f"write <{written[:40]}> without attributes",
+                match.start(),
+            )
+        known = lookup(written)
+        form: Form = "close" if slash else "empty" if empty else "open"
+        name = known.name if known else "_".join(written.lower().split())
+        yield Tag(form, name, known, match.start(), match.end(), bool(attributes))
+
+
+def is_complete(text: str) -> bool:
+    """Whether every element that the text opens is closed again: the prompt loop starts drawing then.
+
+    Plain tags and sentences are always complete. A closing tag closes everything opened after its partner, so that one
+    forgotten tag inside does not keep the loop waiting for ever.
+    """
+    waiting: list[str] = []
+    counts: Counter[str] = Counter()
+    for match in _TAG.finditer(text):
+        slash, written, _, empty = match.groups()
+        known = lookup(written)
+        if known is None or empty:
+            continue
+        if not slash:
+            waiting.append(known.name)
+            counts[known.name] += 1
+        elif counts[known.name]:
+            while (closed := waiting.pop()) != known.name:
+                counts[closed] -= 1
+            counts[known.name] -= 1
+    return not waiting and text.count("<!--") <= text.count("-->")

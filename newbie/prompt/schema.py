@@ -1,0 +1,126 @@
+"""The prompt language as one table: its elements, their other spellings, where they stand and what they hold.
+
+Everything else asks this table: the scanner (which tags are ours), the reader (what may stand where), the canonical
+layout (in which order), the documentation. Source: the model's README and the tools of its community, as collected in
+docs/prompt-language.md.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from typing import Literal, NamedTuple
+
+Kind = Literal["character", "general", "panel", "wrapper", "leaf"]
+Content = Literal["tags", "place", "sentence"]
+
+CHARACTER, GENERAL, PANEL, CAPTION, TAGS = "character", "general_tags", "inset_panel", "caption", "danbooru_tags"
+TOP = "top"  # the parent of whatever stands outside all elements
+LOOSE = "#text"  # the field that holds text standing in a block but in none of its elements
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of the language."""
+
+    name: str
+    kind: Kind
+    parents: tuple[str, ...]  # names of the elements it may stand in, TOP included
+    about: str
+    content: Content = "tags"
+    aliases: tuple[str, ...] = ()
+
+
+def _leaf(name: str, parents: tuple[str, ...], about: str, content: Content = "tags", *aliases: str) -> Element:
+    return Element(name, "leaf", parents, about, content, aliases)
+
+
+_C, _G = (CHARACTER,), (GENERAL,)
+
+# In canonical order: the order of the model's README within each block.
+ELEMENTS: tuple[Element, ...] = (
+    Element(CHARACTER, "character", (TOP, PANEL), "one person; numbered: character_1, character_2, …"),
+    _leaf("n", _C, "name: a Danbooru character, original_character, or $character_1$", "tags", "name"),
+    _leaf("gender", _C, "1girl, 1boy, …"),
+    _leaf("appearance", _C, "hair, eyes, body, species"),
+    _leaf("body_type", (CHARACTER, GENERAL), "build"),
+    _leaf("clothing", _C, "outfit and accessories", "tags", "clothes"),
+    _leaf("expression", _C, "mood and face"),
+    _leaf("action", _C, "pose and activity"),
+    _leaf("interaction", _C, "contact with others or with objects"),
+    _leaf("position", _C, "place in the frame: left, center_right, …", "place"),
+    Element(GENERAL, "general", (TOP, PANEL), "what concerns the whole picture", aliases=("general",)),
+    _leaf("count", _G, "1girl, solo; 2girls, multiple_girls"),
+    _leaf("artists", _G, "artist:name or bare names", "tags", "artist"),
+    _leaf("style", (GENERAL, TOP), "drawing style; also as a leading line of its own"),
+    _leaf("background", _G, "what is behind the characters"),
+    _leaf("environment", _G, "the place and its surroundings"),
+    _leaf("perspective", _G, "camera: from_above, close-up, …"),
+    _leaf("lighting", _G, "light and shadow"),
+    _leaf("atmosphere", _G, "mood of the scene"),
+    _leaf("quality", _G, "masterpiece, very_aesthetic, no_text, …"),
+    _leaf("resolution", _G, "max_high_resolution"),
+    _leaf("objects", _G, "things in the scene"),
+    _leaf("other", _G, "anything else"),
+    _leaf("extra_tags", _G, "anything else, as some tools call it"),
+    _leaf(TAGS, (TOP, GENERAL), "a plain Danbooru tag list; used around negative prompts"),
+    Element(PANEL, "panel", (TOP,), "a panel in the picture with characters and general tags of its own"),
+    _leaf(CAPTION, (TOP, GENERAL, PANEL), "one or two sentences in plain language", "sentence"),
+    Element("img", "wrapper", (TOP,), "optional root of some tools", aliases=("image", "root", "prompt", "xml")),
+    Element("custom_section", "wrapper", (TOP, CHARACTER, GENERAL, PANEL), "internal wrapper of some tools"),
+)
+
+PLACES: tuple[str, ...] = (
+    "center", "left", "right", "center_left", "center_right", "left_side", "right_side", "foreground", "background",
+    "full-frame", "solo", "tight shot", "extreme close-up",
+)  # fmt: skip
+
+BY_NAME: dict[str, Element] = {e.name: e for e in ELEMENTS} | {a: e for e in ELEMENTS for a in e.aliases}
+ORDER: dict[str, int] = {e.name: i for i, e in enumerate(ELEMENTS)}
+
+_CHARACTER_NAME = re.compile(r"character(?:[_\-]|\s++)?+(\d{1,4}+)?+")
+
+
+class Known(NamedTuple):
+    """A tag name that belongs to the language: its element, the canonical name, the number of a character."""
+
+    element: Element
+    name: str
+    number: int | None = None
+
+
+def lookup(written: str) -> Known | None:
+    """The element a tag name stands for, in any spelling we accept, or None. Case does not matter."""
+    if len(written) > 40:
+        return None
+    name = written.lower()
+    if (found := BY_NAME.get("_".join(name.split()))) and found.kind != "character":
+        return Known(found, found.name)
+    if match := _CHARACTER_NAME.fullmatch(name):
+        if match[1] is None:
+            return Known(BY_NAME[CHARACTER], CHARACTER)
+        number = int(match[1])
+        return Known(BY_NAME[CHARACTER], f"{CHARACTER}_{number}", number)
+    return None
+
+
+def content_of(name: str) -> Content:
+    """What an element holds; elements outside the language are taken for tag lists."""
+    element = BY_NAME.get(name)
+    return element.content if element else "tags"
+
+
+@cache
+def fields_of(block: str) -> tuple[str, ...]:
+    """The leaves of a block ("character", "general_tags") in canonical order."""
+    return tuple(e.name for e in ELEMENTS if e.kind == "leaf" and block in e.parents)
+
+
+@lru_cache(1024)
+def similar(written: str) -> str:
+    """The element that was probably meant by an unknown tag name, or ""."""
+    name = written.lower()[:32]
+    close = get_close_matches(name, [n for n in BY_NAME if len(n) > 2], 1, cutoff=0.75)
+    return BY_NAME[close[0]].name if close else ""

@@ -1,0 +1,74 @@
+"""Tags with names outside the language: further elements, foreign wrappers, or just text such as `<o>_<o>`.
+
+`<hair>blue</hair>` in a block becomes a further element of that block. A pair around known elements is a wrapper and
+is looked through. Everything else is text. The rules depend on nothing outside the block a tag stands in, so that
+reordering a prompt never turns text into elements or back.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+
+from newbie.prompt.balance import Balanced, Loose, Node
+from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.scan import Tag
+from newbie.prompt.schema import similar
+from newbie.prompt.source import Span
+
+MIN_NAME = 3  # shorter names are emoticons
+_MAX_GUESSES = 64  # different names that are compared with ours
+
+
+def add_unknown(balanced: Balanced, tags: list[Tag]) -> None:
+    """Add further elements to `balanced.nodes`, the tags of foreign wrappers to `balanced.dropped`."""
+    edges = sorted(offset for n in balanced.nodes for offset in (n.outer_start, n.outer_stop))
+    inner_stop = -1
+    paired: set[int] = set()
+    for opener, closer in _pairs(balanced.loose):
+        if opener.start < inner_stop:
+            continue  # inside another unknown element: part of its text
+        paired |= {opener.start, closer.start}
+        if bisect_right(edges, opener.start) != bisect_left(edges, closer.stop):
+            balanced.dropped += [opener.span, closer.span]
+            balanced.found.append(_unknown(opener, "it was looked through", f"delete <{opener.name}> and its end tag"))
+            continue
+        inner_stop = closer.stop
+        balanced.nodes.append(Node(opener.name, None, opener.start, opener.stop, closer.start, closer.stop))
+        balanced.found.append(_unknown(opener, "it was read as a further element", "see docs/prompt-language.md"))
+    balanced.nodes.sort(key=lambda n: n.outer_start)
+    balanced.dropped.sort()
+    balanced.found += misspelt([t for t in tags if t.known is None and t.start not in paired])
+
+
+def _pairs(loose: list[Loose]) -> list[tuple[Tag, Tag]]:
+    """Openers with their closers, in order. An end tag that fits nothing makes all that is open in its block text."""
+    pairs: list[tuple[Tag, Tag]] = []
+    opened: dict[int, list[Tag]] = {}
+    for tag, home in loose:
+        if len(tag.name) < MIN_NAME or tag.form == "empty":
+            continue
+        waiting = opened.setdefault(home, [])
+        if tag.form == "open":
+            waiting.append(tag)
+        elif waiting and waiting[-1].name == tag.name:
+            pairs.append((waiting.pop(), tag))
+        else:
+            waiting.clear()
+    return sorted(pairs)
+
+
+def _unknown(tag: Tag, how: str, otherwise: str) -> Diagnostic:
+    meant = similar(tag.name)
+    hint = f"did you mean <{meant}>?" if meant else otherwise
+    return Diagnostic("NB105", tag.span, f"<{tag.name}> is not an element of the prompt language; {how}", hint)
+
+
+def misspelt(tags: list[Tag]) -> list[Diagnostic]:
+    """Unpaired tags that look like a slip of the pen."""
+    names = {t.name for t in tags if len(t.name) >= MIN_NAME}
+    meant = {name: similar(name) for name in sorted(names)[:_MAX_GUESSES]}
+    return [
+        Diagnostic("NB106", Span(t.start, t.stop), f"<{t.name}> is read as text", f"did you mean <{meant[t.name]}>?")
+        for t in tags
+        if meant.get(t.name)
+    ]

@@ -84,7 +84,7 @@ def parameters_text(record: Mapping[str, Any]) -> str:
         "Shift": request.get("shift"),
         "CFG truncation": request.get("cfg_trunc") or None,
         "CFG renormalisation": request.get("cfg_renorm") or None,
-        "Model hash": str(ran.get("weights", ""))[:10] or None,
+        "Model hash": str(ran.get("weights", "")).removeprefix("sha256:")[:10] or None,
         "Model": ran.get("model"),
         "Version": f"newbie {versions['newbie']}" if "newbie" in versions else None,
     }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from newbie import __version__
+from newbie.cli import values
 from newbie.errors import UsageError
 from newbie.request import PROMPT_MODES, SAMPLERS, SCHEDULES, Request, Settings
 
@@ -56,68 +56,12 @@ class Asked:
     explain: bool = False
 
 
-# ---- how a typed text becomes a value
-
-
-def whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"{text:.40} is not a whole number", "digits only, for example 20") from None
-
-
-def number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{text:.40} is not a number", "for example 3.5") from None
-
-
-def seed(text: str) -> int:
-    return -1 if text.lower() in ("random", "-1") else whole(text)
-
-
-def size(text: str) -> tuple[int, int]:
-    """`1024x768` (width first) or `512`. Raises UsageError."""
-    match = re.fullmatch(r"\s*(\d{1,9})(?:\s*[xX×*]\s*(\d{1,9}))?\s*", text)
-    if not match:
-        raise UsageError(f"{text:.40} is not a size", "width x height in pixels, for example 1024x768")
-    return int(match[1]), int(match[2] or match[1])
-
-
-def axes(text: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\d{1,5}(,\d{1,5}){2}", text):
-        raise UsageError(f"{text:.40} are not three axes", "for example 32,32,32")
-    return tuple(int(part) for part in text.split(","))
-
-
-def system_prompt(text: str) -> str | None:
-    return {"auto": None, "none": ""}.get(text.lower(), text)
-
-
-def switch(text: str) -> bool:
-    try:
-        return {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}[text.lower()]
-    except KeyError:
-        raise UsageError(f"{text:.40} is neither on nor off", "on or off") from None
-
-
-def sampler(text: str) -> str:
-    """Our name of a sampler: `DPM++ 2M`, `dpmpp-2m` and `dpm_solver++` are one thing."""
-    name = schedule(text).replace("++", "pp")
-    return {"dpm": "dpmpp_2m", "dpmpp": "dpmpp_2m", "dpm_solverpp": "dpmpp_2m", "res": "res_multistep"}.get(name, name)
-
-
-def schedule(text: str) -> str:
-    return re.sub(r"[\s-]+", "_", text.strip().lower())
-
-
-def dtype(text: str) -> str:
-    name = text.strip().lower().removeprefix("torch.")
-    return {"fp32": "float32", "f32": "float32", "bfloat16": "bf16", "float16": "fp16", "half": "fp16"}.get(name, name)
-
-
-_BY_TYPE: dict[str, Callable[[str], Any]] = {"int": whole, "float": number, "bool": switch, "str": str}
+_BY_TYPE: dict[str, Callable[[str], Any]] = {
+    "int": values.whole,
+    "float": values.number,
+    "bool": values.switch,
+    "str": str,
+}
 
 REQUEST_FLAGS = {
     "negative": Flag("what the picture should not be: text or file", ("--negative-prompt",), "TEXT|FILE"),
@@ -127,21 +71,21 @@ REQUEST_FLAGS = {
     "cfg_scale": Flag("how strongly the prompt guides; 1 = not at all", ("--cfg", "--guidance-scale")),
     "cfg_trunc": Flag("end of the guidance: time:0.25, steps:0.5 or sigma:0.8", metavar="UNIT:X"),
     "cfg_renorm": Flag("limit of the guided velocity relative to the unguided; 0 = none"),
-    "sampler": Flag(", ".join(SAMPLERS), ("--solver",), convert=sampler),
-    "schedule": Flag(", ".join(SCHEDULES), ("--scheduler",), convert=schedule),
+    "sampler": Flag(", ".join(SAMPLERS), ("--solver",), convert=values.sampler),
+    "schedule": Flag(", ".join(SCHEDULES), ("--scheduler",), convert=values.schedule),
     "shift": Flag("shift of the time grid towards noise"),
-    "seed": Flag("random and printed when absent or -1", convert=seed),
+    "seed": Flag("random and printed when absent or -1", convert=values.seed),
     "count": Flag("pictures, with the seeds N, N+1, ...", ("-n", "--num-images")),
     "batch_size": Flag("pictures computed together"),
     "canonical": Flag("send our canonical layout of the prompt instead of the text as typed"),
-    "system_prompt": Flag("auto, none or the text itself", convert=system_prompt),
+    "system_prompt": Flag("auto, none or the text itself", convert=values.system_prompt),
     "prompt_mode": Flag("how the encoders' texts are put together: " + ", ".join(PROMPT_MODES)),
     "unescape_parentheses": Flag(r"read \( and \) as plain parentheses, as ComfyUI does"),
 }
 SETTINGS_FLAGS = {
     "device": Flag("auto, cpu, cuda, cuda:1, mps"),
-    "dtype": Flag("auto, float32, bf16, fp16", convert=dtype),
-    "vae_dtype": Flag("auto, float32, bf16", convert=dtype),
+    "dtype": Flag("auto, float32, bf16, fp16", convert=values.dtype),
+    "vae_dtype": Flag("auto, float32, bf16", convert=values.dtype),
     "attention": Flag("auto, reference, sdpa, flash, flash-packed, flash-kvpacked, flash-varlen"),
 }
 _EXIT_CODES = """\
@@ -258,7 +202,7 @@ def add_request_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--size",
         action=_Convert,
-        convert=size,
+        convert=values.size,
         default=argparse.SUPPRESS,
         metavar="WxH",
         help="width and height in one, for example 1024x768",
@@ -278,7 +222,7 @@ def add_model_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--axes-dims",
         action=_Convert,
-        convert=axes,
+        convert=values.axes,
         metavar="A,B,C",
         help="RoPE axes of a file that does not say them",
     )
@@ -323,41 +267,41 @@ def convert(name: str, text: str) -> Any:
 
 def parse(arguments: Sequence[str]) -> Asked:
     """The command line of create.py. Raises UsageError; `--help` and `--version` raise SystemExit."""
-    values = vars(create_parser().strict(arguments))
-    if values["like"] and values["prompt"]:
+    typed = vars(create_parser().strict(arguments))
+    if typed["like"] and typed["prompt"]:
         raise UsageError("--like and --prompt exclude each other", "--like takes its prompt from the picture")
-    if values["json"] and values["preview"]:
+    if typed["json"] and typed["preview"]:
         raise UsageError("--json and --preview exclude each other", "leave one of them out")
     return Asked(
-        prompts=values["prompt"],
-        like=Path(values["like"]) if values["like"] else None,
-        request=request_fields(values),
-        settings={f.name: values[f.name] for f in fields(Settings) if f.name in values},
-        model=model_choice(values),
-        output=values["output"],
-        overwrite=values["overwrite"],
-        metadata=not values["no_metadata"],
-        json=values["json"],
-        preview=values["preview"],
-        quiet=values["quiet"],
-        debug=values["debug"],
-        explain=values["explain"],
+        prompts=typed["prompt"],
+        like=Path(typed["like"]) if typed["like"] else None,
+        request=request_fields(typed),
+        settings={f.name: typed[f.name] for f in fields(Settings) if f.name in typed},
+        model=model_choice(typed),
+        output=typed["output"],
+        overwrite=typed["overwrite"],
+        metadata=not typed["no_metadata"],
+        json=typed["json"],
+        preview=typed["preview"],
+        quiet=typed["quiet"],
+        debug=typed["debug"],
+        explain=typed["explain"],
     )
 
 
-def request_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+def request_fields(typed: Mapping[str, Any]) -> dict[str, Any]:
     """The Request fields among parsed flags, `--size` taken apart, in range. Raises UsageError."""
-    given = {f.name: values[f.name] for f in fields(Request) if f.name != "prompt" and f.name in values}
-    if "size" in values:
-        for name, value in zip(("width", "height"), values["size"], strict=True):
+    given = {f.name: typed[f.name] for f in fields(Request) if f.name != "prompt" and f.name in typed}
+    if "size" in typed:
+        for name, value in zip(("width", "height"), typed["size"], strict=True):
             if given.setdefault(name, value) != value:
                 raise UsageError(f"--size says {name} {value}, --{name} says {given[name]}", "give one of them")
     Request(**given).check()
     return given
 
 
-def model_choice(values: Mapping[str, Any]) -> ModelChoice:
-    return ModelChoice(**{f.name: values[f.name] for f in fields(ModelChoice)})
+def model_choice(typed: Mapping[str, Any]) -> ModelChoice:
+    return ModelChoice(**{f.name: typed[f.name] for f in fields(ModelChoice)})
 
 
 def to_flags(request: Request) -> list[str]:

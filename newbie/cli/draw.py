@@ -88,8 +88,12 @@ class Drawer:
             progress.clear()
             made.append(self._keep(image, record, name, file_name))
 
-        result = self.engine.generate(request, on_step=progress.step, on_picture=keep)
-        progress.clear()
+        result = None
+        try:
+            result = self.engine.generate(request, on_step=progress.step, on_picture=keep)
+        finally:
+            progress.clear()
+            self._tell_objects(made, result)
         self._tell_work(result)
         return made
 
@@ -109,13 +113,19 @@ class Drawer:
     # ---- what is printed
 
     def _tell_picture(self, made: Made, width: int, height: int) -> None:
-        if self.console.json:
-            same = {} if self.expected is None else {"identical": made.record["pixels_sha256"] == self.expected}
-            self.console.object(as_object(made) | same)
-        elif self.console.quiet:
+        if self.console.quiet and not self.console.json:
             self.console.result(str(made.path))
         else:
-            self.console.result(f"{made.path}  seed {made.seed}  {width}x{height}")
+            self.console.fact(f"{made.path}  seed {made.seed}  {width}x{height}")
+
+    def _tell_objects(self, made: Sequence[Made], result: Result | None) -> None:
+        """For `--json`, when the request is done: only then its times are known. After a failure, without them."""
+        if not self.console.json:
+            return
+        for each in made:
+            same = {} if self.expected is None else {"identical": each.record["pixels_sha256"] == self.expected}
+            work = {} if result is None else {"seconds": result.seconds, "notes": result.notes}
+            self.console.object(as_object(each) | same | work)
 
     def _tell_work(self, result: Result) -> None:
         for note in result.notes:

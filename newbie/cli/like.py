@@ -45,7 +45,7 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
     engine = open_engine(asked.model, settings, console, opener)
     then, now = stored.record.get("ran", {}).get("weights"), engine.describe().get("weights")
     if then != now:
-        console.warn(f"{asked.like.name} was made by other weights: {str(then)[:12]} then, {str(now)[:12]} now")
+        console.warn(f"{asked.like.name} was made by other weights: {_short(then)} then, {_short(now)} now")
     drawer = Drawer(
         engine,
         console,
@@ -79,6 +79,10 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             if old.get(key) != new.get(key):
                 lines.append(f"{key.replace('_', ' ')}: {old.get(key, 'none')} then, {new.get(key, 'none')} now")
     return lines or ["the record names no difference: another machine or number of threads, perhaps"]
+
+
+def _short(weights: object) -> str:
+    return str(weights).removeprefix("sha256:")[:12]
 
 
 def _settings_of(record: Mapping[str, Any]) -> dict[str, str]:

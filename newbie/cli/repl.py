@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from newbie.cli import args
+from newbie.cli import args, values
 from newbie.cli.args import REQUEST_FLAGS, Asked
 from newbie.cli.blocks import Entries, Entry
 from newbie.cli.console import Console, as_newbie_error, report
@@ -168,6 +169,7 @@ class Loop:
         rows = [(f.name, getattr(request, f.name)) for f in fields(request) if f.name not in ("prompt", "seed")]
         seed = self.state.fields.get("seed", -1)
         rows.append(("seed", "random" if seed == -1 else seed))
+        rows.append(("as flags", shlex.join(args.to_flags(Request(**dict(self.state.fields))))))
         if self.shown is not None:
             rows.append(("last picture", f"{self.shown.path} (seed {self.shown.seed})"))
         self.console.facts(rows)
@@ -191,7 +193,7 @@ class Loop:
             kept = {k: v for k, v in self.state.fields.items() if k not in ("width", "height")}
             self._change(fields=kept)
         elif argument:
-            width, height = args.size(argument)
+            width, height = values.size(argument)
             self._change(fields=self._checked(width=width, height=height))
         request = self.state.request().resolved(self.drawer.engine.recommended)
         self.console.say(f"size {request.width}x{request.height}")
@@ -204,15 +206,19 @@ class Loop:
     def do_vary(self, argument: str) -> None:
         """/vary [N]                  draw it with a new random seed, N times"""
         self._prompt()
-        changes = {"count": args.whole(argument)} if argument else {}
+        changes = {"count": values.whole(argument)} if argument else {}
         self._draw(self.state.request(seed=-1, **changes))
 
     def do_undo(self, argument: str) -> None:
         """/undo                      take back the last change of prompt or settings"""
         if not self.before:
             raise UsageError("there is nothing to undo")
-        self.state = self.before.pop()
-        self.do_show("")
+        undone, self.state = self.state, self.before.pop()
+        if undone.prompt != self.state.prompt:
+            self.console.result(self.state.prompt if self.state.prompt is not None else "(no prompt)")
+        for name in sorted(undone.fields.keys() | self.state.fields.keys()):
+            if undone.fields.get(name) != self.state.fields.get(name):
+                self._tell(name)
 
     def do_save(self, argument: str) -> None:
         """/save NAME                 keep the prompt (NAME.xml) or a copy of the last picture (NAME.png)"""
@@ -269,15 +275,17 @@ class Loop:
         self.state = dataclasses.replace(self.state, **changes)
 
     def _field(self, name: str, text: str) -> None:
-        shown = name.replace("_", " ")
         if text == "default":
             self._change(fields={k: v for k, v in self.state.fields.items() if k != name})
         elif text:
             self._change(fields=self._checked(**{name: self._value(name, text)}))
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
         value = getattr(self.state.request().resolved(self.drawer.engine.recommended), name)
         if name == "seed" and self.state.fields.get("seed", -1) == -1:
             value = "random"
-        self.console.say(f"{shown} {value!r}" if isinstance(value, str) and name != "seed" else f"{shown} {value}")
+        self.console.say(f"{name.replace('_', ' ')} {value if value != '' else 'none'}")
 
     def _value(self, name: str, text: str) -> Any:
         if name == "negative":

@@ -71,7 +71,22 @@ def test_json_is_one_object_per_picture_and_nothing_else(create):
         assert o["request"]["prompt"] == "女孩"
         assert o["pixels_sha256"] == images.pixel_hash(images.read_pixels(Path(o["path"])))
         assert o["ran"]["attention"] == "fake"
+        assert set(o["seconds"]) == {"text", "denoise", "decode"}
     assert ended.out.isascii()
+
+
+def test_json_tells_the_pictures_saved_before_a_failure(create, fake, monkeypatch):
+    steps = fake.FakePipeline.steps
+
+    def interrupted(self, request, number, on_step):
+        if len(self.drawn) == 2:
+            raise KeyboardInterrupt
+        steps(self, request, number, on_step)
+
+    monkeypatch.setattr(fake.FakePipeline, "steps", interrupted)
+    ended = create("--prompt", "1girl", "--seed", 7, "-n", 3, "--json")
+    assert ended.code == 130
+    assert [json.loads(line)["seed"] for line in ended.out.splitlines()] == [7, 8]
 
 
 def test_quiet_prints_the_files_alone(create):

@@ -7,20 +7,24 @@ files. A case that cannot be run is a failure, since a parity that skips proves 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
-from newbie.errors import NewbieError, UsageError
+from newbie.errors import UsageError
 from newbie.parity import dit, folder, prompts, sampling, text, vae
 from newbie.parity.folder import Golden, Weights
-from newbie.parity.result import Case, Check, Verdict
+from newbie.parity.result import Case, Check, Job, Verdict, collect
 
 __all__ = ["Case", "Check", "lines", "main", "run"]
 
 USAGE = "python -m newbie parity FOLDER [--attention NAME] [--verbose]"
 LATER = ("lora", "lokr")  # adapters
+NETWORKS = ("dit", "gemma", "jina", "vae")
 
 
 def run(path: Path | str, *, attention: str = "auto") -> list[Case]:
@@ -29,13 +33,13 @@ def run(path: Path | str, *, attention: str = "auto") -> list[Case]:
     Raises UsageError when the folder holds no golden files or there is no such attention kernel.
     """
     path = Path(path)
+    kernel(attention, {})  # a wrong name is the caller's error, not a skipped case
     files = folder.read(path)
     cases = [case for golden in files if not golden.is_weights for case in _run_file(golden, files, attention)]
-    used = {golden.key for golden in files if not golden.is_weights} | {
-        str(golden.about.get("dit_weights", "")) for golden in files
-    }
+    used = {golden.key for golden in files if not golden.is_weights}
+    used |= {str(golden.about.get("dit_weights")) for golden in files}
     for weights in folder.weights_of(files):
-        if weights.key not in used and not used & {file.name for file in weights.files}:
+        if not used & {weights.key, *(file.name for file in weights.files)}:
             cases.append(Case(weights.key, "weights", skipped="the folder has no cases for these weights"))
     for stray in folder.without_sidecar(path, files):
         cases.append(Case(stray.name, "all", skipped="it has no JSON that describes it"))
@@ -43,78 +47,62 @@ def run(path: Path | str, *, attention: str = "auto") -> list[Case]:
 
 
 def _run_file(golden: Golden, files: Sequence[Golden], attention: str) -> Iterator[Case]:
-    """The cases of one file; what cannot be loaded or read becomes a skipped case that says why."""
+    """The cases of one file, on each spelling of its weights."""
+    weights = folder.weights_of(files)
     if golden.kind.startswith(LATER):
         yield Case(golden.stem, "adapter", later=True)
-        return
-    if golden.kind == "prompts":
-        yield from _safely(golden.stem, prompts.string_cases(golden, golden.stem))
-        return
-    if golden.kind == "prompt_assembly":
-        yield from _safely(golden.stem, prompts.assembly_cases(golden, golden.stem))
-        return
-    everything = folder.weights_of(files)
-    if golden.kind == "comfy_sampling":
-        yield from _safely(golden.stem, _comfy(golden, files, everything, attention))
-        return
-    candidates = folder.belonging(golden, everything)
-    if not candidates:
+    elif golden.kind == "prompts":
+        yield from collect(golden.stem, prompts.string_jobs(golden))
+    elif golden.kind == "prompt_assembly":
+        yield from collect(golden.stem, prompts.assembly_jobs(golden))
+    elif golden.kind == "comfy_sampling":
+        yield from collect(golden.stem, _comfy(golden, files, weights, attention))
+    elif not golden.kind.startswith(NETWORKS):
+        yield Case(golden.stem, "all", skipped=f"unknown kind {golden.kind!r}")
+    elif not (candidates := folder.belonging(golden, weights)):
         yield Case(golden.stem, "all", skipped="its weights are not in the folder")
-    for weights in candidates:
-        family = f"{golden.stem} on {weights.variant}" if weights.variant else golden.stem
-        yield from _safely(family, _network(golden, weights, family, attention))
+    else:
+        for each in candidates:
+            family = f"{golden.stem} on {each.variant}" if each.variant else golden.stem
+            yield from collect(family, _network(golden, each, attention))
 
 
-def _network(golden: Golden, weights: Weights, family: str, attention: str) -> Iterator[Case]:
+def _network(golden: Golden, weights: Weights, attention: str) -> Iterator[Job]:
     if golden.kind.startswith("gemma"):
-        return text.gemma_cases(golden, weights, family)
-    if golden.kind.startswith("jina"):
-        return text.jina_cases(golden, weights, family)
-    if golden.kind.startswith("vae"):
-        return vae.vae_cases(golden, weights, family)
-    if not golden.kind.startswith("dit"):
-        return iter([Case(family, "all", skipped=f"unknown kind {golden.kind!r}")])
-    attend = kernel(attention, golden.config)
-    if golden.runs:
-        return sampling.trajectory_cases(golden, weights, family, attend)
-    if any("cfg_scale" in about for about in golden.cases.values()):
-        return sampling.cfg_cases(golden, weights, family, attend)
-    return dit.forward_cases(golden, weights, family, attend)
+        yield from text.gemma_jobs(golden, weights)
+    elif golden.kind.startswith("jina"):
+        yield from text.jina_jobs(golden, weights)
+    elif golden.kind.startswith("vae"):
+        yield from vae.vae_jobs(golden, weights)
+    else:
+        attend = kernel(attention, golden.config or weights.config)
+        if golden.runs:
+            yield from sampling.trajectory_jobs(golden, weights, attend)
+        elif any("cfg_scale" in about for about in golden.cases.values()):
+            yield from sampling.cfg_jobs(golden, weights, attend)
+        else:
+            yield from dit.forward_jobs(golden, weights, attend)
 
 
-def _comfy(golden: Golden, files: Sequence[Golden], everything: Sequence[Weights], attention: str) -> Iterator[Case]:
-    wanted, source = str(golden.about.get("dit_weights")), str(golden.about.get("conditioning_and_noise_from"))
-    weights = next((w for w in everything if wanted in {file.name for file in w.files}), None)
+def _comfy(golden: Golden, files: Sequence[Golden], weights: Sequence[Weights], attention: str) -> Iterator[Job]:
+    wanted, source = golden.about.get("dit_weights"), golden.about.get("conditioning_and_noise_from")
+    model = next((each for each in weights if wanted in {file.name for file in each.files}), None)
     conditioning = next((other for other in files if other.data.name == source), None)
-    attend = kernel(attention, weights.config if weights else {})
-    return sampling.comfy_cases(golden, weights, conditioning, golden.stem, attend)
+    attend = kernel(attention, model.config) if model else None
+    yield from sampling.comfy_jobs(golden, model, conditioning, attend)
 
 
-def kernel(name: str, config: dict[str, object]) -> Kernel:
-    """The attention kernel for a golden configuration."""
-    import torch
-
-    heads, dim = int(str(config.get("n_heads") or 1)), int(str(config.get("dim") or 1))
+def kernel(name: str, config: Mapping[str, Any]) -> Kernel:
+    """The attention kernel for a golden configuration. Raises UsageError when there is none of that name."""
+    heads = int(config.get("n_heads") or 1)
     return choose(
         name,
         device="cpu",
         dtype=torch.float32,
-        head_dim=dim // heads,
+        head_dim=int(config.get("dim") or heads) // heads,
         n_heads=heads,
-        n_kv_heads=int(str(config.get("n_kv_heads") or heads)),
+        n_kv_heads=int(config.get("n_kv_heads") or heads),
     )
-
-
-def _safely(family: str, cases: Iterator[Case]) -> Iterator[Case]:
-    """Cases as they come; an error ends the file and is its last case."""
-    try:
-        yield from cases
-    except UsageError:
-        raise
-    except NewbieError as error:
-        yield Case(family, "rest", skipped=error.message)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        yield Case(family, "rest", skipped=f"{type(error).__name__}: {error}")
 
 
 def lines(cases: Sequence[Case], *, verbose: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ import dataclasses
 import fnmatch
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from newbie.attention.kernel import Kernel
 from newbie.model.nextdit import NextDiT, Prepared
 from newbie.model.tokens import patchify
 from newbie.parity.folder import Golden, Weights
-from newbie.parity.result import Case, Check, compare
+from newbie.parity.result import CannotRun, Check, Job, compare
 from newbie.parity.weights import load
 
 TOLERANCE = 1e-5
@@ -27,7 +28,7 @@ class Inputs(NamedTuple):
     """What one evaluation gets: latents (B, C, h, w) or a list of (C, h, w), and so on."""
 
     x: Tensor | list[Tensor]
-    t: Tensor | None
+    t: Tensor
     hidden: Tensor
     mask: Tensor
     pooled: Tensor | None
@@ -39,36 +40,35 @@ class Inputs(NamedTuple):
         return [(row.shape[-2], row.shape[-1]) for row in self.x]
 
 
-def inputs(tensors: Mapping[str, Tensor], case: str = "") -> Inputs | None:
-    """The inputs named `case/in.*` (or `in.*`); None when the file has none for that case."""
+def inputs(tensors: Mapping[str, Tensor], case: str = "") -> Inputs:
+    """The inputs named `case/in.*` (or `in.*` and `noise`). Raises CannotRun when there are none."""
     start = f"{case}/in." if case else "in."
     hidden, mask = tensors.get(f"{start}cap_feats"), tensors.get(f"{start}cap_mask")
     if hidden is None or mask is None:
-        return None
+        raise CannotRun(f"the file has no inputs {start}*", "copy the golden file again")
     x: Tensor | list[Tensor] | None = tensors.get(f"{start}x", tensors.get("noise"))
     if x is None:
         x = _numbered(tensors, f"{start}x")
-    return Inputs(x, tensors.get(f"{start}t"), hidden, mask.bool(), tensors.get(f"{start}clip_text_pooled"))
+    return Inputs(
+        x,
+        tensors.get(f"{start}t", torch.zeros(len(hidden))),
+        hidden,
+        mask.bool(),
+        tensors.get(f"{start}clip_text_pooled"),
+    )
 
 
-def forward_cases(golden: Golden, weights: Weights, family: str, attend: Kernel) -> Iterator[Case]:
+def forward_jobs(golden: Golden, weights: Weights, attend: Kernel) -> Iterator[Job]:
     """Each case of a `forward` file, the derived ones (another epsilon, no pooled vector, ...) included."""
     model = load("transformer", weights, golden.config)
     for name, about in golden.cases.items():
-        given = inputs(golden.tensors, str(about.get("inputs_from", name)))
-        change = Change.read(about)
-        if given is None or given.t is None:
-            yield Case(family, name, skipped="the file has no inputs for it")
-        elif change is None:
-            yield Case(family, name, skipped=f"its description is not understood: {about.get('call', '')!r}")
-        else:
-            yield Case(family, name, tuple(_checks(golden, name, change, model, given, attend)))
+        yield name, partial(_checks, golden, name, about, model, attend)
 
 
 @torch.no_grad()
-def _checks(
-    golden: Golden, name: str, change: Change, model: NextDiT, given: Inputs, attend: Kernel
-) -> Iterator[Check]:
+def _checks(golden: Golden, name: str, about: Mapping[str, Any], model: NextDiT, attend: Kernel) -> Iterator[Check]:
+    given = inputs(golden.tensors, str(about.get("inputs_from", name)))
+    change = Change.read(about)
     tolerance = EPS_TOLERANCE if change.factors else TOLERANCE
     model, given = change.model(model), change.inputs(given)
     start = f"{name}/inter."
@@ -78,7 +78,6 @@ def _checks(
             given.hidden, given.mask, given.pooled, given.sizes, attend=attend,
             without_pooled="zeros" if change.zeros_for_pooled else "skip",
         )  # fmt: skip
-        assert given.t is not None
         output: Any = model(given.x, given.t, prepared)
     if isinstance(output, Tensor):
         yield compare("out", output, golden.tensors[f"{name}/out"], tolerance)
@@ -97,7 +96,6 @@ def _checks(
 
 def _computed(model: NextDiT, given: Inputs, prepared: Prepared) -> dict[str, Tensor]:
     """Intermediates that are no module's output."""
-    assert given.t is not None
     cos, sin = prepared.seq.rope
     return {
         "patches": patchify(given.x, prepared.grid),
@@ -192,8 +190,8 @@ class Change:
     factors: tuple[tuple[str, float], ...] = ()  # (pattern of a parameter or input, factor)
 
     @classmethod
-    def read(cls, about: Mapping[str, Any]) -> Change | None:
-        """Understand a case; None when it changes something in words that are not known here."""
+    def read(cls, about: Mapping[str, Any]) -> Change:
+        """Understand a case. Raises CannotRun when it changes something in words that are not known here."""
         call, modification = str(about.get("call", "forward")), str(about.get("modification", ""))
         zeros = "replaced by zeros" in call
         found = cls(
@@ -205,7 +203,7 @@ class Change:
         )
         plain = re.fullmatch(r"forward\s*(\(.*\))?", call.strip()) is not None
         if (found == cls() and not plain) or (modification and not found.factors):
-            return None
+            raise CannotRun(f"its description is not understood: {call!r} {modification!r}", "see newbie/parity/dit.py")
         return found
 
     def model(self, model: NextDiT) -> NextDiT:

@@ -51,8 +51,11 @@ class Golden:
 
     @property
     def cases(self) -> dict[str, dict[str, Any]]:
-        cases = self.about.get("cases")
-        return cases if isinstance(cases, dict) else {}
+        """The cases that the JSON lists, and those that only the names of tensors (`case/tensor`) show."""
+        listed = self.about.get("cases")
+        cases: dict[str, dict[str, Any]] = dict(listed) if isinstance(listed, dict) else {}
+        named = [] if self.is_weights or self.runs else [name.partition("/")[0] for name in self.tensors if "/" in name]
+        return cases | {name: {} for name in named if name not in cases}
 
     @property
     def runs(self) -> dict[str, dict[str, Any]]:
@@ -72,6 +75,11 @@ class Golden:
         except (OSError, SafetensorError) as error:
             raise WeightsError(f"{self.data.name} cannot be read: {error}", "copy the golden file again") from error
 
+    def of(self, case: str) -> dict[str, Tensor]:
+        """The tensors of one case, without its name in front."""
+        start = f"{case}/"
+        return {name.removeprefix(start): t for name, t in self.tensors.items() if name.startswith(start)}
+
     @property
     def key(self) -> str:
         """What cases and weights of one model have in common."""
@@ -80,7 +88,7 @@ class Golden:
 
     @property
     def is_weights(self) -> bool:
-        return not (self.cases or self.runs) and "weights" in self.stem
+        return not (self.about.get("cases") or self.runs) and "weights" in self.stem
 
     @property
     def variant(self) -> str:

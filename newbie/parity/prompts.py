@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
 
 from newbie.parity.folder import Golden
-from newbie.parity.result import Case, same_text
+from newbie.parity.result import Check, Job, same_text
 from newbie.prompt import read, render, render_pair
 
 XML_PROMPT = "<character_1>\n<n>$character_1$</n>\n</character_1>"
 TAG_PROMPT = "1girl, silver_hair"
+AUTOMATIC = {"train_xml": XML_PROMPT, "train_tags": TAG_PROMPT}  # prompts for which these are chosen
 
 
-def assembly_cases(golden: Golden, family: str) -> Iterator[Case]:
+def assembly_jobs(golden: Golden) -> Iterator[Job]:
     """Prompt, negative prompt and system prompt in each mode, to the four texts."""
-    cases = golden.about.get("cases", [])
-    for number, about in enumerate(cases):
-        pair = render_pair(
-            read(about["prompt"]),
-            read(about["negative_prompt"]),
-            mode=about["mode"],
-            system_prompt=about["system_prompt"],
-        )
-        checks = [
-            same_text(f"{encoder} {side}", getattr(rendered, encoder).text, expected)
-            for encoder, texts in about["texts"].items()
-            for side, rendered, expected in zip(
-                ("positive", "negative"), (pair.positive, pair.negative), texts, strict=True
-            )
-        ]
-        yield Case(family, f"{number} {about['mode']}", tuple(checks))
+    for number, about in enumerate(golden.about.get("cases", [])):
+        yield f"{number} {about['mode']}", partial(_assembly_checks, about)
 
 
-def string_cases(golden: Golden, family: str) -> Iterator[Case]:
+def string_jobs(golden: Golden) -> Iterator[Job]:
     """Every published system prompt, given and as the automatic choice; every negative prompt read unchanged."""
-    automatic = {"train_xml": XML_PROMPT, "train_tags": TAG_PROMPT}
     for about in golden.about.get("system_prompts", []):
-        text = about["text"]
-        given = render(read(TAG_PROMPT), system_prompt=text)
-        checks = [
-            same_text("gemma", given.gemma.text, text + TAG_PROMPT),
-            same_text("jina", given.jina.text, TAG_PROMPT),
-        ]
-        if about["id"] in automatic:
-            prompt = automatic[about["id"]]
-            checks.append(same_text("automatic", render(read(prompt)).gemma.text, text + prompt))
-        yield Case(family, f"system prompt {about['id']}", tuple(checks))
+        yield f"system prompt {about['id']}", partial(_system_checks, about["id"], about["text"])
     for about in golden.about.get("negative_prompts", []):
-        text = about["text"]
-        rendered = render(read(text), system_prompt="")
-        checks = [same_text("gemma", rendered.gemma.text, text), same_text("jina", rendered.jina.text, text)]
-        yield Case(family, f"negative prompt {about['id']}", tuple(checks))
+        yield f"negative prompt {about['id']}", partial(_negative_checks, about["text"])
+
+
+def _assembly_checks(about: Mapping[str, Any]) -> Iterator[Check]:
+    prompt, negative = read(about["prompt"]), read(about["negative_prompt"])
+    pair = render_pair(prompt, negative, mode=about["mode"], system_prompt=about["system_prompt"])
+    for encoder, (conditional, unconditional) in about["texts"].items():
+        yield same_text(f"{encoder} conditional", getattr(pair.positive, encoder).text, conditional)
+        yield same_text(f"{encoder} unconditional", getattr(pair.negative, encoder).text, unconditional)
+
+
+def _system_checks(name: str, text: str) -> Iterator[Check]:
+    given = render(read(TAG_PROMPT), system_prompt=text)
+    yield same_text("gemma", given.gemma.text, text + TAG_PROMPT)
+    yield same_text("jina", given.jina.text, TAG_PROMPT)
+    if name in AUTOMATIC:
+        yield same_text("automatic", render(read(AUTOMATIC[name])).gemma.text, text + AUTOMATIC[name])
+
+
+def _negative_checks(text: str) -> Iterator[Check]:
+    rendered = render(read(text), system_prompt="")
+    yield same_text("gemma", rendered.gemma.text, text)
+    yield same_text("jina", rendered.jina.text, text)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from torch import Tensor
+
+from newbie.errors import NewbieError
 
 Verdict = Literal["ok", "FAIL", "SKIP", "later"]
 
@@ -49,6 +52,37 @@ class Case:
         if self.skipped or not self.checks:
             return "SKIP"
         return "ok" if all(check.fine for check in self.checks) else "FAIL"
+
+
+Job = tuple[str, Callable[[], Iterable[Check]]]  # a case's name, and what computes its checks
+
+
+class CannotRun(NewbieError):
+    """A case that this program does not understand, or whose data is not there."""
+
+
+def collect(family: str, jobs: Iterator[Job]) -> Iterator[Case]:
+    """Run the jobs of one file. What cannot be run becomes a skipped case that says why, and the rest goes on."""
+    while True:
+        try:
+            name, job = next(jobs)
+        except StopIteration:
+            return
+        except KNOWN as error:
+            yield Case(family, "all", skipped=_reason(error))
+            return
+        try:
+            yield Case(family, name, tuple(job()))
+        except KNOWN as error:
+            yield Case(family, name, skipped=_reason(error))
+
+
+# What wrong data raises: a missing tensor, a word instead of a number, shapes that do not fit.
+KNOWN = (NewbieError, LookupError, TypeError, ValueError, AttributeError, RuntimeError)
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, NewbieError) else f"{type(error).__name__}: {error}"
 
 
 def compare(what: str, ours: Tensor, theirs: Tensor, tolerance: float) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,11 @@ from newbie.attention.kernel import Kernel
 from newbie.model.nextdit import NextDiT
 from newbie.parity.dit import TOLERANCE, Inputs, inputs
 from newbie.parity.folder import Golden, Weights
-from newbie.parity.result import Case, compare
+from newbie.parity.result import CannotRun, Check, Job, compare
 from newbie.parity.weights import load
 from newbie.sampling.guidance import Guidance, Truncation, Velocity
-from newbie.sampling.solvers import SOLVERS, evaluations
-from newbie.sampling.times import OWN, SCHEDULES, initial_scale, schedule
+from newbie.sampling.solvers import evaluations, solver
+from newbie.sampling.times import initial_scale, schedule
 
 # The golden data's own suggestions. Guidance multiplies the error of a velocity by its scale; a trajectory adds
 # the errors of its steps; the official DPM solver loses digits in a division that ours does not have.
@@ -28,129 +28,120 @@ DPM_TOLERANCE = 3e-3
 COMFY_TOLERANCE = 5e-4
 GRID_TOLERANCE = 1e-5
 TABLE_TOLERANCE = 1e-6  # of a schedule by itself
+PLAIN = "velocity_t"  # plain velocities beside the guided ones: "velocity_t0.25"
 
 
-def cfg_cases(golden: Golden, weights: Weights, family: str, attend: Kernel) -> Iterator[Case]:
-    """One guided evaluation per case; rows are [conditional, unconditional]."""
+def cfg_jobs(golden: Golden, weights: Weights, attend: Kernel) -> Iterator[Job]:
+    """One guided evaluation per case; rows are [conditional, unconditional]. Plain velocities are cases too."""
     model = load("transformer", weights, golden.config)
     given = inputs(golden.tensors)
-    if given is None or not isinstance(given.x, Tensor):
-        yield Case(family, "all", skipped="the file has no shared inputs")
-        return
-    for name, theirs in golden.tensors.items():
-        if name.startswith("velocity_t"):
-            ours = _plain(model, given, float(name.removeprefix("velocity_t")), attend)
-            yield Case(family, name, (compare("velocity", ours, theirs, TOLERANCE),))
+    for name in golden.tensors:
+        if name.startswith(PLAIN):
+            yield name, partial(_plain_checks, model, given, golden.tensors[name], name, attend)
     for name, about in golden.cases.items():
-        guidance = _guidance(about)
-        velocity = _velocity(model, guidance, given, attend, steps=1, calls=1)
-        with torch.no_grad():
-            ours = velocity(given.x[:1], float(about["t"]))
-        yield Case(family, name, (compare("out", ours, golden.tensors[f"{name}/out"], CFG_TOLERANCE),))
+        yield name, partial(_cfg_checks, model, given, golden.of(name), about, attend)
 
 
-def trajectory_cases(golden: Golden, weights: Weights, family: str, attend: Kernel) -> Iterator[Case]:
+def trajectory_jobs(golden: Golden, weights: Weights, attend: Kernel) -> Iterator[Job]:
     """Each run from its noise to its image: time grid, times of all evaluations, all states."""
     model = load("transformer", weights, golden.config)
     given = inputs(golden.tensors)
     for name, about in golden.runs.items():
-        sampler = _sampler(str(about["solver"]))
-        if given is None or sampler is None:
-            yield Case(family, name, skipped=f"no solver {about['solver']!r}" if given else "no inputs in the file")
-            continue
-        grid = golden.tensors[f"{name}/grid"].double()
-        times = schedule("auto", len(grid) - 1, shift=float(about.get("shift") or 1.0), sampler=sampler)
-        falling = bool(grid[0] > grid[-1])  # noise levels instead of times
-        tolerance = DPM_TOLERANCE if sampler == "dpmpp_2m" else ODE_TOLERANCE
-        checks = [compare("grid", 1.0 - times if falling else times, grid, GRID_TOLERANCE)]
-        states, asked = _sample(model, _guidance(about), given, attend, sampler, times, golden.tensors["noise"])
-        checks.append(compare("model_t", asked, golden.tensors[f"{name}/model_t"].double(), GRID_TOLERANCE))
-        checks.append(compare("x", states, golden.tensors[f"{name}/x"], tolerance))
-        yield Case(family, name, tuple(checks))
+        yield name, partial(_trajectory_checks, model, given, golden.of(name), about, attend)
 
 
-def comfy_cases(
-    golden: Golden, weights: Weights | None, conditioning: Golden | None, family: str, attend: Kernel
-) -> Iterator[Case]:
+def comfy_jobs(
+    golden: Golden, weights: Weights | None, conditioning: Golden | None, attend: Kernel | None
+) -> Iterator[Job]:
     """ComfyUI's tables of noise levels, and its samplers on the model whose weights the file names."""
     for name, table in golden.tensors.items():
         if name.startswith("sigmas/"):
-            yield _table_case(family, name, table)
-    given = inputs(conditioning.tensors) if conditioning else None
+            yield name, partial(_table_checks, name, table)
     model = load("transformer", weights, weights.config) if weights else None
     for name, about in golden.runs.items():
-        if conditioning is None or given is None or model is None:
-            missing = (
-                golden.about.get("dit_weights") if model is None else golden.about.get("conditioning_and_noise_from")
-            )
-            yield Case(family, name, skipped=f"{missing} is not in the folder")
-            continue
-        sampler, scheduler = str(about["sampler"]), str(about["scheduler"])
-        if sampler not in SOLVERS or scheduler not in SCHEDULES:
-            yield Case(family, name, skipped=f"no sampler {sampler!r} with schedule {scheduler!r}")
-            continue
-        times = schedule(scheduler, int(about["steps"]), shift=float(about["shift"]))
-        noise = conditioning.tensors["noise"] * initial_scale(scheduler, times)
-        states, _ = _sample(model, Guidance(float(about["cfg"])), given, attend, sampler, times, noise)
-        sigmas = golden.tensors[f"{name}/sigmas"].double()
-        yield Case(
-            family,
-            name,
-            (
-                compare("sigmas", 1.0 - times, sigmas, GRID_TOLERANCE),
-                compare("x", states, golden.tensors[f"{name}/x"], COMFY_TOLERANCE),
-            ),
-        )
+        yield name, partial(_comfy_checks, model, conditioning, golden, name, about, attend)
 
 
-def _table_case(family: str, name: str, table: Tensor) -> Case:
+@torch.no_grad()
+def _plain_checks(model: NextDiT, given: Inputs, theirs: Tensor, name: str, attend: Kernel) -> Iterator[Check]:
+    t = torch.full((len(given.hidden),), float(name.removeprefix(PLAIN)))
+    prepared = model.prepare(given.hidden, given.mask, given.pooled, given.sizes, attend=attend)
+    ours: Any = model(given.x, t, prepared)
+    yield compare("velocity", ours, theirs, TOLERANCE)
+
+
+@torch.no_grad()
+def _cfg_checks(
+    model: NextDiT, given: Inputs, case: Mapping[str, Tensor], about: Mapping[str, Any], attend: Kernel
+) -> Iterator[Check]:
+    velocity = _velocity(model, _guidance(about), given, attend, steps=1, calls=1)
+    ours = velocity(given.x[0][None], float(about["t"]))
+    yield compare("out", ours, case["out"], CFG_TOLERANCE)
+
+
+def _trajectory_checks(
+    model: NextDiT, given: Inputs, run: Mapping[str, Tensor], about: Mapping[str, Any], attend: Kernel
+) -> Iterator[Check]:
+    sampler = {"dpm": "dpmpp_2m"}.get(about["solver"], str(about["solver"]))
+    grid = run["grid"].double()
+    times = schedule("auto", len(grid) - 1, shift=float(about.get("shift") or 1.0), sampler=sampler)
+    falling = bool(grid[0] > grid[-1])  # noise levels instead of times
+    yield compare("grid", 1.0 - times if falling else times, grid, GRID_TOLERANCE)
+    states, asked = _sample(model, _guidance(about), given, attend, sampler, times)
+    yield compare("model_t", asked, run["model_t"].double(), GRID_TOLERANCE)
+    yield compare("x", states, run["x"], DPM_TOLERANCE if sampler == "dpmpp_2m" else ODE_TOLERANCE)
+
+
+def _table_checks(name: str, table: Tensor) -> Iterator[Check]:
     match = re.fullmatch(r"sigmas/(\w+)/shift([\d.]+)/steps(\d+)", name)
-    if match is None or match[1] not in SCHEDULES:
-        return Case(family, name, skipped="no such schedule")
+    if match is None:
+        raise CannotRun(f"{name} names no schedule, shift and steps", "sigmas/simple/shift6/steps20")
     times = schedule(match[1], int(match[3]), shift=float(match[2]))
-    return Case(family, name, (compare("sigmas", 1.0 - times, table.double(), TABLE_TOLERANCE),))
+    yield compare("sigmas", 1.0 - times, table.double(), TABLE_TOLERANCE)
 
 
-def _guidance(about: dict[str, Any]) -> Guidance:
+def _comfy_checks(
+    model: NextDiT | None,
+    conditioning: Golden | None,
+    golden: Golden,
+    name: str,
+    about: Mapping[str, Any],
+    attend: Kernel | None,
+) -> Iterator[Check]:
+    if model is None or conditioning is None or attend is None:
+        missing = golden.about.get("dit_weights" if model is None else "conditioning_and_noise_from")
+        raise CannotRun(f"{missing} is not in the folder", "copy it there")
+    run, given = golden.of(name), inputs(conditioning.tensors)
+    sampler, scheduler = str(about["sampler"]), str(about["scheduler"])
+    times = schedule(scheduler, int(about["steps"]), shift=float(about["shift"]))
+    yield compare("sigmas", 1.0 - times, run["sigmas"].double(), GRID_TOLERANCE)
+    noise = conditioning.tensors["noise"] * initial_scale(scheduler, times)
+    states, _ = _sample(model, Guidance(float(about["cfg"])), given._replace(x=noise), attend, sampler, times)
+    yield compare("x", states, run["x"], COMFY_TOLERANCE)
+
+
+def _guidance(about: Mapping[str, Any]) -> Guidance:
     """The official arguments: a flow time, and a norm that may be text."""
     truncation = Truncation("time", float(about.get("cfg_trunc", 100)))
     return Guidance(float(about["cfg_scale"]), truncation, float(about.get("renorm_cfg", 0.0)))
 
 
-def _sampler(name: str) -> str | None:
-    """Our name of an official solver."""
-    name = {"dpm": "dpmpp_2m"}.get(name, name)
-    return name if name in SOLVERS and name in OWN else None
-
-
-@torch.no_grad()
-def _plain(model: NextDiT, given: Inputs, t: float, attend: Kernel) -> Tensor:
-    assert isinstance(given.x, Tensor)
-    prepared = model.prepare(given.hidden, given.mask, given.pooled, given.sizes, attend=attend)
-    return model(given.x, torch.full((len(given.x),), t), prepared)
-
-
 def _velocity(model: NextDiT, guidance: Guidance, given: Inputs, attend: Kernel, *, steps: int, calls: int) -> Velocity:
-    pooled = given.pooled
-    pair = partial(model.prepare, given.hidden, given.mask, pooled, given.sizes, attend=attend)
+    """Rows of the inputs are [conditional, unconditional]."""
+    hidden, mask, pooled = given.hidden, given.mask, given.pooled
+    size = (given.x[0].shape[-2], given.x[0].shape[-1])
+    pair = partial(model.prepare, hidden, mask, pooled, size, attend=attend)
     one = None if pooled is None else pooled[:1]
-    alone = partial(model.prepare, given.hidden[:1], given.mask[:1], one, given.sizes, attend=attend)
+    alone = partial(model.prepare, hidden[:1], mask[:1], one, size, attend=attend)
     return Velocity(model, guidance, pair=pair, alone=alone, steps=steps, evaluations=calls)
 
 
 @torch.no_grad()
 def _sample(
-    model: NextDiT,
-    guidance: Guidance,
-    given: Inputs,
-    attend: Kernel,
-    sampler: str,
-    times: Tensor,
-    noise: Tensor,
+    model: NextDiT, guidance: Guidance, given: Inputs, attend: Kernel, sampler: str, times: Tensor
 ) -> tuple[Tensor, Tensor]:
     """All states (T, C, h, w), the noise first, and the times at which the model was asked."""
-    steps = len(times) - 1
-    given = given._replace(x=noise)
+    steps, noise = len(times) - 1, given.x[0][None]
     velocity = _velocity(model, guidance, given, attend, steps=steps, calls=evaluations(sampler, steps))
     states, asked = [noise], []
 
@@ -161,5 +152,5 @@ def _sample(
     def on_step(index: int, count: int, x: Tensor, t: float, denoised: Tensor) -> None:
         states.append(x)
 
-    SOLVERS[sampler](field, noise, times, on_step)
+    solver(sampler)(field, noise, times, on_step)
     return torch.cat(states), torch.tensor(asked, dtype=torch.float64)

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from newbie.parity.folder import Golden, Weights
-from newbie.parity.result import Case, Check, compare
+from newbie.parity.result import Check, Job, compare
 from newbie.parity.weights import load
 from newbie.vae import Autoencoder, to_uint8
 
 TOLERANCE = 1e-5
 
 
-def vae_cases(golden: Golden, weights: Weights, family: str) -> Iterator[Case]:
+def vae_jobs(golden: Golden, weights: Weights) -> Iterator[Job]:
     """Encode and decode every case, and turn its golden pixels to bytes."""
     model: Autoencoder = load("vae", weights, golden.config)
     for name in golden.cases:
-        start = f"{name}/"
-        case = {key.removeprefix(start): t for key, t in golden.tensors.items() if key.startswith(start)}
-        yield Case(family, name, tuple(_checks(model, case)))
+        yield name, partial(_checks, model, golden.of(name))
 
 
 @torch.no_grad()
-def _checks(model: Autoencoder, case: dict[str, Tensor]) -> Iterator[Check]:
+def _checks(model: Autoencoder, case: Mapping[str, Tensor]) -> Iterator[Check]:
     found: dict[str, Tensor] = {}
     if "image" in case:
         posterior = model.encode(case["image"])

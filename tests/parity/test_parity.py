@@ -226,6 +226,26 @@ def test_a_derived_case_in_unknown_words_is_skipped_rather_than_guessed(tmp_path
     assert verdicts(folder)["dit_noclip_mha_forward/eps_small"] == "SKIP"
 
 
+def test_a_case_that_cannot_be_run_leaves_the_others_running(tmp_path: Path) -> None:
+    folder = copied(tmp_path, "gemma_tiny_*", "comfy_sampling*")
+    tensors = load_file(folder / "gemma_tiny_io.safetensors")
+    del tensors["short/input_ids"]
+    rewrite(folder / "gemma_tiny_io.safetensors", tensors)
+    found = verdicts(folder)
+    assert found["gemma_tiny_io/short"] == "SKIP"
+    assert found["gemma_tiny_io/beyond_window"] == "ok"
+    assert found["comfy_sampling/sigmas/simple/shift6/steps20"] == "ok"
+    assert found["comfy_sampling/euler_simple8"] == "SKIP"  # its model is not in the folder
+
+
+def test_cases_that_only_the_tensors_show_are_run_too(tmp_path: Path) -> None:
+    folder = copied(tmp_path, "gemma_tiny_*")
+    about = json.loads((folder / "gemma_tiny_io.json").read_text())
+    del about["cases"]["short"]
+    (folder / "gemma_tiny_io.json").write_text(json.dumps(about))
+    assert verdicts(folder)["gemma_tiny_io/short"] == "ok"
+
+
 def test_unknown_kinds_and_files_without_a_json_are_named(tmp_path: Path) -> None:
     written(tmp_path, "mystery_io", {"kind": "mystery", "cases": {"a": {}}}, {"a/x": torch.zeros(1)})
     rewrite(tmp_path / "stray.safetensors", {"x": torch.zeros(1)})
@@ -282,6 +302,11 @@ def test_a_line_shows_the_worst_error_beside_its_tolerance() -> None:
     assert line.split() == ["ok", "dit", "b1", "2.0e-06", "<=", "1.0e-05", "out"]
     assert total == "1 cases: 1 within tolerance, 0 beyond it, 0 skipped, 0 not yet built"
     assert len(parity.lines(cases, verbose=True)) == 4
+
+
+def test_an_unknown_attention_kernel_is_a_wrong_call_and_no_skipped_case(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="magic"):
+        parity.main([str(copied(tmp_path, "gemma_tiny_*")), "--attention", "magic"], print)
 
 
 @pytest.mark.parametrize("argv", [[], ["a", "b"], ["--what"], ["no such folder"]])

@@ -4,33 +4,23 @@ and the cache are its own. Here: which files are needed, what they weigh, and th
 
 from __future__ import annotations
 
-import hashlib
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
+from newbie.checkpoints.remote import NEEDED, NEVER, Remote, check, is_weights, needed
 from newbie.errors import WeightsError
 
-# Weights, configurations, tokenizers, licence texts. Never programs, never other frameworks' weights.
-NEEDED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.model", "LICENSE*", "LICENCE*", "NOTICE*")
-PICKLES = ("*.bin", "*.pth", "*.pt", "*.ckpt", "*.bin.index.json")
-NEVER = ("*.py", "onnx/*", "*/onnx/*", "openvino/*", "*adapter_model.safetensors", "*training_args*", ".*")
+SHA256 = re.compile("[0-9a-f]{64}")
+RESUME_FROM = 2**23  # bytes; the library forgets what it had of a file when its process ends
 
 
 class NoConnection(WeightsError):
     """The hub cannot be reached; what is in the cache may do."""
-
-
-class Remote(NamedTuple):
-    """A file as the hub describes it."""
-
-    path: str
-    size: int  # bytes
-    sha256: str  # "" for small files, which have a git hash instead
-    git_sha1: str
 
 
 class Download(NamedTuple):
@@ -81,50 +71,22 @@ def download(
         except WeightsError:
             raise error from None
     files = tuple(sorted(file for file in remote if needed(file.path, allow_pickle=allow_pickle)))
-    if not any(fnmatch(file.path, pattern) for file in files for pattern in ("*.safetensors", *PICKLES)):
+    if not any(is_weights(file.path) for file in files):
         raise WeightsError(
             f"{repository}: holds no weights this program reads", "expected .safetensors files (or --allow-pickle)"
         )
     absent = [file for file in files if not _cached(repository, sha, file.path, folder)]
-    if absent and on_download is not None:
-        size, rest = sum(file.size for file in files), sum(file.size for file in absent)
-        on_download(Download(repository, sha, files, size, rest, folder))
+    plan = Download(repository, sha, files, sum(f.size for f in files), sum(f.size for f in absent), folder)
+    if absent:
+        if on_download is not None:
+            on_download(plan)
+        _require_room(plan)
+    checked = [file for file in absent if _fetch_large(repository, sha, file, folder)]
     root = _fetch(repository, revision, sha, [file.path for file in files], folder)
     for file in absent:
-        check(root / file.path, file)
+        if file not in checked:
+            check(root / file.path, file)
     return root
-
-
-def needed(path: str, *, allow_pickle: bool = False) -> bool:
-    """Whether a file of a repository is worth fetching."""
-    wanted = (*NEEDED, *PICKLES) if allow_pickle else NEEDED
-    return any(fnmatch(path, p) for p in wanted) and not any(fnmatch(path, p) for p in NEVER)
-
-
-def check(path: Path, expected: Remote) -> None:
-    """Compare a file with what the hub says of it; a damaged one is removed, so that it is fetched again.
-
-    Raises:
-        WeightsError: missing, of another size, or of other content.
-    """
-    size = path.stat().st_size if path.is_file() else -1
-    wrong = f"has {size:,} bytes, the hub says {expected.size:,}" if size != expected.size else ""
-    if not wrong and expected.sha256 and _digest(path, hashlib.sha256()) != expected.sha256:
-        wrong = "has another SHA-256 than the hub says"
-    elif not wrong and not expected.sha256 and expected.git_sha1:
-        blob = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        wrong = "" if _digest(path, blob) == expected.git_sha1 else "has another hash than the hub says"
-    if wrong:
-        path.resolve().unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-        raise WeightsError(f"{expected.path}: {wrong}; it was removed", "run the same command again to fetch it anew")
-
-
-def _digest(path: Path, state: Any) -> str:
-    with path.open("rb") as file:
-        while piece := file.read(2**20):
-            state.update(piece)
-    return str(state.hexdigest())
 
 
 def _settings(cache: Path | None) -> tuple[bool, Path]:
@@ -143,7 +105,7 @@ def _listing(repository: str, revision: str) -> tuple[str, list[Remote]]:
         Remote(
             file.rfilename,
             int(file.size or 0),
-            str(file.lfs.sha256) if file.lfs else "",
+            str(file.lfs.sha256) if file.lfs and SHA256.fullmatch(file.lfs.sha256) else "",
             "" if file.lfs else str(file.blob_id or ""),
         )
         for file in info.siblings or []
@@ -155,6 +117,51 @@ def _cached(repository: str, sha: str, path: str, cache: Path) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(repository, path, cache_dir=cache, revision=sha), str)
+
+
+def _fetch_large(repository: str, sha: str, file: Remote, cache: Path) -> bool:
+    """Fetch a large file to where the cache keeps it, continuing what an earlier process began; then check it.
+
+    False where that is left to the library: small files, and caches that cannot use links (Windows without the
+    right to make them).
+    """
+    if file.size < RESUME_FROM or not file.sha256:
+        return False
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import are_symlinks_supported, http_get, repo_folder_name
+    from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]
+
+    name = repo_folder_name(repo_id=repository, repo_type="model")
+    blobs, locks = cache / name / "blobs", cache / ".locks" / name
+    part = blobs / f"{file.sha256}.newbie.incomplete"
+    with _explained(repository, sha):
+        blobs.mkdir(parents=True, exist_ok=True)
+        locks.mkdir(parents=True, exist_ok=True)
+        if (blobs / file.sha256).exists() or not are_symlinks_supported(cache):
+            return False
+        with WeakFileLock(locks / f"{file.sha256}.newbie.lock"):
+            url = hf_hub_url(repository, file.path, revision=sha)
+            place = get_hf_file_metadata(url).location
+            headers = build_hf_headers()
+            if urlsplit(place).netloc != urlsplit(url).netloc:
+                headers.pop("authorization", None)  # the storage behind the hub has keys of its own
+            with part.open("ab") as out:
+                start = out.tell() if out.tell() <= file.size else 0
+                out.truncate(start)
+                http_get(place, out, resume_size=start, headers=headers, expected_size=file.size)
+            check(part, file)
+            part.replace(blobs / file.sha256)
+    return True
+
+
+def _require_room(plan: Download) -> None:
+    home = next(parent for parent in (plan.folder, *plan.folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(home).free
+    if free < plan.to_fetch:
+        raise WeightsError(
+            f"{plan.repository}: needs {_mib(plan.to_fetch)}, the disk has {_mib(free)} free",
+            "free some space, or set HF_HOME to another disk",
+        )
 
 
 def _fetch(repository: str, revision: str, sha: str, paths: list[str], cache: Path) -> Path:
@@ -191,6 +198,8 @@ def _explained(repository: str, revision: str) -> Iterator[None]:
     """Turn the library's errors into ours."""
     try:
         yield
+    except WeightsError:
+        raise
     except Exception as error:
         explained = _explain(error)
         if explained is None:

@@ -10,7 +10,7 @@ from typing import Any
 from newbie.errors import WeightsError
 
 _NAMES = "NextDiT_{}_GQA_patch2_Adaln_Refiner{}"
-_EXPLAINED = "https://github.com/NewBieAI-Lab/NewBie-image-Exp0.1"
+_COUNTS = ("dim", "n_layers", "n_heads", "n_kv_heads", "cap_feat_dim", "in_channels", "patch_size", "multiple_of")
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,14 @@ class NextDiTConfig:
     norm_eps: float = 1e-5
     qk_norm_eps: float = 1e-6  # also of the pooled vector's norm; 1e-5 where the official code ran with apex
     rope_theta: float = 10000.0
-    axes_lens: tuple[int, int, int] = (
-        1024,
-        512,
-        512,
-    )  # table limits of the official code; kept for the file only
+    axes_lens: tuple[int, int, int] = (1024, 512, 512)  # official table limits; kept for the file only
 
     def __post_init__(self) -> None:
+        counts = {name: getattr(self, name) for name in _COUNTS} | {"axes_dims": self.axes_dims}
+        for name, value in counts.items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not all(type(number) is int and number > 0 for number in numbers):
+                raise WeightsError(f"{name} is {value!r}, not a positive whole number", "check config.json")
         if self.dim % self.n_heads:
             raise WeightsError(
                 f"dim {self.dim} does not divide into {self.n_heads} heads",
@@ -56,7 +57,7 @@ class NextDiTConfig:
             raise WeightsError(
                 f"axes_dims {tuple(self.axes_dims)} are not three even numbers that add up to the head size "
                 f"{self.head_dim}",
-                f"published models split it into equal thirds; see {_EXPLAINED}",
+                "published models split it into equal thirds",
             )
 
     @property
@@ -109,6 +110,8 @@ class NextDiTConfig:
                 f"use one of: {', '.join(VARIANTS)}",
             )
         known = {name: data[name] for name in cls.__dataclass_fields__ if data.get(name) is not None}
+        if not isinstance(data["axes_dims"], (list, tuple)):
+            raise WeightsError(f"axes_dims is {data['axes_dims']!r}, not a list", "check config.json")
         known["axes_dims"] = tuple(data["axes_dims"])
         known["axes_lens"] = tuple(data.get("axes_lens") or cls.axes_lens)
         known["n_kv_heads"] = data.get("n_kv_heads") or data["n_heads"]

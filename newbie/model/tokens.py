@@ -54,8 +54,7 @@ class Grid(NamedTuple):
 def patchify(latents: Tensor | Sequence[Tensor], grid: Grid) -> Tensor:
     """Latents (B, C, h, w), or a list of (C, h, w), -> (B, N, p*p*C), short rows padded with zeros.
 
-    Tokens run row by row; inside a token the channel runs fastest, then the column, then the row of the
-    patch.
+    Tokens run row by row; inside a token the channel runs fastest, then the column, then the row of the patch.
     """
     p = grid.patch
     given = [tuple(latent.shape[-2:]) for latent in latents]
@@ -137,8 +136,7 @@ def image_mask(grid: Grid, device: torch.device) -> Tensor:
 
 
 def positions(lengths: Sequence[int], width: int, grid: Grid) -> Tensor:
-    """(B, width + N, 3) positions of the joint sequence: words at (i, 0, 0), image tokens at (n, row,
-    column).
+    """(B, width + N, 3) positions of the joint sequence: words at (i, 0, 0), image tokens at (n, row, column).
 
     n is the row's own number of words, not the padded width.
     """

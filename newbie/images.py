@@ -144,8 +144,12 @@ def encode(image: Image.Image, record: Mapping[str, Any] | None) -> bytes:
     info = PngInfo()
     if record is not None:
         complete = complete_record(record, image)
-        info.add_itxt(KEY, json.dumps(complete, ensure_ascii=False, allow_nan=False))
-        info.add_itxt("parameters", parameters_text(complete))
+        # A file name of undecodable bytes holds lone surrogates: they become \udcff, which JSON reads back.
+        for key, text in (
+            (KEY, json.dumps(complete, ensure_ascii=False, allow_nan=False)),
+            ("parameters", parameters_text(complete)),
+        ):
+            info.add_itxt(key, text.encode("utf-8", "backslashreplace"))
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
@@ -281,6 +285,8 @@ def read_pixels(path: Path) -> Image.Image:
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[IO[bytes]]:
     try:
+        if not path.is_file() and path.exists():  # opening a pipe would wait for ever
+            raise OSError(errno.EINVAL, "no ordinary file")
         file = path.open("rb")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +70,7 @@ class Drawer:
     expected: str | None = None  # the pixel hash that `--like` hopes for
     made: int = 0
     _told: set[str] = field(default_factory=set)
+    _there: list[Path] | None = None  # the output folder as it was before this run
 
     def draw(self, request: Request, *, name: str, file_name: str = "", progress: Progress | None = None) -> list[Made]:
         """Draw a resolved request; each picture is saved and told as soon as it is finished.
@@ -124,7 +124,9 @@ class Drawer:
             return
         for each in made:
             same = {} if self.expected is None else {"identical": each.record["pixels_sha256"] == self.expected}
-            work = {} if result is None else {"seconds": result.seconds, "notes": result.notes}
+            work: dict[str, Any] = {}
+            if result is not None:
+                work = {"seconds": {"load": self.engine.load_seconds, **result.seconds}, "notes": result.notes}
             self.console.object(as_object(each) | same | work)
 
     def _tell_work(self, result: Result) -> None:
@@ -147,7 +149,9 @@ class Drawer:
         seeds: Sequence[int | None] = [None] if any_seed else sorted(wanted)
         for seed in seeds:
             fits = self.output.expression(name=name, seed=seed, width=request.width or 0, height=request.height or 0)
-            for path in _files(self.output.folder, fits):
+            if self._there is None:
+                self._there = _pictures(self.output.folder)
+            for path in (p for p in self._there if fits.fullmatch(p.name)):
                 record = self._record_of_same(path, request)
                 if record is None:
                     continue
@@ -233,8 +237,8 @@ def ran_line(ran: Mapping[str, Any]) -> str:
     return ", ".join(told)
 
 
-def _files(folder: Path, expression: re.Pattern[str]) -> list[Path]:
+def _pictures(folder: Path) -> list[Path]:
     try:
-        return sorted(p for p in folder.iterdir() if expression.fullmatch(p.name))
+        return sorted(p for p in folder.iterdir() if p.suffix == ".png")
     except OSError:
         return []

@@ -25,7 +25,7 @@ def explain(requests: Sequence[tuple[str, Request]], asked: Asked, console: Cons
     for label, request in requests:
         given = _texts(engine, request.resolved(engine.recommended))
         if console.json:
-            console.object({"prompt": label, **given})
+            console.object({"prompt": label, **{f"{side} texts": encoders for side, encoders in given.items()}})
             continue
         for side, encoders in given.items():
             for encoder, text in encoders.items():

@@ -71,7 +71,7 @@ def test_json_is_one_object_per_picture_and_nothing_else(create):
         assert o["request"]["prompt"] == "女孩"
         assert o["pixels_sha256"] == images.pixel_hash(images.read_pixels(Path(o["path"])))
         assert o["ran"]["attention"] == "fake"
-        assert set(o["seconds"]) == {"text", "denoise", "decode"}
+        assert set(o["seconds"]) == {"load", "text", "denoise", "decode"}
     assert ended.out.isascii()
 
 

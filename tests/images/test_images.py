@@ -96,6 +96,12 @@ def test_saved_pixels_are_the_pixels(tmp_path, picture, record):
     assert images.pixel_hash(images.read_pixels(path)) == images.pixel_hash(picture)
 
 
+def test_a_file_name_of_undecodable_bytes_does_not_stop_the_picture(tmp_path, picture, record):
+    name = os.fsdecode(b"\xff.xml")
+    path = images.save(picture, tmp_path / "a.png", record | {"prompt_name": name})
+    assert images.read_record(path).record["prompt_name"] == name
+
+
 def test_the_same_picture_twice_is_the_same_file(tmp_path, picture, record):
     first = images.save(picture, tmp_path / "a.png", record)
     second = images.save(picture, tmp_path / "b.png", record)
@@ -350,6 +356,13 @@ def test_a_missing_picture_and_a_folder_are_usage_errors(tmp_path):
     for path in (tmp_path / "none.png", tmp_path, Path("a\0b")):
         with pytest.raises(UsageError, match="cannot be read"):
             images.read_record(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(UsageError, match="no ordinary file"):
+        images.read_record(tmp_path / "a.png")
 
 
 def test_blank_means_one_colour(picture):

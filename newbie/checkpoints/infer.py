@@ -132,6 +132,8 @@ def gemma(shapes: Shapes, raw: Raw) -> Inferred:
     if said.get("query_pre_attn_scalar") is None and head_dim != GemmaConfig.head_dim:
         facts["query_pre_attn_scalar"] = head_dim
     notes = _disagreements("text encoder", facts, said)
+    if not said and width != GemmaConfig.hidden_size:
+        notes.append("text encoder: no config; what shapes cannot tell is that of Gemma-3-4B (window, RoPE)")
     _require_positive(facts)
     plain = dict(said)
     if layers != facts.get("num_hidden_layers", layers):

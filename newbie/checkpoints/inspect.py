@@ -18,6 +18,7 @@ from newbie.checkpoints.readers import open_weights
 from newbie.checkpoints.save import config_json
 from newbie.checkpoints.source import Opened, Source, candidates
 from newbie.errors import WeightsError
+from newbie.text.tokens import JSON_NAME, SPIECE_NAMES
 
 DEPTH = 3  # folders below the one that is named
 
@@ -29,6 +30,7 @@ class Held:
     component: Component
     layout: str
     prefix: str
+    has_clip: bool  # a transformer with the pooled-vector branch
     tensors: int
     parameters: int
     dtypes: dict[str, int]  # format → how many numbers
@@ -58,9 +60,10 @@ class Checkpoint:
         lines = [f"{self.name}{more}: {self.kind}, {_size(self.size)}"]
         for part in self.parts:
             formats = ", ".join(f"{name} {count:,}" for name, count in part.dtypes.items())
-            prefix = f", prefix {part.prefix!r}" if part.prefix else ""
+            more = f", prefix {part.prefix!r}" if part.prefix else ""
+            more += ", with CLIP branch" if part.has_clip else ""
             lines += [
-                f"  {SPOKEN[part.component]}: {part.layout} names{prefix}",
+                f"  {SPOKEN[part.component]}: {part.layout} names{more}",
                 f"    {part.tensors} tensors, {part.parameters:,} parameters: {formats}",
                 *(f"    {line}" for line in part.report[1:]),
                 f"    config: {part.note or _brief(part.config)}",
@@ -137,27 +140,22 @@ def _checkpoint(files: tuple[Path, ...], folder: Path, allow_pickle: bool) -> Ch
 
 def _held(source: Source, opened: Opened) -> Held:
     part, index = opened.part, opened.index
-    entries = {name: index[name] for name in part.names}
-    mine = Index(entries, index.files, index.kind)
-    embedded = spiece(index, part)
-    beside = next((n for n in ("tokenizer.json", "tokenizer.model") if (source.folder / n).is_file()), "")
-    licence = licences.of_part(opened)
+    mine = Index({name: index[name] for name in part.names}, index.files, index.kind)
     config: dict[str, Any] = {}
     report: list[str] = []
-    note, loadable = "", False
+    loadable, note = False, ""
     try:
         plan = plan_load(source)
-        config, report, loadable = (
-            config_json(part.component, plan.config),
-            plan.report.lines(),
-            plan.report.complete,
-        )
+        config, report = config_json(part.component, plan.config), plan.report.lines()
+        loadable = plan.report.complete
     except WeightsError as error:
         note = f"{error.message} ({error.hint})"
+    licence = licences.of_part(opened)
     return Held(
         component=part.component,
-        layout=part.layout + (" (with CLIP branch)" if part.has_clip else ""),
+        layout=part.layout,
         prefix=part.prefix,
+        has_clip=part.has_clip,
         tensors=len(mine),
         parameters=mine.parameters,
         dtypes=mine.dtypes,
@@ -165,11 +163,17 @@ def _held(source: Source, opened: Opened) -> Held:
         report=report,
         loadable=loadable,
         licence=licence.line() if licence else "",
-        tokenizer=(f"embedded ({embedded})" if embedded else beside)
-        if part.component in ("text_encoder", "clip")
-        else "",
+        tokenizer=_tokenizer(source, opened),
         note=note,
     )
+
+
+def _tokenizer(source: Source, opened: Opened) -> str:
+    if embedded := spiece(opened.index, opened.part):
+        return f"embedded ({embedded})"
+    if opened.part.component not in ("text_encoder", "clip"):
+        return ""
+    return next((name for name in (JSON_NAME, *SPIECE_NAMES) if (source.folder / name).is_file()), "")
 
 
 def _folders(root: Path, depth: int = DEPTH) -> list[Path]:

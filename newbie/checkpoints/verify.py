@@ -219,7 +219,12 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("--allow-pickle", action="store_true", help="also read .pth files (nothing is executed)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     options = parser.parse_args(argv)
-    found = verify(options.path, quick=options.quick, allow_pickle=options.allow_pickle)
+    found = verify(
+        options.path,
+        quick=options.quick,
+        allow_pickle=options.allow_pickle,
+        on_progress=None if options.json else lambda text: say(f"checking {text}"),
+    )
     for line in [json.dumps(_as_object(found), ensure_ascii=False)] if options.json else found.lines():
         say(line)
     return 0 if found.ok else WeightsError.exit_code

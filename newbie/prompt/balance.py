@@ -11,13 +11,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from newbie.errors import PromptError
 from newbie.prompt.diagnostics import Diagnostic
-from newbie.prompt.scan import Tag
+from newbie.prompt.scan import MAX_DEPTH, Tag, too_deep
 from newbie.prompt.schema import CHARACTER, GENERAL, Element
 from newbie.prompt.source import Source, Span
 
-MAX_DEPTH = 32
 _LOOK_AHEAD = 8  # tags
 
 
@@ -58,9 +56,8 @@ def balance(source: Source, tags: list[Tag]) -> Balanced:
     """Elements of the language. Tags with unknown names are only noted (`loose`), see unknown.py.
 
     Raises:
-        PromptError: elements are nested more than MAX_DEPTH deep.
+        PromptError: more than MAX_DEPTH elements are open at once.
     """
-    _check_depth(source, tags)
     reading = _Reading(source)
     for i, tag in enumerate(tags):
         if tag.known is None:
@@ -99,7 +96,7 @@ class _Reading:
             while any(n.kind in ("character", "general") for n in self.stack):
                 self.end(tag.start, place)
         if len(self.stack) >= MAX_DEPTH:
-            raise _too_deep(self.source, tag)
+            raise too_deep(self.source, tag)
         node = Node(tag.name, element, tag.start, tag.stop)
         self.result.nodes.append(node)
         self.stack.append(node)
@@ -172,28 +169,3 @@ def _closes_soon(name: str, following: list[Tag]) -> bool:
         if tag.name == name:
             return True
     return False
-
-
-def _check_depth(source: Source, tags: list[Tag]) -> None:
-    """Only elements with an end tag count here: a dozen forgotten end tags are no nesting."""
-    opened: dict[str, list[int]] = {}
-    change = [0] * len(tags)
-    for i, tag in enumerate(tags):
-        if tag.form == "open":
-            opened.setdefault(tag.name, []).append(i)
-        elif tag.form == "close" and opened.get(tag.name):
-            change[opened[tag.name].pop()] = 1
-            change[i] = -1
-    depth = 0
-    for tag, step in zip(tags, change, strict=True):
-        depth += step
-        if depth > MAX_DEPTH:
-            raise _too_deep(source, tag)
-
-
-def _too_deep(source: Source, tag: Tag) -> PromptError:
-    return source.error(
-        f"elements are nested more than {MAX_DEPTH} deep",
-        "a prompt needs two levels: a block such as <character_1>, and its elements",
-        tag.start,
-    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 from newbie.errors import PromptRefused
@@ -20,9 +20,9 @@ ADULT = 18
 _STOP = "|"  # the boundary of a phrase
 
 _TOKEN = re.compile(r"[^\W_]+|[,;.\n!?、。，；！？|]+")
-_LEET = re.compile(r"[a-z0-9@$!]*[a-z][a-z0-9@$!]*")
+_LEET = re.compile(r"[a-z0-9@$!]++")
 _LEET_SIGN = re.compile(r"[a-z][013457@$!]|[013457@$!][a-z]")
-_GAPPED = re.compile(r"(?<![a-z0-9])(?:[a-z0-9@$!][\W_]){3,}[a-z0-9](?![a-z0-9])")
+_GAPPED = re.compile(r"(?<![a-z0-9])(?:[a-z0-9][\W_]){3,}+(?:[a-z0-9](?![a-z0-9]))?+")
 _LABEL = re.compile(r"\bsex *[:=]")  # "sex: female" is a label
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
 _ACCENTED = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
@@ -96,14 +96,19 @@ def _even(text: str) -> str:
 def _spellings(even: str) -> Iterator[list[str]]:
     """The words as written; then, where there is cause, with digits read as letters and gaps closed."""
     yield _TOKEN.findall(even)
-    joined = _GAPPED.sub(lambda m: re.sub(r"[\W_]", "", m[0]), even)
+    joined = _GAPPED.sub(lambda m: re.sub(r"[\W_]", "", m[0]) + " ", even)
     if joined != even:
         yield _TOKEN.findall(joined)
     if _LEET_SIGN.search(joined) or _STRETCHED.search(joined):
         for one in "il":
-            table = {**words.LEET, ord("1"): one}
-            plain = _LEET.sub(lambda m, table=table: m[0].translate(table), joined)  # type: ignore[misc]
+            plain = _LEET.sub(partial(_as_letters, one=one), joined)
             yield _TOKEN.findall(_STRETCHED.sub(r"\1", plain))
+
+
+def _as_letters(word: re.Match[str], one: str) -> str:
+    if word[0].isdigit():
+        return word[0]
+    return word[0].translate({**words.LEET, ord("1"): ord(one)})
 
 
 def _phrases(tokens: list[str]) -> Iterator[tuple[str, str]]:

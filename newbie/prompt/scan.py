@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from newbie.errors import PromptError
 from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.schema import Known, lookup
 from newbie.prompt.source import Source, Span
 
 MAX_TAGS = 4096
+MAX_DEPTH = 32
 MAX_ATTRIBUTES = 64  # of one tag; an honest prompt has none
 
 Form = Literal["open", "close", "empty"]
@@ -62,7 +64,8 @@ def scan(source: Source, start: int = 0) -> Scanned:
     """Read the text from offset `start` on.
 
     Raises:
-        PromptError: a DOCTYPE, ENTITY or similar declaration, too many tags or attributes.
+        PromptError: a DOCTYPE, ENTITY or similar declaration; too many tags, comments or attributes; elements nested
+            more than MAX_DEPTH deep.
     """
     text = source.text
     if declared := _DECLARATION.search(text):
@@ -72,9 +75,10 @@ def scan(source: Source, start: int = 0) -> Scanned:
             f"delete the {declared[0]}…> line; write < and & as they are, without entities",
             declared.start(),
         )
-    spans, found = _quiet(text, start)
+    spans, found = _quiet(source, start)
     view = blank(text, spans)
     tags = list(_tags(source, view, start))
+    _check_depth(source, tags)
     found += [
         Diagnostic("NB107", t.span, f"the attributes of <{t.name}> mean nothing here", f"write <{t.name}>")
         for t in tags
@@ -97,8 +101,9 @@ def blank(text: str, spans: list[Span], first: str = " ") -> str:
     return "".join(parts)
 
 
-def _quiet(text: str, start: int) -> tuple[list[Span], list[Diagnostic]]:
+def _quiet(source: Source, start: int) -> tuple[list[Span], list[Diagnostic]]:
     """XML headers, comments and the brackets of CDATA sections: places without content."""
+    text = source.text
     spans: list[Span] = []
     found: list[Diagnostic] = []
     ends = {"-->": -1, "]]>": -1}  # the next one of each, looked for once
@@ -106,6 +111,8 @@ def _quiet(text: str, start: int) -> tuple[list[Span], list[Diagnostic]]:
     while match := _QUIET.search(text, at):
         opener, at = match[0].upper(), match.end()
         spans.append(Span(match.start(), at))
+        if len(spans) > MAX_TAGS:
+            raise source.error(f"more than {MAX_TAGS} comments", "delete them", match.start())
         ending = {"<!--": "-->", "<![CDATA[": "]]>"}.get(opener)
         if ending is None:
             continue
@@ -140,6 +147,31 @@ def _tags(source: Source, view: str, start: int) -> Iterator[Tag]:
         form: Form = "close" if slash else "empty" if empty else "open"
         name = known.name if known else "_".join(written.lower().split())
         yield Tag(form, name, known, match.start(), match.end(), bool(attributes))
+
+
+def _check_depth(source: Source, tags: list[Tag]) -> None:
+    """Only elements with an end tag count here: a dozen forgotten end tags are no nesting."""
+    opened: dict[str, list[int]] = {}
+    change = [0] * len(tags)
+    for i, tag in enumerate(tags):
+        if tag.form == "open":
+            opened.setdefault(tag.name, []).append(i)
+        elif tag.form == "close" and opened.get(tag.name):
+            change[opened[tag.name].pop()] = 1
+            change[i] = -1
+    depth = 0
+    for tag, step in zip(tags, change, strict=True):
+        depth += step
+        if depth > MAX_DEPTH:
+            raise too_deep(source, tag)
+
+
+def too_deep(source: Source, tag: Tag) -> PromptError:
+    return source.error(
+        f"elements are nested more than {MAX_DEPTH} deep",
+        "a prompt needs two levels: a block such as <character_1>, and its elements",
+        tag.start,
+    )
 
 
 def is_complete(text: str) -> bool:

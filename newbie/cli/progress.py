@@ -12,7 +12,7 @@ from PIL import Image
 from newbie.cli.console import Console, wants_colour
 
 SECONDS_BETWEEN_LINES = 5.0
-PREVIEW_COLUMNS = 48
+MIN_COLUMNS, MAX_COLUMNS = 32, 48  # of a preview; latents of small pictures are tiny
 _BAR = "{desc}  {percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} steps  {elapsed} gone, {remaining} left"
 
 
@@ -103,15 +103,14 @@ class Progress:
         return f", about {seconds:.0f} s left" if done < total else ""
 
     def _draw(self, image: Image.Image, line: str) -> None:
-        rows = half_blocks(image)
+        rows = half_blocks(image, min(max(image.width, MIN_COLUMNS), MAX_COLUMNS))
         up = f"\x1b[{self._drawn_rows}A" if self._drawn_rows else ""
         self.console.raw(up + "".join(f"\x1b[2K{row}\n" for row in [*rows, line]))
         self._drawn_rows = len(rows) + 1
 
 
-def half_blocks(image: Image.Image, columns: int = PREVIEW_COLUMNS) -> list[str]:
+def half_blocks(image: Image.Image, columns: int) -> list[str]:
     """The picture as terminal rows: each character shows two pixels, the upper in front of the lower."""
-    columns = min(columns, image.width)
     rows = max(1, round(image.height / image.width * columns / 2))
     small = image.convert("RGB").resize((columns, rows * 2))
     lines = []

@@ -109,7 +109,7 @@ def test_a_preview_is_drawn_in_place():
         progress.step(event(1))
     text = err.getvalue()
     assert text.count("step 1/10") == text.count("step 2/10") == 1
-    assert "\x1b[5A" in text, "four rows of picture and one of text are drawn over"
+    assert "\x1b[17A" in text, "sixteen rows of picture and one of text are drawn over"
     assert "38;2;200;10;10" in text
 
 
@@ -120,8 +120,8 @@ def test_a_preview_that_cannot_be_shown_is_told():
 
 
 def test_half_blocks_keep_the_proportions():
-    assert len(half_blocks(Image.new("RGB", (32, 16)))) == 8
+    assert len(half_blocks(Image.new("RGB", (32, 16)), columns=32)) == 8
     assert len(half_blocks(Image.new("RGB", (200, 200)), columns=40)) == 20
     image = Image.new("RGB", (1, 2))
     image.putpixel((0, 1), (1, 2, 3))
-    assert half_blocks(image) == ["\x1b[38;2;0;0;0;48;2;1;2;3m▀\x1b[0m"]
+    assert half_blocks(image, columns=1) == ["\x1b[38;2;0;0;0;48;2;1;2;3m▀\x1b[0m"]

@@ -79,17 +79,12 @@ class _Batch:
 
         make_folder(self.output.folder)
         engine = open_engine(self.asked.model, Settings(**self.asked.settings), self.console, opener)
-        drawer = Drawer(
-            engine,
-            self.console,
-            self.output,
-            overwrite=self.asked.overwrite,
-            metadata=self.asked.metadata,
-        )
+        drawer = Drawer.of(self.asked, engine, self.console, self.output)
+        batch = len(sources) > 1 or any(source.listed for source in sources)
         planned = sum(job.request.count for job in jobs)
         with Progress(self.console, pictures=planned, preview=self.asked.preview) as progress:
             for job in jobs:
-                self._draw(job, drawer, progress, skip=len(sources) > 1 and not self.asked.overwrite)
+                self._draw(job, drawer, progress, skip=batch and not self.asked.overwrite)
         return self.code
 
     def _job(self, source: Source, index: int, count: int) -> Job | None:

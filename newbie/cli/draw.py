@@ -19,7 +19,7 @@ from newbie.errors import UsageError
 from newbie.request import Recommended, Request, Result, Settings
 
 if TYPE_CHECKING:
-    from newbie.cli.args import ModelChoice
+    from newbie.cli.args import Asked, ModelChoice
 
 _ANY_SEED = -1
 
@@ -71,6 +71,13 @@ class Drawer:
     made: int = 0
     _told: set[str] = field(default_factory=set)
     _there: list[Path] | None = None  # the output folder as it was before this run
+    _taken: set[str] = field(default_factory=set)  # what this run has written
+
+    @classmethod
+    def of(cls, asked: Asked, engine: Engine, console: Console, output: Output, **more: Any) -> Drawer:
+        """As the command line says."""
+        told = {"overwrite": asked.overwrite, "metadata": asked.metadata, "preview": asked.preview}
+        return cls(engine, console, output, **(told | more))
 
     def draw(self, request: Request, *, name: str, file_name: str = "", progress: Progress | None = None) -> list[Made]:
         """Draw a resolved request; each picture is saved and told as soon as it is finished.
@@ -103,9 +110,9 @@ class Drawer:
         self.made += 1
         width, height = image.size
         planned = self.output.path(name=name, seed=seed, index=self.made, width=width, height=height)
-        if self.overwrite and self.output.one_name and self.made > 1:
-            planned = planned.with_name(f"{planned.stem}-{self.made}{planned.suffix}")
+        planned = next(p for p in images.names(planned) if str(p).casefold() not in self._taken)
         path = images.save(image, planned, whole, overwrite=self.overwrite, metadata=self.metadata)
+        self._taken.add(str(path).casefold())
         made = Made(path, seed, images.complete_record(whole, image))
         self._tell_picture(made, width, height)
         return made

@@ -46,15 +46,7 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
     then, now = stored.record.get("ran", {}).get("weights"), engine.describe().get("weights")
     if then != now:
         console.warn(f"{asked.like.name} was made by other weights: {_short(then)} then, {_short(now)} now")
-    drawer = Drawer(
-        engine,
-        console,
-        output,
-        overwrite=asked.overwrite,
-        metadata=asked.metadata,
-        preview=asked.preview,
-        expected=None if asked.request else before,
-    )
+    drawer = Drawer.of(asked, engine, console, output, expected=None if asked.request else before)
     file_name = PurePath(str(stored.record.get("prompt_name", ""))).name
     name = PurePath(file_name).stem or DEFAULT_STEM
     for made in drawer.draw(request.resolved(engine.recommended), name=name, file_name=file_name):

@@ -27,10 +27,6 @@ class Output:
     folder: Path
     pattern: str = DEFAULT_PATTERN
 
-    @property
-    def one_name(self) -> bool:
-        return "{" not in self.pattern
-
     def path(self, *, name: str, seed: int, index: int, width: int, height: int) -> Path:
         """The planned file of the picture with this number (`index` counts from 1 through the whole run)."""
         values = {"name": safe_name(name), "seed": seed, "index": index, "width": width, "height": height}

@@ -58,14 +58,7 @@ def start(asked: Asked, output: Output, console: Console, opener: OpenEngine | N
 
     lines = open_lines(console)
     engine = open_engine(asked.model, Settings(**asked.settings), console, opener)
-    drawer = Drawer(
-        engine,
-        console,
-        output,
-        overwrite=asked.overwrite,
-        metadata=asked.metadata,
-        preview=asked.preview,
-    )
+    drawer = Drawer.of(asked, engine, console, output)
     loop = Loop(drawer, console, State(fields=asked.request), interactive=lines.interactive)
     return loop.run(lines)
 

@@ -26,6 +26,7 @@ class Source:
     stem: str = DEFAULT_STEM
     path: Path | None = None
     data: bytes | str = ""
+    listed: bool = False  # found in a folder or by a pattern: part of a batch, even alone
 
     @property
     def label(self) -> str:
@@ -67,7 +68,7 @@ def resolve(value: str) -> list[Source]:
         found = sorted(p for p in path.parent.glob(path.name) if p.is_file() and not _hidden(p))
         if not found:
             raise UsageError(f"no file fits {value}", "check the folder and the pattern")
-        return [Source(stem=p.stem, path=p) for p in found]
+        return [Source(stem=p.stem, path=p, listed=True) for p in found]
     raise UsageError(f"no such prompt file: {value}", _nearest(path))
 
 
@@ -128,7 +129,7 @@ def _folder(path: Path) -> list[Source]:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
     if not files:
         raise UsageError(f"the folder {path} holds no prompt", "prompt files end in .xml or .txt")
-    return [Source(stem=p.stem, path=p) for p in files]
+    return [Source(stem=p.stem, path=p, listed=True) for p in files]
 
 
 def _hidden(path: Path) -> bool:

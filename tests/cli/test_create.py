@@ -305,6 +305,13 @@ def test_a_single_prompt_is_always_drawn(create):
     assert pictures() == ["duo-1-2.png", "duo-1.png"]
 
 
+def test_a_folder_with_one_prompt_is_a_batch_too(create):
+    Path("one").mkdir()
+    Path("one/duo.xml").write_text(DUO)
+    assert len(create("--prompt", "one").drawn) == 1
+    assert create("--prompt", "one").drawn == []
+
+
 def test_two_files_of_one_name_keep_their_own_pictures(create):
     for name in ("x", "y"):
         Path(name).mkdir()
@@ -313,6 +320,16 @@ def test_two_files_of_one_name_keep_their_own_pictures(create):
     assert len(create(*flags).drawn) == 2
     assert pictures() == ["duo-1-2.png", "duo-1.png"]
     assert create(*flags).drawn == []
+
+
+def test_overwrite_replaces_what_was_there_and_nothing_of_this_run(create):
+    for name in ("x", "y"):
+        Path(name).mkdir()
+        Path(name, "duo.xml").write_text(DUO.replace("blue", name))
+    for _ in range(2):
+        create("--prompt", "x/duo.xml", "--prompt", "y/duo.xml", "--seed", 1, "--overwrite")
+        assert pictures() == ["duo-1-2.png", "duo-1.png"]
+    assert "y_hair" in images.read_record(Path("outputs/duo-1-2.png")).request.prompt
 
 
 def test_texts_in_a_batch_are_numbered(create):

@@ -14,7 +14,7 @@ from newbie.checkpoints.index import Index
 from newbie.checkpoints.layouts import SPOKEN, Component, Part
 from newbie.checkpoints.report import LoadReport
 from newbie.checkpoints.rules import Table
-from newbie.checkpoints.source import Source
+from newbie.checkpoints.source import CONFIG, Source
 from newbie.checkpoints.tables import gemma as gemma_table
 from newbie.checkpoints.tables import jina as jina_table
 from newbie.checkpoints.tables import nextdit as nextdit_table
@@ -69,14 +69,19 @@ def plan_load(source: Source) -> Plan:
     index, part = opened.index, opened.part
     raw = source.raw_config(index)
     entries = fp8.rescaled({part.strip(name): index[name] for name in part.names})
-    translation = translate(entries, table(part, entries, raw))
-    shapes = {name: recipe.shape for name, recipe in translation.recipes.items()}
     try:
+        translation = translate(entries, table(part, entries, raw))
+        shapes = {name: recipe.shape for name, recipe in translation.recipes.items()}
         config, notes = INFER[part.component](shapes, raw)
         with torch.device("meta"):
             module = BUILD[part.component](config)
     except WeightsError as error:
         raise WeightsError(f"{source.name}: {error.message}", error.hint) from error
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+        # A config.json from elsewhere can be wrong in any way.
+        raise WeightsError(
+            f"{source.name}: its configuration cannot be used ({error})", f"correct or remove {source.folder / CONFIG}"
+        ) from error
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     known = _known_extras(part.component, config)
     report = _compare(source, part, translation, shapes, expected, known, (*index.notes, *notes))

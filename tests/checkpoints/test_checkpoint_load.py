@@ -203,6 +203,26 @@ def test_the_extras_of_published_text_encoders_are_ignored(edit):
     assert len(load_jina(edit("clip", add_clip)).report.ignored) == 2
 
 
+@pytest.mark.parametrize(
+    ("component", "raw"),
+    [
+        ("transformer", {"axes_dims": [4, 4, 4], "ffn_dim_multiplier": math.inf}),
+        ("transformer", {"axes_dims": [4, 4, 4], "norm_eps": {}}),
+        ("text_encoder", {"rms_norm_eps": 1e-6, "rope_scaling": math.inf}),
+        ("text_encoder", {"rms_norm_eps": 1e-6, "rope_parameters": {"rope_type": "linear"}}),
+        ("text_encoder", {"rms_norm_eps": 1e-6, "num_hidden_layers": 3, "layer_types": 3}),
+        ("clip", {"rotary_base": "fast"}),
+        ("vae", {"block_out_channels": 3, "norm_num_groups": [1]}),
+    ],
+)
+def test_a_config_that_is_wrong_in_any_way_is_named_not_a_crash(model, component, raw):
+    path = model / FILES[component]
+    (path.parent / "config.json").write_text(json.dumps(raw))
+    with pytest.raises(WeightsError, match="safetensors: ") as caught:
+        LOADERS[component](path)
+    assert caught.value.hint
+
+
 def test_every_tensor_of_the_file_and_of_the_model_is_in_exactly_one_list(edit):
     path = edit("transformer", lambda tensors: tensors.update({"surprise": torch.ones(1)}))
     plan = plan_load(find("transformer", path))

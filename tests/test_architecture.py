@@ -19,7 +19,8 @@ ROWS = [
     {"sampling", "checkpoints"},
     {"model", "vae", "text"},
     {"attention", "prompt"},
-    {"errors", "request", "step", "devices"},
+    {"request", "step", "devices"},
+    {"errors"},
 ]
 HEIGHT = {name: -row for row, names in enumerate(ROWS) for name in names}
 # Neighbours that may be imported, one way each.

@@ -20,7 +20,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 def tree() -> set[str]:
     """The files and folders of the tree, as paths."""
-    block = next(part for part in re.findall(r"```\n(.*?)```", TEXT, re.DOTALL) if "nextdit.py" in part)
+    block = TEXT.split("## The tree\n\n```\n")[1].split("```")[0]
     found: set[str] = set()
     stack: list[tuple[int, str]] = []
     for line in block.splitlines():

@@ -137,7 +137,8 @@ def existing(path: str | Path | None, what: str) -> Path:
 def _root(model: str | Path, allow_pickle: bool, on_download: Callable[[hub.Download], None]) -> tuple[Path, str]:
     """The folder or file of a model, fetched first if it is a hub id, and its name."""
     place = Path(model).expanduser()
-    if not place.exists() and isinstance(model, str) and hub.is_id(model):
+    # "weights/typo" is a slip in a path where there is a folder "weights", not a reason to ask the hub.
+    if not place.exists() and not place.parent.is_dir() and isinstance(model, str) and hub.is_id(model):
         return hub.download(model, allow_pickle=allow_pickle, on_download=on_download), model
     root = existing(model, "model")
     name = root.resolve().stem if root.is_file() else root.resolve().name

@@ -104,7 +104,7 @@ def verify(
             say(f"{plan.source.name}: numbers")
             _numbers(plan, findings)
         for file in dict.fromkeys(file for plan in plans.values() for file in plan.index.files):
-            say(f"{file.name}: hash")
+            say(f"{file.parent.name}/{file.name}: hash")
             _hash(file, place, hashes, findings)
     sound = sources and len(plans) == len(sources)
     return Verification(place.resolve().name, tuple(findings), hashes, hash_sources(sources) if sound else "")
@@ -136,10 +136,10 @@ def _in_file(path: Path, allow_pickle: bool, findings: list[Finding]) -> list[So
         index = open_weights(path, allow_pickle=allow_pickle)
         parts = recognise(index.shapes, path.name)
     except WeightsError as error:
-        findings.append(_bad(path.name, error))
+        findings.append(_bad("file", error))
         return []
     if not parts:
-        findings.append(Finding(path.name, False, *unrecognised(index.shapes, path.name)))
+        findings.append(Finding("file", False, *unrecognised(index.shapes, path.name)))
     return [Source(part.component, (path,), path.parent, allow_pickle) for part in parts]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,17 @@ def lines(cases: Sequence[Case], *, verbose: bool = False) -> list[str]:
     return [*shown, "", f"{len(cases)} cases: " + ", ".join(f"{counts[key]} {word}" for key, word in words.items())]
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Golden tensors are tiny: a second thread would wait for the first most of the time, on a busy machine always."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """Run a folder and print through `say`. Returns 1 when a case is beyond its tolerance or was skipped."""
     options, places = {"--attention": "auto"}, list(argv)
@@ -139,7 +151,8 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
         places.pop(at)
     if len(places) != 1 or places[0].startswith("-"):
         raise UsageError(f"parity takes one folder, got {' '.join(argv) or 'nothing'}", USAGE)
-    cases = run(Path(places[0]), attention=options["--attention"])
+    with one_thread():
+        cases = run(Path(places[0]), attention=options["--attention"])
     for line in lines(cases, verbose=verbose):
         say(line)
     return 1 if any(case.verdict in ("FAIL", "SKIP") for case in cases) else 0

@@ -17,7 +17,7 @@ REQUIRED = {  # the oldest version that works
     "safetensors": "0.6",
     "transformers": "5.0",
     "tokenizers": "0.22",
-    "sentencepiece": "0.2",
+    "sentencepiece": "0.2.3",
     "pillow": "11.3",
     "lxml": "6.0",
     "huggingface-hub": "1.0",

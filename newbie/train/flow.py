@@ -39,7 +39,7 @@ class FlowRecipe:
     steps: int
     batch: int = 48
     parts: int = 3  # a batch is run in so many parts of similar caption length: less padding, the same gradient
-    muon_lr: float = 4e-3
+    muon_lr: float = 0.02
     adam_lr: float = 2e-3
     uniform_share: float = 0.15  # of the times t; the rest is logit-normal, thin at both ends
     seed: int = 0
@@ -75,7 +75,7 @@ class Painter(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(recipe.seed)
         self.transformer = model_init.initialise(NextDiT(recipe.transformer), generator)
-        self.text_encoder = gemma.build_gemma(recipe.text_encoder)
+        self.text_encoder = gemma.build_gemma(recipe.text_encoder, attention="sdpa")
         gemma.initialise(self.text_encoder, generator)
         self.clip_model = jina.JinaTextTower(recipe.clip)
         jina.initialise(self.clip_model, generator)

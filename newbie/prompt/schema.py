@@ -41,7 +41,7 @@ _C, _G = (CHARACTER,), (GENERAL,)
 
 # In canonical order: the order of the model's README within each block.
 ELEMENTS: tuple[Element, ...] = (
-    Element(CHARACTER, "character", (TOP, PANEL), "one person; numbered: character_1, character_2, …"),
+    Element(CHARACTER, "character", (TOP, PANEL), "one person, numbered"),
     _leaf("n", _C, "name: a Danbooru character, original_character, or $character_1$", "tags", "name"),
     _leaf("gender", _C, "1girl, 1boy, …"),
     _leaf("appearance", _C, "hair, eyes, body, species"),
@@ -80,7 +80,7 @@ PLACES: tuple[str, ...] = (
 BY_NAME: dict[str, Element] = {e.name: e for e in ELEMENTS} | {a: e for e in ELEMENTS for a in e.aliases}
 ORDER: dict[str, int] = {e.name: i for i, e in enumerate(ELEMENTS)}
 
-_CHARACTER_NAME = re.compile(r"character(?:[_\-]|\s++)?+(\d{1,4}+)?+")
+_CHARACTER_NAME = re.compile(r"character(?:(?:[_\-]|\s++)?+(\d{1,4}+))?+")
 
 
 class Known(NamedTuple):

@@ -23,7 +23,16 @@ import newbie
 from newbie import devices
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
-from newbie.checkpoints import Components, load_gemma, load_jina, load_transformer, load_vae, locate, weights_hash
+from newbie.checkpoints import (
+    Components,
+    load_gemma,
+    load_jina,
+    load_transformer,
+    load_vae,
+    locate,
+    require_fit,
+    weights_hash,
+)
 from newbie.errors import BlankPicture, Cancelled, MemoryShortage, UsageError
 from newbie.model.nextdit import NextDiT, Prepared
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
@@ -128,6 +137,14 @@ class Pipeline:
             words = load_gemma(parts.text_encoder, device=device, dtype=dtype)
             pooled = load_jina(parts.clip, device=device, dtype=dtype) if parts.clip is not None else None
             decoder = load_vae(parts.vae, device=device, dtype=devices.DTYPES[chosen["vae_dtype"].value])
+        require_fit(
+            {
+                "transformer": loaded.config,
+                "text_encoder": words.config,
+                "clip": None if pooled is None else pooled.config,
+                "vae": decoder.config,
+            }
+        )
         for part in (loaded, words, pooled, decoder):
             for note in part.report.notes if part is not None else ():
                 say(note)
@@ -299,7 +316,8 @@ class Pipeline:
         self, request: Request, features: TextFeatures, seeds: list[int], first: int, on_step: OnStep | None
     ) -> tuple[Tensor, dict[str, Any]]:
         """Latents (n, C, h, w) float32 of the pictures with these seeds, and what really ran."""
-        assert request.height and request.width and request.steps and request.sampler and request.schedule
+        assert request.height and request.width and request.steps  # resolved
+        assert request.sampler and request.schedule and request.shift
         device = torch.device(self.chosen["device"].value)
         factor = self.vae.config.factor
         size = (request.height // factor, request.width // factor)

@@ -211,8 +211,13 @@ def open_engine(choice: ModelChoice, settings: Settings, console: Console, opene
     options = dataclasses.asdict(choice)
     engine = opener(options.pop("model"), settings=settings, on_note=console.say, **options)
     console.say(f"{engine.name} loaded in {engine.load_seconds:.1f} s")
-    for line in engine.licences:
-        console.say(line)
+    if engine.licences:
+        from newbie.checkpoints import licences
+
+        new = licences.unseen(engine.licences)
+        for line in new:
+            console.say(line)
+        licences.remember(new)
     return engine
 
 

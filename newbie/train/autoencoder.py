@@ -53,8 +53,9 @@ def train_autoencoder(
     with torch.no_grad():
         channels = recipe.config.latent_channels
         model.encoder.conv_out.weight[channels:].mul_(0.1)
+        assert model.encoder.conv_out.bias is not None
         model.encoder.conv_out.bias[channels:].fill_(-6.0)
-    model.to(device).to(memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     muon, adam = split_parameters(model, ("conv_in", "conv_out"))
     optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr)
     whole_from = int(recipe.steps * 0.9)

@@ -84,7 +84,7 @@ def batch_numbers(seed: int, step: int, size: int, count: int) -> Tensor:
     Every picture is seen once before any is seen twice.
     """
     epoch, place = divmod(step * size, count)
-    numbers = []
+    numbers: list[int] = []
     while len(numbers) < size:
         order = np.random.default_rng([seed, epoch]).permutation(count)
         numbers.extend(order[place : place + size - len(numbers)].tolist())

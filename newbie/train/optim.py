@@ -57,7 +57,8 @@ class Muon(torch.optim.Optimizer):
 def split_parameters(module: nn.Module, embeddings: Iterable[str] = ()) -> tuple[list[Tensor], list[Tensor]]:
     """(for Muon, for AdamW): hidden matrices and convolutions; then norms, biases and the named embeddings."""
     names = tuple(embeddings)
-    muon, adam = [], []
+    muon: list[Tensor] = []
+    adam: list[Tensor] = []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue

@@ -57,9 +57,15 @@ def test_two_random_runs_differ(create):
 
 def test_the_report_says_what_ran_and_how_long_it_took(create):
     ended = create("--prompt", "1girl", "--seed", 7)
-    for word in ("newbie-fake", "cpu", "float32", "attention fake", "text", "denoise", "decode", "Apache-2.0"):
+    for word in ("newbie-fake", "cpu", "float32", "attention fake", "text", "denoise", "decode"):
         assert word in ended.err
     assert f"{Path('outputs') / 'newbie-7.png'}  seed 7  64x64" in ended.out
+
+
+def test_the_terms_of_the_weights_are_told_once(create, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    told = [create("--prompt", "1girl", "--seed", seed).err.count("newbie-fake: Apache-2.0") for seed in (1, 2)]
+    assert told == [1, 0]
 
 
 def test_json_is_one_object_per_picture_and_nothing_else(create):

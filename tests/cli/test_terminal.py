@@ -101,7 +101,9 @@ def test_ctrl_c_cancels_the_picture_and_not_the_session_and_ctrl_d_quits(session
 def test_ctrl_c_at_the_prompt_drops_the_line_and_stays(session):
     loop = session()
     loop.wait_for("newbie> ")
-    loop.type("1gir\x03")
+    loop.type("1gir")
+    loop.wait_for("1gir")  # readline listens now; before that an interrupt may wait for the next key
+    loop.type("\x03")
     loop.wait_for("leaves")
     loop.wait_for("newbie> ")
     loop.type("/quit\n")

@@ -54,7 +54,7 @@ def _pairs(loose: list[Loose]) -> list[tuple[Tag, Tag]]:
             pairs.append((waiting.pop(), tag))
         else:
             waiting.clear()
-    return sorted(pairs)
+    return sorted(pairs, key=lambda pair: pair[0].start)
 
 
 def _unknown(tag: Tag, how: str, otherwise: str) -> Diagnostic:

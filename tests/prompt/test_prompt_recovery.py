@@ -91,6 +91,17 @@ def test_an_emoticon_like_tag_is_no_further_element_but_a_word_is() -> None:
     assert set(character) == {"n", "#text", "tail"} and character["#text"].text == "<o>y</o>"
 
 
+def test_further_elements_are_kept_in_the_order_written() -> None:
+    character = read(
+        "<character_1><tail>a</tail><xmlns>b</xmlns><a.b-c>c<d3e>f</d3e></a.b-c></character_1>"
+    ).scene.characters[0]
+    assert [(f.name, f.value.text) for f in character.fields] == [
+        ("tail", "a"),
+        ("xmlns", "b"),
+        ("a.b-c", "c<d3e>f</d3e>"),
+    ]
+
+
 def test_a_flawless_prompt_has_no_findings() -> None:
     assert (
         read("<character_1>\n<n>a</n>\n</character_1>\n\n<general_tags><count>1girl</count></general_tags>").diagnostics

@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "inspect": Command("newbie.checkpoints.inspect", "what a weights file is, without loading it"),
     "verify": Command("newbie.checkpoints.verify", "whether weights are whole: names, shapes, NaN, hashes"),
+    "evaluate": Command("newbie.train.evaluate", "how well the bundled model obeys, read by a probe that sees pixels"),
     "train": Command("newbie.train.main", "train newbie-mini", False),
 }
 

@@ -33,7 +33,7 @@ from newbie.checkpoints import (
     require_fit,
     weights_hash,
 )
-from newbie.errors import BlankPicture, Cancelled, MemoryShortage, UsageError
+from newbie.errors import BlankPicture, Cancelled, MemoryShortage, UsageError, WeightsError
 from newbie.model.nextdit import NextDiT, Prepared
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
 from newbie.request import Recommended, Request, Result, Settings
@@ -75,7 +75,7 @@ class Prompt(NamedTuple):
     rendered: RenderedPair
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pipeline:
     """A loaded model, ready to draw. Make one with `Pipeline.open`."""
 
@@ -120,7 +120,7 @@ class Pipeline:
         settings = settings or Settings()
         say = on_note or (lambda note: None)
         parts = locate(
-            model if model is not None or transformer is not None else BUNDLED,
+            model if model is not None or transformer is not None else bundled(),
             transformer=transformer,
             text_encoder=text_encoder,
             clip=clip,
@@ -182,13 +182,15 @@ class Pipeline:
         guidance_scale: float | None = None,
         num_images_per_prompt: int = 1,
         seed: int = -1,
+        generator: torch.Generator | None = None,
         on_step: OnStep | None = None,
         **more: Any,
     ) -> Result:
         """Draw; `pipeline(prompt, height=128, width=128).images[0]` is a Pillow picture.
 
         The names are those of common pipelines; `more` takes every other field of `Request`. Several prompts give
-        the pictures of all of them, in order.
+        the pictures of all of them, in order. Of a `generator` the initial seed is used: noise is always drawn on
+        the CPU, one generator per picture.
 
         Raises:
             NewbieError: see `newbie.errors`.
@@ -201,7 +203,7 @@ class Pipeline:
                 "steps": num_inference_steps,
                 "cfg_scale": guidance_scale,
                 "count": num_images_per_prompt,
-                "seed": seed,
+                "seed": seed if generator is None else generator.initial_seed(),
                 **more,
                 "prompt": prompt if isinstance(prompt, str) else "",
             }
@@ -374,6 +376,21 @@ class Pipeline:
             "ran": ran,
             "versions": {"newbie": newbie.__version__, "torch": torch.__version__},
         }
+
+
+def bundled() -> Path:
+    """The folder of newbie-mini: beside the package in a clone, else below the current folder.
+
+    Raises:
+        WeightsError: it is in neither place.
+    """
+    for folder in (BUNDLED, Path.cwd() / "weights" / BUNDLED.name):
+        if folder.is_dir():
+            return folder
+    raise WeightsError(
+        "the bundled model weights/newbie-mini is not here",
+        "run inside a clone of the repository, or name a model with --model",
+    )
 
 
 class _Clock:

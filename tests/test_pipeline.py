@@ -128,6 +128,12 @@ def test_the_call_people_know_gives_pillow_pictures(mini):
     assert result.seeds == [3, 4]
 
 
+def test_a_generator_stands_for_its_seed(mini):
+    by_seed = mini("1girl", num_inference_steps=2, seed=5)
+    by_generator = mini("1girl", num_inference_steps=2, generator=torch.Generator().manual_seed(5))
+    assert np.array_equal(pixels(by_seed)[0], pixels(by_generator)[0])
+
+
 def test_a_list_of_prompts_gives_the_pictures_of_each(mini):
     result = mini(["1girl, red_hair", "1girl, blue_hair"], num_inference_steps=2, seed=3)
     assert len(result.images) == 2

@@ -21,7 +21,7 @@ CAPTIONS = [
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, Tokenizer]:
     folder: Path = tmp_path_factory.mktemp("words")
-    train_tokenizers(CAPTIONS * 20, 420, folder / "gemma", folder / "jina")
+    train_tokenizers(CAPTIONS * 20, 600, folder / "gemma", folder / "jina")
     return Tokenizer.from_folder(folder / "gemma", "gemma"), Tokenizer.from_folder(folder / "jina", "jina")
 
 
@@ -42,6 +42,21 @@ def test_no_token_straddles_a_tag_and_its_text(pair):
     borders = {text.index("blue_hair"), text.index("</appearance>"), text.index("A girl"), text.index("</caption>")}
     starts = {start for start, _ in pair[0].encode(text).offsets}
     assert borders <= starts
+
+
+def test_underscores_and_spaces_are_the_same_words_but_tag_names_keep_theirs(pair):
+    gemma, _ = pair
+    assert gemma.encode("blue_hair, twintails").ids == gemma.encode("blue hair, twintails").ids
+    text = "<character_1>\n<appearance>blue_hair</appearance>"
+    pieces = [text[a:b] for a, b in gemma.encode(text).offsets[1:]]
+    assert pieces == ["<character_1>\n", "<appearance>", "blue", "_hair", "</appearance>"]
+
+
+def test_reading_hostile_text_takes_linear_time(pair):
+    gemma, _ = pair
+    for unit in ("_", "_ ", "a_>", "<_"):
+        ids = gemma.encode(unit * (100_000 // len(unit))).ids  # quadratic work would take minutes here
+        assert len(ids) > 1000
 
 
 @given(st.text(max_size=60))

@@ -47,9 +47,9 @@ def test_no_token_straddles_a_tag_and_its_text(pair):
 def test_underscores_and_spaces_are_the_same_words_but_tag_names_keep_theirs(pair):
     gemma, _ = pair
     assert gemma.encode("blue_hair, twintails").ids == gemma.encode("blue hair, twintails").ids
-    text = "<character_1>\n<appearance>blue_hair</appearance>"
+    text = "<character_1>\n<appearance>blue_hair</appearance>\n"
     pieces = [text[a:b] for a, b in gemma.encode(text).offsets[1:]]
-    assert pieces == ["<character_1>\n", "<appearance>", "blue", "_hair", "</appearance>"]
+    assert pieces == ["<character_1>\n", "<appearance>", "blue", "_hair", "</appearance>\n"]
 
 
 def test_reading_hostile_text_takes_linear_time(pair):

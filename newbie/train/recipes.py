@@ -17,12 +17,12 @@ class MiniRecipe:
     """The dials of the bundled model. `width` sets the transformer; everything else follows or is fixed."""
 
     size: int = 128  # pixels
-    pictures: int = 48_000
+    pictures: int = 14_000
     vocabulary: int = 1500
     width: int = 192
     layers: int = 7
-    autoencoder_steps: int = 1600
-    flow_steps: int = 5000
+    autoencoder_steps: int = 1550
+    flow_steps: int = 2300
     seed: int = 7
 
     def autoencoder(self) -> AutoencoderRecipe:

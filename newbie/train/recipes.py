@@ -22,7 +22,7 @@ class MiniRecipe:
     width: int = 192
     layers: int = 7
     autoencoder_steps: int = 1550
-    flow_steps: int = 2300
+    flow_steps: int = 2200
     seed: int = 7
 
     def autoencoder(self) -> AutoencoderRecipe:

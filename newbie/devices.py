@@ -65,9 +65,7 @@ def native_bf16(device_name: str) -> bool:
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     if limit and not ("BF16" in limit or "AMX" in limit or limit in ("ALL", "DEFAULT", "AVX10_1_512")):
         return False
-    return bool(
-        torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
-    )
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def dtype(name: str, device_name: str, parameters: int) -> Choice:
@@ -81,11 +79,7 @@ def dtype(name: str, device_name: str, parameters: int) -> Choice:
     if name == "auto":
         if kind == "cuda":
             fast = native_bf16(device_name)
-            return (
-                Choice("bf16", "the card computes bf16")
-                if fast
-                else Choice("fp16", "the card is older than bf16")
-            )
+            return Choice("bf16", "the card computes bf16") if fast else Choice("fp16", "the card is older than bf16")
         if parameters <= SMALL_MODEL_PARAMETERS:
             return Choice("float32", "the model is small")
         return Choice("bf16", "half the memory of float32")

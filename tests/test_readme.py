@@ -76,7 +76,7 @@ def test_flags_in_the_readme_exist():
         for line in block.splitlines():
             words = shlex.split(line)
             assert words[:2] == ["python", "create.py"]
-            assert parse(words[2:]).prompts == ["duo.xml"]
+            assert parse(words[2:]).prompts == [["duo.xml"]]
 
 
 def test_the_python_block_runs(mini, tmp_path, monkeypatch):

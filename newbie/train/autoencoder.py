@@ -122,8 +122,9 @@ def _edges(a: Tensor, b: Tensor) -> Tensor:
 @torch.no_grad()
 def _with_measured_scale(model: Autoencoder, pictures: np.ndarray, device: torch.device) -> Autoencoder:
     """The same weights in an autoencoder whose scaled latents have mean 0 and spread 1."""
-    means = [model.encode(to_pixels(pictures[s : s + 32]).to(device)).mean.float() for s in range(0, 1024, 32)]
-    latents = torch.cat(means)
+    some = pictures[:1024]
+    parts = (to_pixels(some[start : start + 32]).to(device) for start in range(0, len(some), 32))
+    latents = torch.cat([model.encode(part).mean for part in parts])
     config = dataclasses.replace(
         model.config,
         shift_factor=round(latents.mean().item(), 4),

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from newbie.train.figures import PictureSpec, caption, draw, sample
+from newbie.vae import from_uint8
 
 
 @dataclass(frozen=True)
@@ -94,4 +95,4 @@ def batch_numbers(seed: int, step: int, size: int, count: int) -> Tensor:
 
 def to_pixels(pictures: np.ndarray) -> Tensor:
     """(B, H, W, 3) uint8 → (B, 3, H, W) float32 in [-1, 1]."""
-    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return from_uint8(torch.from_numpy(np.array(pictures)))

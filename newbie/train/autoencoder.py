@@ -46,15 +46,18 @@ def train_autoencoder(
     *,
     device: torch.device,
     say: Callable[[str], None],
+    start: Autoencoder | None = None,
 ) -> Autoencoder:
-    """Train on `pictures` (N, H, W, 3) uint8 and return the averaged autoencoder, its scale and shift measured."""
+    """Train on `pictures` (N, H, W, 3) uint8 and return the averaged autoencoder, its scale and shift measured.
+
+    `start` is a trained autoencoder to go on from; None begins with random weights.
+    """
     torch.manual_seed(recipe.seed)
     model = Autoencoder(recipe.config)
-    with torch.no_grad():
-        channels = recipe.config.latent_channels
-        model.encoder.conv_out.weight[channels:].mul_(0.1)
-        assert model.encoder.conv_out.bias is not None
-        model.encoder.conv_out.bias[channels:].fill_(-6.0)
+    if start is None:
+        _quiet_variance(model)
+    else:
+        model.load_state_dict(start.state_dict())
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     muon, adam = split_parameters(model, ("conv_in", "conv_out"))
     optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr)
@@ -85,6 +88,15 @@ def train_autoencoder(
     average = fit(model, loss_at, optimizers, plan, folder, say=say)
     average.copy_to(model)
     return _with_measured_scale(model, pictures, device)
+
+
+@torch.no_grad()
+def _quiet_variance(model: Autoencoder) -> None:
+    """Start the log-variance near -6."""
+    channels = model.config.latent_channels
+    assert model.encoder.conv_out.bias is not None
+    model.encoder.conv_out.weight[channels:].mul_(0.1)
+    model.encoder.conv_out.bias[channels:].fill_(-6.0)
 
 
 @torch.no_grad()

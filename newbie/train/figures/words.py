@@ -34,7 +34,7 @@ HAIR_COLOR_ZH: Final[Words] = {
     "white": ("白发", "银发", "白色头发"),
 }
 
-GIRL_STYLES: Final = ("short_hair", "bob_cut", "long_hair", "twintails", "ponytail", "braid")
+GIRL_STYLES: Final = ("short_hair", "bob_cut", "long_hair", "twintails", "ponytail", "braid", "hair_buns")
 BOY_STYLES: Final = ("short_hair", "spiky_hair")
 HAIR_STYLES: Final = (*GIRL_STYLES, "spiky_hair")
 HAIR_STYLE_TAGS: Final[Words] = {
@@ -44,6 +44,7 @@ HAIR_STYLE_TAGS: Final[Words] = {
     "twintails": ("twintails", "twin_tails", "pigtails"),
     "ponytail": ("ponytail", "side_ponytail"),
     "braid": ("braid", "side_braid", "single_braid"),
+    "hair_buns": ("hair_buns", "double_bun"),
     "spiky_hair": ("spiky_hair", "messy_hair"),
 }
 HAIR_STYLE_ZH: Final[Words] = {
@@ -53,6 +54,7 @@ HAIR_STYLE_ZH: Final[Words] = {
     "twintails": ("双马尾",),
     "ponytail": ("马尾", "单马尾"),
     "braid": ("麻花辫", "辫子"),
+    "hair_buns": ("丸子头", "双丸子头"),
     "spiky_hair": ("刺猬头",),
 }
 
@@ -72,8 +74,8 @@ EYE_COLOR_ZH: Final[Words] = {
     "aqua": ("青眼睛", "青眼"),
 }
 
-GIRL_OUTFITS: Final = ("serafuku", "dress", "hoodie", "shirt", "kimono", "sweater", "blazer")
-BOY_OUTFITS: Final = ("hoodie", "shirt", "kimono", "sweater", "blazer")
+GIRL_OUTFITS: Final = ("serafuku", "dress", "hoodie", "shirt", "kimono", "sweater", "blazer", "overalls")
+BOY_OUTFITS: Final = ("hoodie", "shirt", "kimono", "sweater", "blazer", "overalls")
 OUTFITS: Final = GIRL_OUTFITS
 OUTFIT_TAGS: Final[Words] = {outfit: (outfit,) for outfit in OUTFITS} | {
     "serafuku": ("serafuku", "sailor_uniform"),
@@ -89,6 +91,7 @@ OUTFIT_ZH: Final[Words] = {
     "kimono": ("和服",),
     "sweater": ("毛衣",),
     "blazer": ("西装外套",),
+    "overalls": ("背带裤",),
 }
 OUTFIT_COLORS: Final = ("red", "yellow", "green", "blue", "purple", "pink", "black", "white")
 OUTFIT_COLOR_ZH: Final[Words] = {
@@ -134,9 +137,40 @@ ACCESSORY_ZH: Final[Words] = {
     "headphones": ("耳机",),
 }
 
-ACTIONS: Final = ("standing", "waving")
-ACTION_TAGS: Final[Words] = {"standing": ("standing",), "waving": ("waving", "wave")}
-ACTION_ZH: Final[Words] = {"standing": ("站立",), "waving": ("挥手",)}
+ACTIONS: Final = ("standing", "waving", "peace_sign", "arms_up", "hands_on_hips", "sitting")
+SEATED: Final = ("sitting",)  # seen in a full body only
+ACTION_TAGS: Final[Words] = {
+    "standing": ("standing",),
+    "waving": ("waving", "wave"),
+    "peace_sign": ("peace_sign", "v"),
+    "arms_up": ("arms_up", "cheering"),
+    "hands_on_hips": ("hands_on_hips",),
+    "sitting": ("sitting",),
+}
+ACTION_ZH: Final[Words] = {
+    "standing": ("站立",),
+    "waving": ("挥手",),
+    "peace_sign": ("比耶", "剪刀手"),
+    "arms_up": ("举起双手",),
+    "hands_on_hips": ("叉腰",),
+    "sitting": ("坐着",),
+}
+
+PROPS: Final = ("book", "balloon", "bouquet", "teddy_bear", "ice_cream")  # held in one hand; "" is none
+PROP_TAGS: Final[Words] = {
+    "book": ("holding_book", "book"),
+    "balloon": ("holding_balloon", "balloon"),
+    "bouquet": ("holding_bouquet", "bouquet"),
+    "teddy_bear": ("holding_teddy_bear", "teddy_bear"),
+    "ice_cream": ("holding_ice_cream", "ice_cream"),
+}
+PROP_ZH: Final[Words] = {
+    "book": ("拿着书",),
+    "balloon": ("拿着气球",),
+    "bouquet": ("拿着花束",),
+    "teddy_bear": ("抱着玩具熊",),
+    "ice_cream": ("拿着冰淇淋",),
+}
 
 POSITIONS: Final = ("left", "center_left", "center", "center_right", "right")
 POSITION_TAGS: Final[Words] = {
@@ -156,6 +190,7 @@ POSITION_ZH: Final[Words] = {
 
 BACKGROUNDS: Final = (
     "white_background", "blue_sky", "sunset", "night", "cherry_blossoms", "beach", "forest", "snow",
+    "classroom", "flower_field",
 )  # fmt: skip
 BACKGROUND_TAGS: Final[Words] = {
     "white_background": ("white_background", "simple_background"),
@@ -166,6 +201,8 @@ BACKGROUND_TAGS: Final[Words] = {
     "beach": ("beach", "ocean"),
     "forest": ("forest", "trees"),
     "snow": ("snow", "winter"),
+    "classroom": ("classroom", "chalkboard"),
+    "flower_field": ("flower_field", "meadow"),
 }
 BACKGROUND_ZH: Final[Words] = {
     "white_background": ("白色背景", "简单背景"),
@@ -176,4 +213,40 @@ BACKGROUND_ZH: Final[Words] = {
     "beach": ("海滩", "海边"),
     "forest": ("森林",),
     "snow": ("雪", "下雪"),
+    "classroom": ("教室",),
+    "flower_field": ("花田", "花海"),
 }
+
+FRAMINGS: Final = ("upper_body", "full_body")
+FRAMING_TAGS: Final[Words] = {"upper_body": ("upper_body",), "full_body": ("full_body",)}
+FRAMING_ZH: Final[Words] = {"upper_body": ("上半身",), "full_body": ("全身",)}
+
+LIGHTS: Final = ("daylight", "warm_light", "moonlight", "backlighting")
+LIGHT_TAGS: Final[Words] = {
+    "daylight": ("daylight", "soft_light"),
+    "warm_light": ("warm_light", "golden_hour"),
+    "moonlight": ("moonlight", "blue_light"),
+    "backlighting": ("backlighting", "rim_light"),
+}
+LIGHT_ZH: Final[Words] = {
+    "daylight": ("日光",),
+    "warm_light": ("暖光",),
+    "moonlight": ("月光",),
+    "backlighting": ("逆光",),
+}
+
+STYLES: Final = ("anime_style", "watercolor", "flat_color", "pixel_art")
+STYLE_TAGS: Final[Words] = {
+    "anime_style": ("anime_style", "cel_shading"),
+    "watercolor": ("watercolor", "watercolor_style"),
+    "flat_color": ("flat_color", "no_lineart"),
+    "pixel_art": ("pixel_art",),
+}
+STYLE_ZH: Final[Words] = {
+    "anime_style": ("动漫风格",),
+    "watercolor": ("水彩",),
+    "flat_color": ("平涂",),
+    "pixel_art": ("像素画",),
+}
+
+SHAPES: Final = ("square", "portrait", "landscape")

@@ -2,12 +2,12 @@
 
 The forms and how often each is written:
 
-    xml      55 %  NewBie's XML with everything in it, or nearly
-    partial  20 %  XML with whole sections and elements missing
+    xml      52 %  NewBie's XML with everything in it, or nearly
+    partial  18 %  XML with whole sections and elements missing
     tags     10 %  plain Danbooru tags
-    english   5 %  a short sentence
-    chinese   3 %  a short Chinese sentence (Chinese words also occur inside the XML)
-    empty     7 %  nothing: what the model draws when it may choose
+    english   6 %  a short sentence
+    chinese   5 %  a short Chinese sentence (Chinese words also occur inside the XML)
+    empty     9 %  nothing: what the model draws when it may choose
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from newbie.train.figures.spec import PictureSpec
 
 Form = Literal["xml", "partial", "tags", "english", "chinese", "empty"]
 FORMS: Final[dict[Form, float]] = {
-    "xml": 0.55, "partial": 0.20, "tags": 0.10, "english": 0.05, "chinese": 0.03, "empty": 0.07,
+    "xml": 0.52, "partial": 0.18, "tags": 0.10, "english": 0.06, "chinese": 0.05, "empty": 0.09,
 }  # fmt: skip
 
-STYLES: Final = ("anime_style", "anime_style, digital_art")
 QUALITIES: Final = (
     "masterpiece, best_quality", "very_aesthetic, masterpiece, no_text", "high_resolution, detailed", "best_quality",
 )  # fmt: skip
-NAMES: Final = ("$character_{}$", "original_character", "character_{}", "")
+PLACEHOLDERS: Final = ("$character_{}$", "original_character", "character_{}")
+BY_NAME: Final = 0.45  # how often a figure with a name is described by the name alone
 
 
 def caption(spec: PictureSpec, rng: random.Random, *, form: Form | None = None) -> str:
@@ -65,7 +65,10 @@ def _block(tag: str, order: tuple[str, ...], elements: Elements) -> str:
 
 
 def _xml(spec: PictureSpec, voice: Voice, rng: random.Random, *, partial: bool) -> str:
-    blocks = [facts.of_character(character, voice) for character in spec.characters]
+    blocks = [
+        facts.of_character(character, voice, by_name=bool(character.name) and rng.random() < BY_NAME)
+        for character in spec.characters
+    ]
     rng.shuffle(blocks)  # the position decides where a figure stands, never its number
     general = facts.of_picture(spec, voice)
     _decorate(blocks, general, rng)
@@ -90,13 +93,13 @@ def _xml(spec: PictureSpec, voice: Voice, rng: random.Random, *, partial: bool) 
 
 
 def _decorate(blocks: list[Elements], general: Elements, rng: random.Random) -> None:
-    """Words people add that change nothing in our pictures: names, style, quality."""
+    """Words people add that change nothing in our pictures: placeholders for names, quality."""
     if rng.random() < 0.25:
-        name = rng.choice(NAMES[:3])
+        name = rng.choice(PLACEHOLDERS)
         for i, elements in enumerate(blocks, 1):
-            elements["n"] = [name.format(i)]
-    if rng.random() < 0.35:
-        general["style"] = [rng.choice(STYLES)]
+            elements["n"] = elements["n"] or [name.format(i)]
+    if general["style"] and rng.random() < 0.15:
+        general["style"].append("digital_art")
     if rng.random() < 0.3:
         general["quality"] = [rng.choice(QUALITIES)]
     for elements in blocks:
@@ -108,8 +111,9 @@ def _drop_elements(blocks: list[Elements], general: Elements, rng: random.Random
     """Leave out whole elements, each with one chance for the whole caption."""
     rate = rng.uniform(0.2, 0.8)
     for elements in (*blocks, general):
+        named = bool(elements.get("n")) and not elements["appearance"]  # the name is all that is left of the figure
         for name in elements:
-            if rng.random() < rate:
+            if rng.random() < rate and not (named and name == "n"):
                 elements[name] = []
     _drop_tags([*blocks, general], 0.15, rng)
 
@@ -117,7 +121,8 @@ def _drop_elements(blocks: list[Elements], general: Elements, rng: random.Random
 def _drop_tags(groups: list[Elements], rate: float, rng: random.Random) -> None:
     for elements in groups:
         for name, told in elements.items():
-            elements[name] = [word for word in told if rng.random() >= rate]
+            if name != "n":
+                elements[name] = [word for word in told if rng.random() >= rate]
 
 
 def _layout(parts: list[str], rng: random.Random) -> str:
@@ -140,12 +145,18 @@ def _tags(spec: PictureSpec, voice: Voice, rng: random.Random) -> str:
     rate = rng.choice((0.0, 0.2, 0.5))
     told: list[str] = []
     for character in spec.characters:
-        told += facts.appearance(character, voice) + facts.clothing(character, voice)
+        named = bool(character.name) and rng.random() < 0.8
+        if named:
+            told.append(character.name)
+        if not (named and rng.random() < BY_NAME):
+            told += facts.appearance(character, voice) + facts.clothing(character, voice)
         told += facts.expression(character, voice) + facts.action(character, voice)
         if len(spec.characters) == 1 and character.position != "center":
             told.append(facts.position(character, voice))
-    told.append(facts.background(spec, voice))
+    general = facts.of_picture(spec, voice)
+    told += general["background"] + general["perspective"] + general["lighting"]
     told = list(dict.fromkeys(word for word in told if rng.random() >= rate))
+    told += general["style"]
     if rng.random() < 0.5:
         rng.shuffle(told)
     told = facts.count(spec) + told

@@ -13,7 +13,7 @@ from newbie.train.figures import words
 from newbie.train.figures.spec import Character, PictureSpec
 
 CHARACTER_ELEMENTS = ("n", "gender", "appearance", "clothing", "expression", "action", "position")
-GENERAL_ELEMENTS = ("count", "style", "background", "quality")
+GENERAL_ELEMENTS = ("count", "style", "background", "perspective", "lighting", "quality")
 
 Elements = dict[str, list[str]]
 
@@ -86,10 +86,13 @@ def expression(character: Character, voice: Voice) -> list[str]:
 
 
 def action(character: Character, voice: Voice) -> list[str]:
-    """Standing still is not worth a word."""
-    if character.action == "standing":
-        return []
-    return [voice.say(words.ACTION_TAGS, words.ACTION_ZH, character.action)]
+    """What the hands do. Standing still is not worth a word."""
+    told = []
+    if character.action != "standing":
+        told.append(voice.say(words.ACTION_TAGS, words.ACTION_ZH, character.action))
+    if character.prop:
+        told.append(voice.say(words.PROP_TAGS, words.PROP_ZH, character.prop))
+    return told
 
 
 def position(character: Character, voice: Voice) -> str:
@@ -100,6 +103,18 @@ def background(spec: PictureSpec, voice: Voice) -> str:
     return voice.say(words.BACKGROUND_TAGS, words.BACKGROUND_ZH, spec.background)
 
 
+def style(spec: PictureSpec, voice: Voice) -> str:
+    return voice.say(words.STYLE_TAGS, words.STYLE_ZH, spec.style)
+
+
+def lighting(spec: PictureSpec, voice: Voice) -> str:
+    return voice.say(words.LIGHT_TAGS, words.LIGHT_ZH, spec.lighting)
+
+
+def framing(spec: PictureSpec, voice: Voice) -> str:
+    return voice.say(words.FRAMING_TAGS, words.FRAMING_ZH, spec.framing)
+
+
 def count(spec: PictureSpec) -> list[str]:
     """Danbooru's counting tags."""
     girls = sum(character.gender == "girl" for character in spec.characters)
@@ -108,13 +123,16 @@ def count(spec: PictureSpec) -> list[str]:
     return [*told, "solo"] if girls + boys == 1 else told
 
 
-def of_character(character: Character, voice: Voice) -> Elements:
-    """All there is to say of one figure, element by element."""
+def of_character(character: Character, voice: Voice, *, by_name: bool = False) -> Elements:
+    """All there is to say of one figure, element by element.
+
+    `by_name` leaves out what the name of a known figure already says: hair, eyes, clothes.
+    """
     return {
         "n": [character.name] if character.name else [],
         "gender": [gender(character, voice)],
-        "appearance": appearance(character, voice),
-        "clothing": clothing(character, voice),
+        "appearance": [] if by_name else appearance(character, voice),
+        "clothing": [] if by_name else clothing(character, voice),
         "expression": expression(character, voice),
         "action": action(character, voice),
         "position": [position(character, voice)],
@@ -122,8 +140,19 @@ def of_character(character: Character, voice: Voice) -> Elements:
 
 
 def of_picture(spec: PictureSpec, voice: Voice) -> Elements:
-    """All there is to say of the whole picture."""
-    return {"count": count(spec), "style": [], "background": [background(spec, voice)], "quality": []}
+    """All there is to say of the whole picture; with a generator, often not what goes without saying."""
+
+    def usual(value: str, norm: str, share: float) -> bool:
+        return voice.rng is not None and value == norm and voice.rng.random() >= share
+
+    return {
+        "count": count(spec),
+        "style": [] if usual(spec.style, "anime_style", 0.5) else [style(spec, voice)],
+        "background": [background(spec, voice)],
+        "perspective": [] if usual(spec.framing, "upper_body", 0.4) else [framing(spec, voice)],
+        "lighting": [] if usual(spec.lighting, "daylight", 0.2) else [lighting(spec, voice)],
+        "quality": [],
+    }
 
 
 def _accessory(name: str, voice: Voice) -> str:

@@ -254,7 +254,7 @@ def _design(rng: random.Random) -> dict[str, Any]:
 
 
 def _accessories(rng: random.Random, girl: bool, hair_style: str) -> tuple[str, ...]:
-    """At most one thing on the head, and glasses. Headphones would press spikes flat, and buns are in the way of ears."""
+    """At most one thing on the head, and glasses. Headphones would press spikes flat, so they never meet."""
     on_head = rng.random()
     bounds: tuple[tuple[str, float], ...]
     if girl:

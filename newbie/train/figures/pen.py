@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from newbie.errors import MissingExtra
-from newbie.train.figures.palette import Rgb, Tone
+from newbie.train.figures.palette import Rgb, Tone, mix
 
 try:
     import skia
@@ -87,32 +88,64 @@ def _stroke(color: Rgb, width: float, alpha: int) -> Any:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a style draws: the width of its outlines (0 is none), how far they fade to violet, and whether it shades."""
+
+    outline: float = 1.0
+    fade: float = 0.0
+    shading: bool = True
+
+
+_FADED: Rgb = (150, 110, 150)  # pencil under washed colour
+
+
 class Pen:
     """A canvas on an (H, W, 4) uint8 array. `line` is the width of an outline in the current units."""
 
-    def __init__(self, pixels: npt.NDArray[np.uint8], line: float) -> None:
+    def __init__(self, pixels: npt.NDArray[np.uint8], line: float, look: Look = Look()) -> None:
         if skia is None:
             raise MissingExtra("skia-python", "train", "drawing training pictures")
         self.surface = skia.Surface(pixels, skia.ColorType.kRGBA_8888_ColorType)
         self.canvas = self.surface.getCanvas()
         self.line = line
+        self.look = look
 
     def fill(self, path: Path, color: Rgb, alpha: int = 255) -> None:
         """A flat area."""
         self.canvas.drawPath(path, _fill(color, alpha))
 
     def stroke(self, path: Path, color: Rgb, width: float = 1.0, alpha: int = 255) -> None:
-        """A line; `width` is relative to the outline's."""
+        """An outline or a crease, as wide as the look wants it; `width` is relative to the outline's."""
+        if self.look.outline:
+            ink = mix(color, _FADED, self.look.fade) if self.look.fade else color
+            self.mark(path, ink, width * self.look.outline, alpha)
+
+    def mark(self, path: Path, color: Rgb, width: float = 1.0, alpha: int = 255) -> None:
+        """A line that is a thing of its own (a lash, a mouth, a stripe) and shows in every look."""
         self.canvas.drawPath(path, _stroke(color, round(self.line * width, 3), alpha))
 
     def cel(self, path: Path, tone: Tone, shift: Point = (-4.0, -3.0), outline: float = 1.0) -> None:
-        """A solid: shadow wherever the shape, moved by `shift`, no longer covers it, and a line around."""
-        with self.clip(path):
-            self.canvas.drawColor(skia.Color(*tone.shade))
-            self.canvas.translate(*shift)
+        """A solid: shadow wherever the shape, moved by `shift`, no longer covers it, and a line around.
+
+        A look without lines leaves a thin edge in the shadow's colour, so that an arm shows before a body.
+        """
+        if self.look.shading:
+            with self.clip(path):
+                self.canvas.drawColor(skia.Color(*tone.shade))
+                self.canvas.translate(*shift)
+                self.fill(path, tone.base)
+        else:
             self.fill(path, tone.base)
-        if outline:
+        if outline and self.look.outline:
             self.stroke(path, tone.line, outline)
+        elif outline:
+            self.mark(path, tone.shade, outline * 0.6)
+
+    def shadow(self, path: Path, color: Rgb, alpha: int = 255) -> None:
+        """A flat area of shadow or light, which a look without shading leaves out."""
+        if self.look.shading:
+            self.fill(path, color, alpha)
 
     def sweep(self, box: tuple[float, float, float, float], colors: Sequence[Rgb]) -> None:
         """Fill a rectangle (left, top, right, bottom) with a vertical gradient, evenly spaced colours."""

@@ -179,7 +179,8 @@ def sample_pair(rng: random.Random, pair: Pair, characters: int) -> PictureSpec:
         place = rng.randrange(characters)
         figures = list(spec.characters)
         try:
-            figures[place] = replace(figures[place], name="", **{pair[0]: pair[1], pair[2]: pair[3]})
+            shown: dict[str, Any] = {pair[0]: pair[1], pair[2]: pair[3]}
+            figures[place] = replace(figures[place], name="", **shown)
         except UsageError:
             continue
         if fits(figures[place]):

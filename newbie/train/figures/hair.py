@@ -28,12 +28,13 @@ BANGS: Final[tuple[Locks, ...]] = (
 
 # Tip of the locks beside the face, and how wide the hair stands there.
 SIDES: Final[dict[str, tuple[Point, float]]] = {
-    "short_hair": ((57, 31), 64),
-    "bob_cut": ((45, 50), 67),
+    "short_hair": ((58, 27), 64),
+    "bob_cut": ((44, 54), 68),
     "long_hair": ((52, 66), 64),
     "twintails": ((51, 33), 61),
     "ponytail": ((51, 40), 61),
     "braid": ((53, 46), 63),
+    "hair_buns": ((48, 44), 60),
     "spiky_hair": ((55, 12), 61),
 }
 
@@ -86,7 +87,17 @@ def _crown(character: Character, wide: float) -> list[Segment]:
             (-66, -14, -72, -12), (-64, -22, -62, -28), (-68, -34, -72, -34), (-46, -68, 2, -69),
             (46, -68, 72, -34), (68, -34, 62, -28), (64, -22, 72, -12), (66, -14, wide, -6),
         ]  # fmt: skip
-    return [(-wide + 1, -42, -36, -68, 2, -69), (38, -68, wide - 1, -42, wide, -6)]
+    # Two locks overlap on the crown, so that its outline is not a bowl's.
+    s = character.pose.side
+    left = [(-wide - 1, -30, -52, -49), (-49, -47, -46, -49), (-30, -68, 2, -70)]
+    right = [(30, -69, 46, -52), (50, -51, 55, -52), (wide + 2, -34, wide, -6)]
+    return left + right if s > 0 else _mirrored(left + right, (-wide, -6))
+
+
+def _mirrored(segments: list[Segment], start: Point) -> list[Segment]:
+    """The same curve seen in a mirror, again from left to right; it begins at `start`."""
+    ends = [start, *((segment[-2], segment[-1]) for segment in segments)]
+    return [(-s[0], s[1], -end[0], end[1]) for s, end in zip(segments[::-1], ends[-2::-1], strict=True)]
 
 
 def _spikes(character: Character) -> list[Segment]:
@@ -110,31 +121,64 @@ def _spikes(character: Character) -> list[Segment]:
 def front(pen: Pen, character: Character, path: Path) -> None:
     """The crown over the face: cel shading, strands, the ring of light."""
     tone = hair_tone(character.hair_color)
+    if character.hair_style == "hair_buns":
+        buns(pen, character)
     if character.pose.ahoge:
         _ahoge(pen, tone, character.pose.side)
     pen.cel(path, tone, (-3.5, -4.5))
     turn = character.pose.turn * 5
-    with pen.clip(path):
-        _ring(pen, tone, turn)
     locks = BANGS[3 if character.gender == "boy" and character.pose.bangs == 1 else character.pose.bangs]
     lift = 4 if character.gender == "boy" else 0
+    with pen.clip(path):
+        if pen.look.shading:
+            _strands(pen, tone, [(x + turn, y - lift) for x, y in locks[1::2]], SIDES[character.hair_style][1])
+            _ring(pen, tone, turn)
     for x, y in locks[1::4]:
-        pen.stroke(
-            shape((x + turn, y - lift), (x * 0.95 + turn, y - 14, x * 0.72 + turn, y - 23), close=False), tone.line, 0.6
+        crease = shape((x + turn, y - lift), (x * 0.95 + turn, y - 14, x * 0.68 + turn, y - 27), close=False)
+        pen.stroke(crease, tone.line, 0.6)
+
+
+def _strands(pen: Pen, tone: Tone, gaps: list[Point], wide: float) -> None:
+    """Shadows between the locks: long and short wedges from every gap towards the parting, and two at the sides."""
+    for k, (x, y) in enumerate(gaps):
+        long = 34 if k % 2 else 22
+        top = (x * (1 - long / 90), y - long)
+        wedge = shape(
+            (x - 3, y + 3), (x * 0.98 - 2.4, y - long * 0.5, *top), (x * 0.98 + 2.4, y - long * 0.5, x + 3, y + 3)
         )
+        pen.fill(wedge, tone.shade)
+    for s in (-1, 1):
+        wisp = shape(
+            (s * (wide - 13), 22), (s * (wide - 9), -20, s * 34, -50), (s * (wide - 15), -18, s * (wide - 18), 12)
+        )
+        pen.fill(wisp, tone.shade)
+
+
+def buns(pen: Pen, character: Character) -> None:
+    """Two balls of wound hair high on the head, each tied with a band."""
+    tone = hair_tone(character.hair_color)
+    for s in (-1, 1):
+        with pen.placed(s * 45, -62, degrees=s * 36):
+            pen.cel(oval(0, -15, 24, 22), tone, (-5, -5))
+            pen.stroke(shape((-15, -1), (-22, -27, 3, -30), (17, -28, 12, -13), close=False), tone.line, 0.8)
+            pen.stroke(shape((15, -3), (-1, 1, -8, -11), (-9, -19, 1, -20), close=False), tone.line, 0.7)
+            pen.shadow(shape((-13, -24), (-6, -34, 5, -33), (-4, -29, -9, -18)), tone.light, 205)
+            pen.cel(flow([(-17, 0), (0, -5), (17, 0), (16, 8), (0, 4), (-16, 8)]), _tie(character), (-1, -2))
 
 
 def _ring(pen: Pen, tone: Tone, turn: float) -> None:
-    for left, right in ((-47, -14), (-7, 24), (31, 49)):
+    """The ring of light, broken where the locks part."""
+    for left, right in ((-49, -38), (-34, -12), (-7, 9), (13, 30), (35, 50)):
         top = [(x + turn, -50 + (x * x) / 120) for x in (left, (left + right) / 2, right)]
         mid = (left + right) / 2
+        deep = 8 + (right - left) * 0.3
         band = shape(
             top[0],
             (top[1][0], top[1][1] - 1, *top[2]),
-            ((right * 2 + mid) / 3 + turn, top[2][1] + 12),
-            (mid + 3 + turn, top[1][1] + 7),
-            (mid - 4 + turn, top[1][1] + 14),
-            ((left * 2 + mid) / 3 + turn, top[0][1] + 7),
+            ((right * 2 + mid) / 3 + turn, top[2][1] + deep * 0.8),
+            (mid + turn + (right - left) * 0.1, top[1][1] + deep * 0.45),
+            (mid - (right - left) * 0.14 + turn, top[1][1] + deep),
+            ((left * 2 + mid) / 3 + turn, top[0][1] + deep * 0.45),
         )
         pen.fill(band, tone.light, 205)
 
@@ -181,22 +225,25 @@ def back(pen: Pen, character: Character) -> None:
             volume = shape((-58, -10), (-58, 24, -36, 44), (0, 58, 36, 44), (58, 24, 58, -10), (0, -110, -58, -10))
         pen.cel(volume, tone, (-4, -4))
         with pen.clip(volume):
-            pen.fill(oval(0, 36, 47, 50), tone.shade)
+            pen.fill(oval(0, 36, 47, 50), tone.shade)  # the dark behind the neck, in every look
             if style == "long_hair":
                 pen.fill(shape((-46, 30), (-40, 170), (40, 170), (46, 30)), tone.shade)
-                for x in (-58, 58):
-                    pen.stroke(shape((x, 10), (x * 1.04, 80, x * 1.12, 150), close=False), tone.line, 0.6)
+                for s in (-1, 1):
+                    pen.shadow(shape((s * 50, 20), (s * 53, 100, s * 58, 150), (s * 62, 100, s * 56, 20)), tone.shade)
+                    pen.shadow(shape((s * 66, 54), (s * 70, 90, s * 77, 128), (s * 76, 90, s * 69, 54)), tone.shade)
+                    pen.stroke(shape((s * 58, 10), (s * 60, 80, s * 65, 150), close=False), tone.line, 0.6)
 
 
 def _tail(pen: Pen, tone: Tone, s: int) -> None:
     tail = shape(
-        (s * 50, -34), (s * 88, -52, s * 92, 6), (s * 96, 60, s * 78, 112), (s * 76, 96, s * 70, 90),
-        (s * 68, 104, s * 60, 112), (s * 62, 80, s * 56, 50), (s * 50, 10, s * 50, -34),
+        (s * 48, -36), (s * 92, -62, s * 104, 0), (s * 112, 66, s * 86, 124), (s * 86, 104, s * 78, 96),
+        (s * 76, 112, s * 64, 122), (s * 68, 86, s * 58, 52), (s * 50, 10, s * 48, -36),
     )  # fmt: skip
     pen.cel(tail, tone, (-5, -4))
     with pen.clip(tail):
-        pen.fill(shape((s * 70, -34), (s * 88, -22, s * 84, 14), (s * 80, -10, s * 70, -20)), tone.light, 200)
-    pen.stroke(shape((s * 60, -26), (s * 80, 20, s * 72, 84), close=False), tone.line, 0.6)
+        pen.shadow(shape((s * 74, -38), (s * 97, -24, s * 93, 18), (s * 88, -8, s * 74, -22)), tone.light, 200)
+        pen.shadow(shape((s * 62, 10), (s * 68, 50, s * 64, 108), (s * 76, 60, s * 70, 10)), tone.shade)
+    pen.stroke(shape((s * 62, -28), (s * 88, 20, s * 78, 92), close=False), tone.line, 0.6)
 
 
 def _ponytail(pen: Pen, tone: Tone, s: int) -> None:
@@ -206,7 +253,8 @@ def _ponytail(pen: Pen, tone: Tone, s: int) -> None:
     )  # fmt: skip
     pen.cel(tail, tone, (-5, -4))
     with pen.clip(tail):
-        pen.fill(shape((s * 58, -72), (s * 88, -58, s * 86, -18), (s * 78, -44, s * 56, -58)), tone.light, 200)
+        pen.shadow(shape((s * 58, -74), (s * 92, -60, s * 92, -16), (s * 82, -44, s * 56, -58)), tone.light, 200)
+        pen.shadow(shape((s * 66, -20), (s * 76, 30, s * 62, 80), (s * 86, 40, s * 76, -20)), tone.shade)
     pen.stroke(shape((s * 44, -62), (s * 86, -40, s * 72, 50), close=False), tone.line, 0.6)
 
 
@@ -215,23 +263,23 @@ def over(pen: Pen, character: Character) -> None:
     tone = hair_tone(character.hair_color)
     s = character.pose.side
     if character.hair_style == "braid":
-        links = [(50, 50, 13), (53, 67, 13.5), (53, 84, 13), (51, 100, 12), (48, 115, 10.5)]
-        end = shape((s * 40, 126), (s * 38, 142, s * 47, 154), (s * 58, 142, s * 54, 126))
+        links = [(51, 48, 16), (55, 67, 17), (55, 86, 16), (53, 104, 15), (50, 120, 13)]
+        end = shape((s * 41, 132), (s * 36, 150, s * 47, 164), (s * 62, 150, s * 58, 132))
         pen.cel(end, tone, (-3, -3))
         for x, y, r in reversed(links):
             for half in (-1, 1):
                 lobe = flow([
-                    (s * x - half * 3, y + 10), (s * x + half * r, y - 1), (s * x + half * r * 0.8, y - 10),
-                    (s * x, y - 7),
+                    (s * x - half * 3, y + 12), (s * x + half * r, y - 1), (s * x + half * r * 0.8, y - 12),
+                    (s * x, y - 8),
                 ])  # fmt: skip
                 pen.cel(lobe, tone, (-2.5, -3))
-        pen.cel(oval(s * 47, 125, 8, 5), _tie(character), (-1, -2))
+        pen.cel(oval(s * 49, 132, 11, 6.5), _tie(character), (-1, -2))
     elif character.hair_style == "twintails":
         for k in (-1, 1):
-            pen.cel(oval(k * 55, -34, 7, 9.5), _tie(character), (-1, -2))
+            pen.cel(oval(k * 55, -35, 8.5, 11.5), _tie(character), (-1, -2))
     elif character.hair_style == "ponytail":
         with pen.placed(s * 34, -60, degrees=s * 38):
-            pen.cel(oval(0, 0, 10, 6), _tie(character), (-1, -2))
+            pen.cel(oval(0, 0, 13, 7.5), _tie(character), (-1, -2))
 
 
 def _tie(character: Character) -> Tone:

@@ -125,11 +125,15 @@ class Pen:
         """A line that is a thing of its own (a lash, a mouth, a stripe) and shows in every look."""
         self.canvas.drawPath(path, _stroke(color, round(self.line * width, 3), alpha))
 
-    def cel(self, path: Path, tone: Tone, shift: Point = (-4.0, -3.0), outline: float = 1.0) -> None:
-        """A solid: shadow wherever the shape, moved by `shift`, no longer covers it, and a line around.
+    def edge(self, path: Path, tone: Tone, width: float = 1.0) -> None:
+        """The outline of a solid. A look without lines leaves a thin edge of shadow: an arm shows before a body."""
+        if self.look.outline:
+            self.stroke(path, tone.line, width)
+        else:
+            self.mark(path, tone.shade, width * 0.6)
 
-        A look without lines leaves a thin edge in the shadow's colour, so that an arm shows before a body.
-        """
+    def cel(self, path: Path, tone: Tone, shift: Point = (-4.0, -3.0), outline: float = 1.0) -> None:
+        """A solid: shadow wherever the shape, moved by `shift`, no longer covers it, and a line around."""
         if self.look.shading:
             with self.clip(path):
                 self.canvas.drawColor(skia.Color(*tone.shade))
@@ -137,10 +141,8 @@ class Pen:
                 self.fill(path, tone.base)
         else:
             self.fill(path, tone.base)
-        if outline and self.look.outline:
-            self.stroke(path, tone.line, outline)
-        elif outline:
-            self.mark(path, tone.shade, outline * 0.6)
+        if outline:
+            self.edge(path, tone, outline)
 
     def shadow(self, path: Path, color: Rgb, alpha: int = 255) -> None:
         """A flat area of shadow or light, which a look without shading leaves out."""

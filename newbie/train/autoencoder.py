@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from newbie.train.data import batch_numbers, to_pixels
+from newbie.train.data import Pictures, batch_numbers, to_pixels
 from newbie.train.loop import Plan, fit
 from newbie.train.optim import Optimizers, split_parameters
 from newbie.vae import Autoencoder, AutoencoderConfig
@@ -31,7 +31,8 @@ class AutoencoderRecipe:
     config: AutoencoderConfig
     steps: int
     batch: int = 24
-    crop: int = 64  # pixels; the last tenth of the run sees whole pictures
+    crop: int = 64  # pixels
+    whole: int = 2  # the last tenth of the run sees so many whole pictures at a time
     muon_lr: float = 0.02
     adam_lr: float = 2e-3
     kl: float = 1e-6
@@ -41,14 +42,14 @@ class AutoencoderRecipe:
 
 def train_autoencoder(
     recipe: AutoencoderRecipe,
-    pictures: np.ndarray,
+    pictures: Pictures,
     folder: Path,
     *,
     device: torch.device,
     say: Callable[[str], None],
     start: Autoencoder | None = None,
 ) -> Autoencoder:
-    """Train on `pictures` (N, H, W, 3) uint8 and return the averaged autoencoder, its scale and shift measured.
+    """Train on `pictures` and return the averaged autoencoder, its scale and shift measured.
 
     `start` is a trained autoencoder to go on from; None begins with random weights.
     """
@@ -65,12 +66,11 @@ def train_autoencoder(
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        numbers = batch_numbers(recipe.seed, step, recipe.batch, len(pictures))
-        if step >= whole_from:
-            numbers = numbers[: max(recipe.batch // 4, 1)]
-        pixels = to_pixels(pictures[np.sort(numbers.numpy())])
+        numbers = batch_numbers(recipe.seed, step, recipe.batch, len(pictures)).sort().values.tolist()
         if step < whole_from:
-            pixels = _crop(pixels, recipe.crop, generator)
+            pixels = to_pixels(np.stack([_crop(pictures[i], recipe.crop, generator) for i in numbers]))
+        else:
+            pixels = to_pixels(np.stack(_same_shape([pictures[i] for i in numbers])[: recipe.whole]))
         pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             posterior = model.encode(pixels)
@@ -85,7 +85,7 @@ def train_autoencoder(
         return loss.detach(), {"psnr": decibel, "kl": kl.item()}
 
     plan = Plan(steps=recipe.steps, ema=0.998, decay=0.5, save_every=250)
-    average = fit(model, loss_at, optimizers, plan, folder, say=say)
+    average = fit(model, loss_at, optimizers, plan, folder, say=say, recipe=repr(recipe))
     average.copy_to(model)
     return _with_measured_scale(model, pictures, device)
 
@@ -101,16 +101,16 @@ def _quiet_variance(model: Autoencoder) -> None:
 
 @torch.no_grad()
 def reconstruction(
-    model: Autoencoder, pictures: np.ndarray, device: torch.device, limit: int = 256
-) -> tuple[float, np.ndarray]:
-    """(mean PSNR in dB over whole pictures, the reconstructions as (N, H, W, 3) uint8)."""
+    model: Autoencoder, pictures: Sequence[np.ndarray], device: torch.device
+) -> tuple[float, list[np.ndarray]]:
+    """(mean PSNR in dB over whole pictures, the reconstructions); pictures are (H, W, 3) uint8."""
     scores, decoded = [], []
-    for start in range(0, min(len(pictures), limit), 16):
-        pixels = to_pixels(pictures[start : start + 16]).to(device)
+    for picture in pictures:
+        pixels = to_pixels(picture[None]).to(device)
         again = model.decode(model.latents(model.encode(pixels))).clamp(-1, 1)
-        scores += [psnr(a, b) for a, b in zip(again, pixels, strict=True)]
-        decoded.append(((again + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
-    return sum(scores) / len(scores), np.concatenate(decoded)
+        scores.append(psnr(again, pixels))
+        decoded.append(((again[0] + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy())
+    return sum(scores) / len(scores), decoded
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
@@ -119,10 +119,15 @@ def psnr(a: Tensor, b: Tensor) -> float:
     return 10 * math.log10(4 / max(error, 1e-12))
 
 
-def _crop(pixels: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    rows = torch.randint(0, pixels.shape[2] - size + 1, (len(pixels),), generator=generator).tolist()
-    columns = torch.randint(0, pixels.shape[3] - size + 1, (len(pixels),), generator=generator).tolist()
-    return torch.stack([p[:, r : r + size, c : c + size] for p, r, c in zip(pixels, rows, columns, strict=True)])
+def _crop(picture: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
+    height, width = picture.shape[:2]
+    row = int(torch.randint(0, height - size + 1, (), generator=generator))
+    column = int(torch.randint(0, width - size + 1, (), generator=generator))
+    return picture[row : row + size, column : column + size]
+
+
+def _same_shape(pictures: list[np.ndarray]) -> list[np.ndarray]:
+    return [picture for picture in pictures if picture.shape == pictures[0].shape]
 
 
 def _edges(a: Tensor, b: Tensor) -> Tensor:
@@ -132,11 +137,10 @@ def _edges(a: Tensor, b: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _with_measured_scale(model: Autoencoder, pictures: np.ndarray, device: torch.device) -> Autoencoder:
+def _with_measured_scale(model: Autoencoder, pictures: Pictures, device: torch.device) -> Autoencoder:
     """The same weights in an autoencoder whose scaled latents have mean 0 and spread 1."""
-    some = pictures[:1024]
-    parts = (to_pixels(some[start : start + 32]).to(device) for start in range(0, len(some), 32))
-    latents = torch.cat([model.encode(part).mean for part in parts])
+    means = [model.encode(to_pixels(pictures[i][None]).to(device)).mean for i in range(min(len(pictures), 512))]
+    latents = torch.cat([mean.flatten() for mean in means])
     config = dataclasses.replace(
         model.config,
         shift_factor=round(latents.mean().item(), 4),

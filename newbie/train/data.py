@@ -1,13 +1,14 @@
 """An endless, seeded set of drawings: number i is always the same picture, with a new caption at every visit.
 
 Pictures are drawn once and kept in a file of raw bytes; what they show is drawn again from the seed whenever a
-caption is needed, so nothing else has to be stored.
+caption is needed, so nothing else has to be stored. Pictures of three shapes live together: each has a slot of
+`size` x `size` pixels and fills as much of it as its shape needs.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from newbie.train.figures import PictureSpec, caption, draw, sample
+from newbie.train.figures import PictureSpec, canvas, caption, draw, sample
 from newbie.vae import from_uint8
 
 
 @dataclass(frozen=True)
 class Drawings:
-    """Drawing number i of the training set `seed`, `size` pixels square."""
+    """Drawing number i of the training set `seed`. A square one has `size` x `size` pixels, others about as many."""
 
     seed: int
     size: int
@@ -31,8 +32,12 @@ class Drawings:
         """What picture i shows."""
         return sample(random.Random(f"{self.seed}/{i}"))
 
+    def canvas(self, i: int) -> tuple[int, int]:
+        """(width, height) of picture i in pixels."""
+        return canvas(self.spec(i).shape, self.size)
+
     def picture(self, i: int) -> np.ndarray:
-        """(size, size, 3) uint8."""
+        """(height, width, 3) uint8."""
         return draw(self.spec(i), self.size)
 
     def caption(self, i: int, visit: int) -> str:
@@ -40,43 +45,55 @@ class Drawings:
         return caption(self.spec(i), random.Random(f"{self.seed}/{i}/{visit}"))
 
 
-def drawn(drawings: Drawings, count: int, path: Path, *, workers: int, say: Callable[[str], None]) -> np.ndarray:
-    """The first `count` pictures, (count, size, size, 3) uint8, drawn into `path` where they are missing."""
-    shape = (count, drawings.size, drawings.size, 3)
+class Pictures:
+    """The first `count` drawings, on disk. `pictures[i]` is (height, width, 3) uint8."""
+
+    def __init__(self, drawings: Drawings, slots: np.ndarray) -> None:
+        self.drawings = drawings
+        self.slots = slots  # (count, size * size * 3) uint8
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        width, height = self.drawings.canvas(i)
+        return self.slots[i, : height * width * 3].reshape(height, width, 3)
+
+
+def drawn(drawings: Drawings, count: int, path: Path, *, workers: int, say: Callable[[str], None]) -> Pictures:
+    """The first `count` pictures, drawn into `path` where they are missing. A stopped run goes on where it was."""
+    slot = drawings.size**2 * 3
     done_file = path.with_suffix(".done")
     done = int(done_file.read_text()) if done_file.exists() and path.exists() else 0
     path.parent.mkdir(parents=True, exist_ok=True)
     if done < count:
         with path.open("ab") as file:
-            file.truncate(count * drawings.size**2 * 3)
-    pictures = np.memmap(path, dtype=np.uint8, mode="r+", shape=shape)
-    chunk = 500
-    starts = range(done, count, chunk)
-    if workers > 1 and len(starts) > 1:
-        with get_context("spawn").Pool(workers) as pool:
-            jobs = ((drawings, start, min(start + chunk, count)) for start in starts)
-            for start, block in zip(starts, pool.imap(_draw_block, jobs), strict=True):
-                _store(pictures, start, block, done_file, count, say)
-    else:
-        for start in starts:
-            block = _draw_block((drawings, start, min(start + chunk, count)))
-            _store(pictures, start, block, done_file, count, say)
-    return np.memmap(path, dtype=np.uint8, mode="r", shape=shape)
+            file.truncate(count * slot)
+        slots = np.memmap(path, dtype=np.uint8, mode="r+", shape=(count, slot))
+        chunk = 500
+        jobs = [(drawings, start, min(start + chunk, count)) for start in range(done, count, chunk)]
+        for start, blocks in zip(range(done, count, chunk), _blocks(jobs, workers), strict=True):
+            for i, picture in enumerate(blocks, start):
+                slots[i, : picture.size] = picture.reshape(-1)
+            slots.flush()
+            done = start + len(blocks)
+            done_file.write_text(str(done))
+            if done % 5000 == 0 or done == count:
+                say(f"drawn {done} of {count} at {drawings.size}")
+    return Pictures(drawings, np.memmap(path, dtype=np.uint8, mode="r", shape=(count, slot)))
 
 
-def _draw_block(job: tuple[Drawings, int, int]) -> np.ndarray:
+def _blocks(jobs: list[tuple[Drawings, int, int]], workers: int) -> Iterable[list[np.ndarray]]:
+    if workers <= 1 or len(jobs) <= 1:
+        yield from map(_draw_block, jobs)
+        return
+    with get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap(_draw_block, jobs)
+
+
+def _draw_block(job: tuple[Drawings, int, int]) -> list[np.ndarray]:
     drawings, start, stop = job
-    return np.stack([drawings.picture(i) for i in range(start, stop)])
-
-
-def _store(
-    pictures: np.memmap, start: int, block: np.ndarray, done_file: Path, count: int, say: Callable[[str], None]
-) -> None:
-    pictures[start : start + len(block)] = block
-    pictures.flush()
-    done_file.write_text(str(start + len(block)))
-    if (start // len(block)) % 10 == 0 or start + len(block) == count:
-        say(f"drawn {start + len(block)} of {count}")
+    return [drawings.picture(i) for i in range(start, stop)]
 
 
 def batch_numbers(seed: int, step: int, size: int, count: int) -> Tensor:

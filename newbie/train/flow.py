@@ -3,13 +3,16 @@
 x_t = t * image + (1 - t) * noise, and the network learns the velocity image - noise (Liu et al. 2022; Esser et al.
 2024 for the logit-normal t). Captions are made anew at every visit, one in ten is empty, so guidance needs no other
 trick. The text encoders are the real classes with small configurations; their gradients come through the picture.
+
+Small pictures first: what words mean is learnt on cheap 128-pixel pictures, fine detail on few large ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +25,23 @@ from newbie.model.nextdit import NextDiT
 from newbie.text import gemma, jina
 from newbie.text.tokens import Tokenizer
 from newbie.train.data import Drawings, batch_numbers
+from newbie.train.latents import Latents
 from newbie.train.loop import Plan, fit
 from newbie.train.optim import Optimizers, split_parameters
 
 # Tables and borders: what they hold is a direction per row, not a map from one space to another.
 NOT_FOR_MUON = ("embed_tokens", "embeddings.", "x_embedder", "final_layer", "t_embedder", "adaLN_modulation")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the run: so many steps on pictures of one size."""
+
+    size: int  # pixels, as in Drawings
+    pictures: int
+    steps: int
+    batch: int
+    shift: float = 1.0  # larger pictures need more noise to hide as much: sigma -> s sigma / (1 + (s - 1) sigma)
 
 
 @dataclass(frozen=True)
@@ -36,13 +51,26 @@ class FlowRecipe:
     transformer: NextDiTConfig
     text_encoder: gemma.GemmaConfig
     clip: jina.JinaConfig
-    steps: int
-    batch: int = 48
-    parts: int = 3  # a batch is run in so many parts of similar caption length: less padding, the same gradient
+    stages: tuple[Stage, ...]
+    part: int = 16  # a batch is run in parts of one picture size and similar caption length: less padding
     muon_lr: float = 0.02
     adam_lr: float = 2e-3
+    decay: float = 0.45  # the share of the run over which the learning rate falls
     uniform_share: float = 0.15  # of the times t; the rest is logit-normal, thin at both ends
+    eight_bit: bool = False  # AdamW's state in 8 bits (bitsandbytes)
     seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+    def stage_at(self, step: int) -> tuple[int, int]:
+        """(which stage, which of its steps) the run's step `step` is."""
+        for number, stage in enumerate(self.stages):
+            if step < stage.steps:
+                return number, step
+            step -= stage.steps
+        raise IndexError("the run has no such step")
 
 
 @dataclass(frozen=True)
@@ -97,63 +125,95 @@ class CaptionBatches:
     gemma: Tokenizer
     jina: Tokenizer
 
-    def parts(self, numbers: list[int], visit: int, count: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """The batch in `count` parts, short captions first: (places in the batch, Gemma ids (B, L), their mask,
-        Jina ids (B, M)); lengths are padded to multiples of 16."""
+    def parts(self, numbers: list[int], latents: Latents, visit: int, limit: int) -> Iterator[Part]:
+        """The batch in parts of at most `limit` pictures of one size, short captions first."""
         captions = [self.drawings.caption(i, visit) for i in numbers]
         words = [self.gemma.encode(text).ids for text in captions]
         clip_words = [self.jina.encode(text).ids for text in captions]
-        order = torch.tensor(sorted(range(len(numbers)), key=lambda place: len(words[place])))
-        for places in order.tensor_split(count):
-            ids, mask = _padded([words[place] for place in places], self.gemma.pad_id)
-            yield places, ids, mask, _padded([clip_words[place] for place in places], self.jina.pad_id)[0]
+        for size, places in sorted(latents.by_size(numbers).items()):
+            order = torch.tensor(sorted(places, key=lambda place: len(words[place])))
+            for some in order.tensor_split(-(-len(places) // limit)):
+                ids, mask = _padded([words[place] for place in some], self.gemma.pad_id)
+                clip_ids, _ = _padded([clip_words[place] for place in some], self.jina.pad_id)
+                yield Part(latents.batch([numbers[place] for place in some], size), ids, mask, clip_ids)
+
+
+class Part(NamedTuple):
+    """Pictures of one size with captions of about one length; captions are padded to multiples of 16."""
+
+    latents: Tensor  # (B, C, h, w)
+    words: Tensor  # (B, L) Gemma ids
+    mask: Tensor  # (B, L)
+    clip_words: Tensor  # (B, M) Jina ids
 
 
 def train_flow(
     recipe: FlowRecipe,
-    latents: Tensor,
-    captions: CaptionBatches,
+    latents: Sequence[Latents],
+    captions: Sequence[CaptionBatches],
     folder: Path,
     *,
     device: torch.device,
     say: Callable[[str], None],
+    start: Painter | None = None,
+    compiled: bool = False,
 ) -> Painter:
-    """Train on `latents` (N, C, h, w), picture i of `captions.drawings`; return the averaged weights."""
-    model = Painter(recipe).to(device)
+    """Train stage after stage and return the averaged weights. Picture i of `latents[n]`, the set of stage n, is
+    drawing i of `captions[n].drawings`.
+
+    `start` is a trained model to go on from; None begins with random weights. `compiled` runs the blocks through
+    torch.compile: half as long again per step without it, a minute to start with it, and a C++ compiler is needed.
+    """
+    model = Painter(recipe)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    model.to(device)
+    if compiled:
+        compile_blocks(model)
     muon, adam = split_parameters(model, NOT_FOR_MUON)
-    optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr)
+    optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr, eight_bit=recipe.eight_bit)
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
+        number, place = recipe.stage_at(step)
+        stage, pictures = recipe.stages[number], latents[number]
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        numbers = batch_numbers(recipe.seed, step, recipe.batch, len(latents))
-        visit = step * recipe.batch // len(latents)
-        image = latents[numbers].float().to(device)
-        noise = torch.randn(image.shape, generator=generator).to(device)
-        t = sample_times(recipe.batch, recipe.uniform_share, generator).to(device)
-        at = t[:, None, None, None]
-        noisy, target = at * image + (1 - at) * noise, image - noise
+        numbers = batch_numbers(recipe.seed + number, place, stage.batch, len(pictures)).tolist()
+        visit = place * stage.batch // len(pictures)
         losses = []
-        for places, *ids in captions.parts(numbers.tolist(), visit, recipe.parts):
-            words, mask, clip_words = (x.to(device) for x in ids)
+        for part in captions[number].parts(numbers, pictures, visit, recipe.part):
+            image, words, mask, clip_words = (x.to(device) for x in part)
+            count = len(image)
+            noise = torch.randn(image.shape, generator=generator).to(device)
+            t = sample_times(count, recipe.uniform_share, generator, stage.shift).to(device)
+            at = t[:, None, None, None]
             with torch.autocast(device.type, torch.bfloat16):
-                velocity = model(noisy[places], t[places], words, mask, clip_words)
-            loss = F.mse_loss(velocity.float(), target[places]) * (len(places) / recipe.batch)
+                velocity = model(at * image + (1 - at) * noise, t, words, mask, clip_words)
+            loss = F.mse_loss(velocity.float(), image - noise) * (count / stage.batch)
             loss.backward()
             losses.append(loss.detach())
         return torch.stack(losses).sum(), {}
 
-    plan = Plan(steps=recipe.steps, ema=0.999, decay=0.45, save_every=250)
-    average = fit(model, loss_at, optimizers, plan, folder, say=say)
+    plan = Plan(steps=recipe.steps, ema=0.999, decay=recipe.decay, save_every=250)
+    average = fit(model, loss_at, optimizers, plan, folder, say=say, recipe=repr(recipe))
     average.copy_to(model)
     return model.eval()
 
 
-def sample_times(count: int, uniform_share: float, generator: torch.Generator) -> Tensor:
-    """Times t in (0, 1): logit-normal, but a share of them uniform, so that both ends are seen."""
+def compile_blocks(model: Painter) -> None:
+    """One compiled block serves all layers, picture sizes and caption lengths."""
+    transformer = model.transformer
+    for block in (*transformer.layers, *transformer.noise_refiner, *transformer.context_refiner):
+        block.compile(dynamic=True)
+
+
+def sample_times(count: int, uniform_share: float, generator: torch.Generator, shift: float = 1.0) -> Tensor:
+    """Times t in (0, 1): logit-normal, but a share of them uniform, so that both ends are seen; then shifted towards
+    the noise (Esser et al. 2024, section 5.3.2)."""
     t = torch.randn(count, generator=generator).sigmoid()
     uniform = torch.rand(count, generator=generator)
     chosen = torch.rand(count, generator=generator) < uniform_share
-    return torch.where(chosen, uniform, t)
+    t = torch.where(chosen, uniform, t)
+    return t / (shift - (shift - 1) * t)
 
 
 def _padded(rows: list[list[int]], pad: int) -> tuple[Tensor, Tensor]:

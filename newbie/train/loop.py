@@ -1,13 +1,15 @@
 """The training loop: draw a batch, one loss, one step, an average; log, save, resume. The same for every part.
 
-A run is a folder. `state.pt` is everything needed to go on (written to a temporary name and renamed, so that a kill
-leaves the previous one); `log.jsonl` has one line per report. Batches are a function of the step number alone, so a
-resumed run sees what an uninterrupted one would have seen.
+A run is a folder. `state.pt` is everything needed to go on (written to a temporary name, flushed and renamed, so that
+a kill or a full disk leaves the previous one); `log.jsonl` has one line per report. Batches are a function of the step
+number alone, so a resumed run sees what an uninterrupted one would have seen.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from newbie.errors import UsageError, WeightsError
 from newbie.train.ema import Average
 from newbie.train.optim import Optimizers, learning_rate
 
@@ -41,15 +44,22 @@ def fit(
     folder: Path,
     *,
     say: Callable[[str], None],
+    recipe: str = "",
 ) -> Average:
     """Train `module` in place and return its averaged weights.
 
     `loss_at(step)` draws the batch of that step, leaves its gradients in the parameters, and returns the loss and
-    some numbers to report. Interrupted runs continue from `folder/state.pt`.
+    some numbers to report. Interrupted runs continue from `folder/state.pt`. `recipe` says in words what is trained
+    and how: a run begun with another one is not continued.
+
+    Raises:
+        UsageError: the run was begun with another recipe.
+        WeightsError: the saved state is damaged, or there is no room to save it.
+        FloatingPointError: the gradient is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
     average = Average(module, plan.ema)
-    start = _resume(folder / "state.pt", module, optimizers, average)
+    start = _resume(folder / "state.pt", module, optimizers, average, recipe)
     if start:
         say(f"resuming at step {start} of {plan.steps}")
     sums: dict[str, float] = {}
@@ -74,7 +84,7 @@ def fit(
             _report(folder / "log.jsonl", say, done, plan.steps, means, elapsed, eta)
             sums, last_report = {}, done
         if done % plan.save_every == 0 or done == plan.steps:
-            _save(folder / "state.pt", done, module, optimizers, average)
+            _save(folder / "state.pt", done, module, optimizers, average, recipe)
     module.eval()
     return average
 
@@ -94,22 +104,45 @@ def _report(
         file.write(json.dumps({"step": step, "seconds": round(elapsed, 1), **means}) + "\n")
 
 
-def _save(path: Path, step: int, module: nn.Module, optimizers: Optimizers, average: Average) -> None:
+def _save(path: Path, step: int, module: nn.Module, optimizers: Optimizers, average: Average, recipe: str) -> None:
     state = {
         "step": step,
+        "recipe": recipe,
         "module": module.state_dict(),
         "optimizers": optimizers.state_dict(),
         "average": average.state_dict(),
     }
     temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        temporary.unlink(missing_ok=True)
+        raise WeightsError(
+            f"the state of step {step} could not be saved in {path.parent}: {error}",
+            "make room and start the same command again: it goes on from the last saved state",
+        ) from error
 
 
-def _resume(path: Path, module: nn.Module, optimizers: Optimizers, average: Average) -> int:
+def _resume(path: Path, module: nn.Module, optimizers: Optimizers, average: Average, recipe: str) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        begun_with = state["recipe"]
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"the saved training state {path} is damaged: {error}",
+            "restore it from a copy, or delete it to start this stage again; finished stages are not touched",
+        ) from error
+    if begun_with != recipe:
+        raise UsageError(
+            f"the run in {path.parent} was begun with another recipe:\n  then: {begun_with}\n  now:  {recipe}",
+            "pass the same flags as then, or use another --run folder",
+        )
     module.load_state_dict(state["module"])
     optimizers.load_state_dict(state["optimizers"])
     average.load_state_dict(state["average"])

@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--export", type=Path, help="write the finished model into this folder, official layout, bf16")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
     flags.add_argument("--workers", type=int, default=1, help="processes that draw (default: %(default)s)")
+    flags.add_argument("--compile", action="store_true", help="compile the blocks (needs a C++ compiler)")
     for field in dataclasses.fields(MiniRecipe):
         name = "--" + field.name.replace("_", "-")
         flags.add_argument(name, type=int, default=field.default, help="default: %(default)s")
@@ -45,7 +46,9 @@ def main(argv: Sequence[str]) -> int:
         console.say(f"{time.strftime('%H:%M:%S')}  {text}")
 
     say(f"{recipe} on {device}, {devices.threads()} threads")
-    painter = make(recipe, args.run, device=device, workers=args.workers, until=args.until, say=say)
+    painter = make(
+        recipe, args.run, device=device, workers=args.workers, compiled=args.compile, until=args.until, say=say
+    )
     if args.export and painter is not None:
         export(recipe, painter, args.run, args.export)
         say(f"written to {args.export}")

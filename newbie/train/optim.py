@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from newbie.devices import native_bf16
+from newbie.errors import MissingExtra
 
 
 def orthogonalise(update: Tensor, steps: int = 5) -> Tensor:
@@ -80,15 +81,30 @@ def learning_rate(step: int, steps: int, warmup: int = 100, decay: float = 0.45)
     return max(1 - (step - start) / max(steps - start, 1), 0.02)
 
 
-class Optimizers:
-    """Muon and AdamW stepped together, under one schedule."""
+def _adamw_8bit() -> Callable[..., torch.optim.Optimizer]:
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise MissingExtra("bitsandbytes", "train-8bit", "8-bit AdamW") from error
+    return AdamW8bit
 
-    def __init__(self, muon: list[Tensor], adam: list[Tensor], *, muon_lr: float, adam_lr: float) -> None:
+
+class Optimizers:
+    """Muon and AdamW stepped together, under one schedule. `eight_bit` keeps AdamW's state in 8 bits.
+
+    Raises:
+        MissingExtra: 8-bit AdamW without bitsandbytes.
+    """
+
+    def __init__(
+        self, muon: list[Tensor], adam: list[Tensor], *, muon_lr: float, adam_lr: float, eight_bit: bool = False
+    ) -> None:
         self.all: list[Any] = []
         if muon:
             self.all.append(Muon(muon, lr=muon_lr))
         if adam:
-            self.all.append(torch.optim.AdamW(adam, lr=adam_lr, betas=(0.9, 0.99), weight_decay=0.0))
+            kind = _adamw_8bit() if eight_bit else torch.optim.AdamW
+            self.all.append(kind(adam, lr=adam_lr, betas=(0.9, 0.99), weight_decay=0.0))
         self.base = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.all]
 
     def step(self, factor: float) -> None:

@@ -8,7 +8,7 @@ from newbie.model.config import NextDiTConfig
 from newbie.text.gemma import GemmaConfig
 from newbie.text.jina import JinaConfig
 from newbie.train.autoencoder import AutoencoderRecipe
-from newbie.train.flow import FlowRecipe
+from newbie.train.flow import FlowRecipe, Stage
 from newbie.vae import AutoencoderConfig
 
 
@@ -16,14 +16,25 @@ from newbie.vae import AutoencoderConfig
 class MiniRecipe:
     """The dials of the bundled model. `width` sets the transformer; everything else follows or is fixed."""
 
-    size: int = 128  # pixels
-    pictures: int = 14_000
+    size: int = 256  # pixels of the main stage; the first stage has half, the last twice as many
+    pictures: int = 16_000  # of the main stage; the first stage has twice as many, the last an eighth
     vocabulary: int = 1500
     width: int = 192
     layers: int = 7
-    autoencoder_steps: int = 1550
-    flow_steps: int = 2200
+    autoencoder_steps: int = 3000
+    half_steps: int = 3600
+    full_steps: int = 2400
+    double_steps: int = 240
     seed: int = 7
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Each twice as large as the one before; a stage without steps is left out."""
+        every = (
+            Stage(self.size // 2, self.pictures * 2, self.half_steps, batch=48),
+            Stage(self.size, self.pictures, self.full_steps, batch=32, shift=1.5),
+            Stage(self.size * 2, max(self.pictures // 8, 1), self.double_steps, batch=16, shift=2.5),
+        )
+        return tuple(stage for stage in every if stage.steps)
 
     def autoencoder(self) -> AutoencoderRecipe:
         config = AutoencoderConfig(block_out_channels=(32, 64, 96, 128), layers_per_block=1, norm_num_groups=8)
@@ -64,6 +75,6 @@ class MiniRecipe:
                 num_attention_heads=2,
                 intermediate_size=384,
             ),
-            steps=self.flow_steps,
+            stages=self.stages(),
             seed=self.seed,
         )

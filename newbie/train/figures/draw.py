@@ -1,59 +1,80 @@
-"""From a spec to pixels: background, then the figures from the back to the front, then raised hands."""
+"""From a spec to pixels: background, the figures from the back to the front, raised hands, then light and style."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from newbie.train.figures import accessories, face, hair, outfit, scene
+from newbie.train.figures import accessories, face, hair, hands, legs, outfit, props, scene
+from newbie.train.figures.body import inner
+from newbie.train.figures.layout import GROUND, Place, canvas, order, places
+from newbie.train.figures.light import lit
 from newbie.train.figures.palette import hair_tone
-from newbie.train.figures.pen import Pen
+from newbie.train.figures.pen import Pen, oval
 from newbie.train.figures.spec import Character, PictureSpec
+from newbie.train.figures.style import finish, look
 
-# Where a figure's head is, as a share of the picture's width, by the number of figures.
-PLACES: Final[dict[int, dict[str, float]]] = {
-    1: {"left": 0.31, "center_left": 0.405, "center": 0.5, "center_right": 0.595, "right": 0.69},
-    2: {"left": 0.245, "center_left": 0.3, "center": 0.5, "center_right": 0.7, "right": 0.755},
-}
-HEAD_Y: Final = {1: 47.5, 2: 45.0}  # hundredths of the picture's height
-UNIT: Final = {1: 0.435, 2: 0.33}  # hundredths of the height per unit; a face is 100 units wide
-LINE: Final = {1: 0.95, 2: 0.8}  # width of an outline in hundredths of the height
+LINE: Final = (0.38, 1.35)  # width of an outline in hundredths of the height: a constant, and more for large figures
 
 
 def draw(spec: PictureSpec, size: int | tuple[int, int] = 128) -> npt.NDArray[np.uint8]:
-    """Draw `spec` as an (H, W, 3) uint8 RGB picture. `size` is the side of a square, or (width, height) in pixels.
+    """Draw `spec` as an (H, W, 3) uint8 RGB picture.
 
-    The same spec gives the same picture at every size, and the same pixels every time.
+    `size` is the side of a square, from which `canvas` derives the other shapes, or (width, height) in pixels. The
+    same spec gives the same picture at every size, and the same pixels every time.
     """
-    width, height = (size, size) if isinstance(size, int) else size
-    pixels = np.zeros((height, width, 4), np.uint8)
-    count = len(spec.characters)
-    pen = Pen(pixels, LINE[count])
+    width, height = canvas(spec.shape, size) if isinstance(size, int) else size
+    wide = 100 * width / height
     rng = random.Random(spec.seed)
+    where = places(spec, wide)
+    line = LINE[0] + LINE[1] * where[0].unit
+    back, front = np.zeros((height, width, 4), np.uint8), np.zeros((height, width, 4), np.uint8)
+
+    pen = Pen(back, line, look(spec.style))
     pen.canvas.scale(height / 100, height / 100)
-    scene.PAINTERS[spec.background](pen, 100 * width / height, rng)
-    order = list(spec.characters)
-    rng.shuffle(order)
-    for step in (figure, gesture):
-        for character in order:
-            pose = character.pose
-            x = PLACES[count][character.position] * 100 * width / height + pose.dx
-            with pen.placed(x, HEAD_Y[count] + pose.dy, scale=UNIT[count] * pose.scale):
-                step(pen, character)
-    return pixels[:, :, :3].copy()
+    scene.PAINTERS[spec.background](pen, wide, rng)
+    standing = [(spec.characters[i], where[i]) for i in order(spec, rng)]
+    if spec.framing == "full_body":
+        for character, place in standing:
+            _shadow(pen, character, place)
+
+    pen = Pen(front, line, look(spec.style))
+    pen.canvas.scale(height / 100, height / 100)
+    for step in (behind, figure, before):
+        for character, place in standing:
+            with pen.placed(place.x, place.y, scale=place.unit):
+                step(pen, character, place)
+    return finish(lit(back[:, :, :3], front, spec.lighting, spec.seed), spec.style, spec.seed)
 
 
-def figure(pen: Pen, character: Character) -> None:
-    """One character, the head at (0, 0), 100 units across the face."""
-    fringe = hair.fringe(character)
-    tilt = character.pose.tilt
-    with pen.placed(0, 52, degrees=tilt), pen.placed(0, -52):
+def _shadow(pen: Pen, character: Character, place: Place) -> None:
+    """A soft shadow on the ground."""
+    wide = 74 if character.action == "sitting" else 54
+    for share in (1.25, 1.0, 0.75):
+        pen.fill(oval(place.x, GROUND + 0.2, wide * share * place.unit, 9 * share * place.unit), (40, 30, 70), 36)
+
+
+def behind(pen: Pen, character: Character, place: Place) -> None:
+    """What is behind every body and every head."""
+    if character.action == "sitting":
+        legs.cushion(pen)
+    if character.prop == "balloon":
+        s = inner(character)
+        props.balloon(pen, *props.float_at(s, place.room[s > 0]))
+    with _head(pen, character):
         hair.back(pen, character)
+
+
+def figure(pen: Pen, character: Character, place: Place) -> None:
+    """Body and head, the head at (0, 0), 100 units across the face."""
+    fringe = hair.fringe(character)
     outfit.dressed(pen, character)
-    with pen.placed(0, 52, degrees=tilt), pen.placed(0, -52):
+    with _head(pen, character):
         face.ears(pen)
         face.skin(pen, character, fringe)
         face.features(pen, character)
@@ -68,8 +89,13 @@ def figure(pen: Pen, character: Character) -> None:
                 accessories.ON_HEAD[name](pen, character)
 
 
-def gesture(pen: Pen, character: Character) -> None:
-    """A raised hand, towards the middle of the picture so that the frame never cuts it off."""
-    if character.action == "waving":
-        middle = {"left": 1, "center_left": 1, "center_right": -1, "right": -1}
-        outfit.waving(pen, character, middle.get(character.position, character.pose.side))
+def before(pen: Pen, character: Character, place: Place) -> None:
+    """Raised hands and what they hold, in front of everybody."""
+    hands.gesture(pen, character, place.room)
+
+
+@contextmanager
+def _head(pen: Pen, character: Character) -> Iterator[None]:
+    """Draw on a head that is tilted about the chin."""
+    with pen.placed(0, 52, degrees=character.pose.tilt), pen.placed(0, -52):
+        yield

@@ -1,102 +1,42 @@
-"""Bodies and clothes. Shoulders at y = 72; a bust shows down to about y = 125, two figures down to y = 170."""
+"""The eight outfits down to the waist; what is below it is in `legs.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from newbie.train.figures.palette import SKIN_TONE, WHITE, Tone, outfit_tone, tone
-from newbie.train.figures.pen import Path, Pen, flow, oval, shape
+from newbie.train.figures import legs
+from newbie.train.figures.body import (
+    NAVY_CLOTH,
+    RED_CLOTH,
+    WHITE_CLOTH,
+    arms,
+    broad,
+    busy,
+    dark,
+    hands_on_hips,
+    neck,
+    neckline,
+    torso,
+)  # fmt: skip
+from newbie.train.figures.palette import SKIN_TONE, WHITE, Rgb, Tone, outfit_tone, tone
+from newbie.train.figures.pen import Pen, flow, oval, shape
 from newbie.train.figures.spec import Character
-
-WHITE_CLOTH: Final = tone((250, 250, 254))
-RED_CLOTH: Final = tone((214, 44, 60))
-NAVY_CLOTH: Final = tone((52, 66, 140))
-
-
-def torso() -> Path:
-    """Neck to hip, with a round neckline."""
-    return shape(
-        (-15, 60), (-22, 69, -38, 72), (-48, 75, -45, 100), (-38, 136, -44, 200), (44, 200), (38, 136, 45, 100),
-        (48, 75, 38, 72), (22, 69, 15, 60), (0, 90, -15, 60),
-    )  # fmt: skip
-
-
-def neckline(pen: Pen, depth: float, cloth: Tone) -> None:
-    """Skin down to a point at `depth`, in the shadow of the chin, with the cloth's line along both edges."""
-    v = shape((-16, 56), (0, depth), (16, 56))
-    with pen.clip(v):
-        pen.fill(v, SKIN_TONE.base)
-        pen.fill(oval(-2, 49, 24, 16), SKIN_TONE.shade)
-    pen.stroke(shape((-16, 59), (0, depth), (16, 59), close=False), cloth.line, 0.9)
-
-
-def arm(s: int, *, wide: float = 0.0) -> Path:
-    """A hanging arm on side `s`."""
-    return shape(
-        (s * 34, 72), (s * 54, 72, s * (60 + wide * 0.3), 102), (s * (68 + wide), 140, s * (68 + wide), 200),
-        (s * 44, 200), (s * 46, 150, s * 38, 110),
-    )  # fmt: skip
-
-
-def neck(pen: Pen) -> None:
-    """The neck in the shadow of the chin."""
-    path = shape((-12, 40), (-12, 58, -22, 68), (0, 84, 22, 68), (12, 58, 12, 40))
-    pen.fill(path, SKIN_TONE.base)
-    with pen.clip(path):
-        pen.fill(oval(-2, 47, 22, 15), SKIN_TONE.shade)
-    pen.stroke(path, SKIN_TONE.line)
 
 
 def dressed(pen: Pen, character: Character) -> None:
-    """The body in its clothes, drawn over the hair behind and under the head. Boys have broader shoulders."""
-    with pen.placed(0, 0, scale_x=1.12 if character.gender == "boy" else 1.0):
-        OUTFIT_PAINTERS[character.outfit](pen, outfit_tone(character.outfit_color))
+    """The body in its clothes, drawn over the hair behind and under the head."""
+    with pen.placed(0, 0, scale_x=broad(character)):
+        legs.lower(pen, character)
+        OUTFIT_PAINTERS[character.outfit](pen, character, outfit_tone(character.outfit_color))
+        hands_on_hips(pen, character)
 
 
-def sleeve(character: Character) -> Tone:
-    """What covers the raised forearm."""
-    if character.outfit == "serafuku":
-        return WHITE_CLOTH
-    return outfit_tone(character.outfit_color)
-
-
-def waving(pen: Pen, character: Character, s: int) -> None:
-    """A raised hand on side `s`, drawn in front of everything else."""
-    wide = 7 if character.outfit == "kimono" else 0
-    if character.outfit == "dress":
-        cloth = SKIN_TONE
-    else:
-        cloth = sleeve(character)
-    with pen.placed(s * 79, 74, degrees=s * 10):
-        for k, reach in ((-9.5, 17.0), (-3.6, 21.5), (2.6, 21.0), (8.4, 16.5)):
-            finger = shape(
-                (k - 3, 0), (k * 1.35 - 3.2, -reach, k * 1.35, -reach - 1), (k * 1.35 + 3.2, -reach, k + 3, 0)
-            )
-            pen.cel(finger, SKIN_TONE, (-1, -1))
-        thumb = shape((-s * 8, 6), (-s * 22, -1, -s * 19, -6), (-s * 14, -6, -s * 6, -4))
-        pen.cel(thumb, SKIN_TONE, (-1, -1))
-        palm = flow([(-11, -4), (0, -7), (11, -4), (10, 9), (0, 15), (-10, 9)])
-        pen.fill(palm, SKIN_TONE.base)
-        pen.stroke(flow([(-11, -3), (-10, 9), (0, 15), (10, 9), (11, -3)], close=False), SKIN_TONE.line)
-    forearm = shape(
-        (s * 67, 84 + wide), (s * (56 - wide), 120, s * 46, 150), (s * 60, 176, s * 74, 158),
-        (s * (88 + wide), 130, s * (91 + wide * 0.5), 90 + wide), (s * 80, 94 + wide, s * 67, 84 + wide),
-    )  # fmt: skip
-    pen.cel(forearm, cloth)
-
-
-def _sleeves(pen: Pen, cloth: Tone, *, wide: float = 0.0) -> None:
-    for s in (-1, 1):
-        pen.cel(arm(s, wide=wide), cloth)
-
-
-def _serafuku(pen: Pen, cloth: Tone) -> None:
+def _serafuku(pen: Pen, character: Character, cloth: Tone) -> None:
     neck(pen)
-    _sleeves(pen, WHITE_CLOTH)
-    pen.cel(torso(), WHITE_CLOTH)
+    arms(pen, character)
+    pen.cel(torso(145, 40), WHITE_CLOTH)
     neckline(pen, 100, WHITE_CLOTH)
-    pen.cel(shape((-43, 152), (43, 152), (56, 210), (-56, 210)), cloth)
     for s in (-1, 1):
         flap = shape(
             (s * 13, 59),
@@ -107,7 +47,7 @@ def _serafuku(pen: Pen, cloth: Tone) -> None:
         )
         pen.cel(flap, cloth, (-3, -4))
         stripe = shape((s * 39, 76), (s * 40, 88, s * 35, 95), (s * 18, 102, s * 6, 102), close=False)
-        pen.stroke(stripe, WHITE if cloth.base != WHITE_CLOTH.base and min(cloth.base) < 225 else NAVY_CLOTH.base, 1.0)
+        pen.mark(stripe, WHITE if dark(cloth) else NAVY_CLOTH.base, 1.0)
     _ribbon(pen, NAVY_CLOTH if cloth.base[0] > 200 and cloth.base[1] < 90 else RED_CLOTH, 0, 107)
 
 
@@ -119,17 +59,15 @@ def _ribbon(pen: Pen, cloth: Tone, x: float, y: float) -> None:
         pen.cel(oval(0, 0.5, 5, 5.5), cloth, (-1, -1))
 
 
-def _dress(pen: Pen, cloth: Tone) -> None:
-    for s in (-1, 1):
-        pen.cel(arm(s), SKIN_TONE)
-    pen.cel(torso(), SKIN_TONE, (-3, -3))
+def _dress(pen: Pen, character: Character, cloth: Tone) -> None:
+    arms(pen, character)
+    pen.cel(torso(130, 32), SKIN_TONE, (-3, -3))
     neck(pen)
     pen.fill(shape((-20, 66), (0, 80, 20, 66), (20, 74), (-20, 74)), SKIN_TONE.base)
-    skirt = shape(
-        (-42, 94), (0, 86, 42, 94), (38, 116, 33, 136), (44, 160, 64, 210), (-64, 210), (-44, 160, -33, 136),
-        (-38, 116, -42, 94),
+    bodice = shape(
+        (-42, 94), (0, 86, 42, 94), (38, 116, 37, 138), (0, 146, -37, 138), (-38, 116, -42, 94),
     )  # fmt: skip
-    pen.cel(skirt, cloth)
+    pen.cel(bodice, cloth)
     frill = [(-43, 93), (-34, 103), (-22, 98), (-11, 105), (0, 99), (11, 105), (22, 98), (34, 103), (43, 93), (0, 82)]
     pen.cel(flow(frill), WHITE_CLOTH, (-1, -3), 0.8)
     for s in (-1, 1):
@@ -137,15 +75,17 @@ def _dress(pen: Pen, cloth: Tone) -> None:
         pen.cel(strap, cloth, (-2, 0), 0.9)
         puff = flow([(s * 37, 76), (s * 52, 70), (s * 66, 84), (s * 64, 104), (s * 46, 104), (s * 38, 92)])
         pen.cel(puff, cloth, (-4, -5))
-    pen.stroke(shape((-33, 136), (0, 142, 33, 136), close=False), WHITE, 2.4)
+    sash = WHITE if dark(cloth) else RED_CLOTH.base
+    pen.mark(shape((-36, 137), (0, 144, 36, 137), close=False), sash, 4.5 / pen.line)
 
 
-def _hoodie(pen: Pen, cloth: Tone) -> None:
+def _hoodie(pen: Pen, character: Character, cloth: Tone) -> None:
     hood = flow([(-46, 70), (-34, 50), (0, 46), (34, 50), (46, 70), (24, 86), (-24, 86)])
     pen.cel(hood, Tone(cloth.shade, cloth.shade, cloth.light, cloth.line))
     neck(pen)
-    _sleeves(pen, cloth)
-    pen.cel(torso(), cloth)
+    arms(pen, character)
+    pen.cel(torso(158, 43), cloth)
+    pen.edge(shape((-42, 150), (0, 157, 42, 150), close=False), cloth, 0.7)
     neckline(pen, 84, cloth)
     for s in (-1, 1):
         lip = shape(
@@ -153,67 +93,78 @@ def _hoodie(pen: Pen, cloth: Tone) -> None:
         )
         pen.cel(lip, cloth, (-3, -4))
         cord = shape((s * 10, 88), (s * 11, 98, s * 9, 112), close=False)
-        pen.stroke(cord, cloth.line, 2.4)
-        pen.stroke(cord, WHITE if min(cloth.base) < 225 else (226, 90, 100), 1.3)
-    pocket = shape((-26, 136), (26, 136), (34, 158), (34, 172), (-34, 172), (-34, 158), close=True)
-    pen.stroke(pocket, cloth.line, 0.9)
+        pen.mark(cord, cloth.line, 5.2 / pen.line)
+        pen.mark(cord, WHITE if dark(cloth) else (226, 90, 100), 2.8 / pen.line)
+    pocket = shape((-20, 122), (20, 122), (29, 138), (29, 148), (-29, 148), (-29, 138), close=True)
+    pen.edge(pocket, cloth, 0.9)
 
 
-def _shirt(pen: Pen, cloth: Tone) -> None:
+def _shirt(pen: Pen, character: Character, cloth: Tone) -> None:
     neck(pen)
-    _sleeves(pen, cloth)
-    pen.cel(torso(), cloth)
+    arms(pen, character)
+    pen.cel(torso(150, 40), cloth)
     neckline(pen, 86, cloth)
-    pen.stroke(shape((0, 86), (0, 200), close=False), cloth.line, 0.9)
+    pen.edge(shape((0, 86), (0, 152), close=False), cloth, 0.9)
     for s in (-1, 1):
         flap = shape((s * 14, 57), (s * 30, 66), (s * 24, 90), (0, 85), (s * 10, 70, s * 14, 57))
-        pen.cel(
-            flap, Tone(cloth.light if min(cloth.base) < 225 else cloth.base, cloth.base, WHITE, cloth.line), (-2, -3)
-        )
-    for y in (98, 118, 138, 158):
-        pen.fill(oval(5.5, y, 3, 3), WHITE if min(cloth.base) < 225 else NAVY_CLOTH.base)
+        pen.cel(flap, Tone(cloth.light if dark(cloth) else cloth.base, cloth.base, WHITE, cloth.line), (-2, -3))
+    for y in (98, 117, 136):
+        pen.fill(oval(5.5, y, 3, 3), WHITE if dark(cloth) else NAVY_CLOTH.base)
         pen.stroke(oval(5.5, y, 3, 3), cloth.line, 0.5)
 
 
-def _kimono(pen: Pen, cloth: Tone) -> None:
+def _kimono(pen: Pen, character: Character, cloth: Tone) -> None:
     neck(pen)
-    _sleeves(pen, cloth, wide=10)
-    pen.cel(torso(), cloth)
+    arms(pen, character, wide=10)
+    pen.cel(torso(140, 40), cloth)
     neckline(pen, 100, cloth)
-    flower = cloth.light if min(cloth.base) < 225 else (250, 150, 176)
-    for x, y in ((-30, 92), (32, 112), (-24, 122), (-56, 112), (57, 100), (58, 146), (-60, 150)):
+    flower = cloth.light if dark(cloth) else (250, 150, 176)
+    for x, y in ((-30, 92), (32, 112), (-24, 122), (20, 112)):
         for dx, dy in ((0, -3.6), (3.6, 0), (0, 3.6), (-3.6, 0)):
             pen.fill(oval(x + dx, y + dy, 2.7, 2.7), flower)
+    for s in (-1, 1):
+        if character.action != "arms_up" and not busy(character, s):
+            _sleeve_flowers(pen, flower, s, akimbo=character.action == "hands_on_hips")
     for width, color in ((9.5, cloth.line), (7.5, (252, 250, 246))):
         for s in (1, -1):
             band = shape((s * 15, 58), (s * 12, 78, -s * 16, 124), close=False)
-            pen.stroke(band, color, width / pen.line)
+            pen.mark(band, color, width / pen.line)
     obi_tone = tone((236, 190, 80)) if cloth.base[0] < 240 or cloth.base[1] < 190 else RED_CLOTH
     pen.cel(shape((-41, 126), (0, 131, 41, 126), (39, 156), (0, 161, -39, 156)), obi_tone)
-    pen.stroke(
-        shape((-40, 141), (0, 146, 40, 141), close=False), RED_CLOTH.base if obi_tone != RED_CLOTH else WHITE, 1.8
+    pen.mark(
+        shape((-40, 141), (0, 146, 40, 141), close=False),
+        RED_CLOTH.base if obi_tone != RED_CLOTH else WHITE,
+        4 / pen.line,
     )
 
 
-def _sweater(pen: Pen, cloth: Tone) -> None:
-    _sleeves(pen, cloth)
-    pen.cel(torso(), cloth)
+def _sleeve_flowers(pen: Pen, color: Rgb, s: int, *, akimbo: bool) -> None:
+    for x, y in ((70, 104), (64, 122)) if akimbo else ((56, 106), (62, 140)):
+        for dx, dy in ((0, -3.6), (3.6, 0), (0, 3.6), (-3.6, 0)):
+            pen.fill(oval(s * x + dx, y + dy, 2.7, 2.7), color)
+
+
+def _sweater(pen: Pen, character: Character, cloth: Tone) -> None:
+    arms(pen, character)
+    pen.cel(torso(156, 42), cloth)
+    pen.edge(shape((-41, 146), (0, 153, 41, 146), close=False), cloth, 0.8)
     collar = flow([(-19, 52), (0, 56), (19, 52), (23, 68), (12, 78), (-12, 78), (-23, 68)])
     pen.cel(collar, cloth, (-2, -4))
     for x in (-12, -4, 4, 12):
         pen.stroke(shape((x, 58), (x * 1.1, 75), close=False), cloth.line, 0.55)
-    knit = WHITE if min(cloth.base) < 225 else (232, 90, 104)
+    knit = WHITE if dark(cloth) else (232, 90, 104)
     zigzag = [(x, 101 + 6 * (i % 2)) for i, x in enumerate(range(-44, 50, 8))]
-    with pen.clip(torso()):
-        pen.stroke(shape(zigzag[0], *zigzag[1:], close=False), knit, 1.6)
-        pen.stroke(shape((-50, 96), (50, 96), close=False), knit, 0.8)
-        pen.stroke(shape((-50, 112), (50, 112), close=False), knit, 0.8)
+    with pen.clip(torso(156, 42)):
+        pen.mark(shape(zigzag[0], *zigzag[1:], close=False), knit, 3.4 / pen.line)
+        pen.mark(shape((-50, 96), (50, 96), close=False), knit, 1.8 / pen.line)
+        pen.mark(shape((-50, 112), (50, 112), close=False), knit, 1.8 / pen.line)
 
 
-def _blazer(pen: Pen, cloth: Tone) -> None:
+def _blazer(pen: Pen, character: Character, cloth: Tone) -> None:
     neck(pen)
-    _sleeves(pen, cloth)
-    pen.cel(torso(), cloth)
+    arms(pen, character)
+    pen.cel(torso(160, 45), cloth)
+    pen.edge(shape((0, 130), (0, 164), close=False), cloth, 0.9)
     inner = shape((-16, 59), (0, 130), (16, 59), (0, 82, -16, 59))
     pen.cel(inner, WHITE_CLOTH, (-2, -2), 0.8)
     tie = RED_CLOTH if not (cloth.base[0] > 190 and cloth.base[1] < 100) else NAVY_CLOTH
@@ -227,11 +178,37 @@ def _blazer(pen: Pen, cloth: Tone) -> None:
         )
         pen.cel(lapel, cloth, (-3, -3))
     gold = (244, 200, 80) if cloth.base[1] < 190 else (120, 90, 70)
-    for y in (142, 158):
-        pen.fill(oval(0, y, 4, 4), gold)
+    for y in (140, 152):
+        pen.fill(oval(5, y, 3.6, 3.6), gold)
 
 
-OUTFIT_PAINTERS: Final[dict[str, Callable[[Pen, Tone], None]]] = {
+def _overalls(pen: Pen, character: Character, cloth: Tone) -> None:
+    """A striped shirt under a bib with a pocket, held by two straps."""
+    neck(pen)
+    arms(pen, character)
+    shirt = torso(150, 40)
+    pen.cel(shirt, WHITE_CLOTH)
+    stripe = NAVY_CLOTH.base if character.outfit_color not in ("blue", "purple", "black") else RED_CLOTH.base
+    with pen.clip(shirt):
+        for y in (86, 99, 112, 125):
+            pen.mark(shape((-50, y), (0, y + 4, 50, y), close=False), stripe, 3.2 / pen.line)
+    neckline(pen, 76, WHITE_CLOTH)
+    waist = shape((-40, 128), (-29, 124), (29, 124), (40, 128), (41, 160), (0, 166, -41, 160))
+    pen.cel(waist, cloth)
+    for s in (-1, 1):
+        strap = shape((s * 24, 66), (s * 34, 70), (s * 30, 104), (s * 20, 102))
+        pen.cel(strap, cloth, (-2, 0), 0.9)
+    bib = shape((-27, 94), (0, 97, 27, 94), (31, 130), (0, 136, -31, 130))
+    pen.cel(bib, cloth)
+    pen.fill(shape((-29.5, 122), (29.5, 122), (38, 134), (0, 140, -38, 134)), cloth.base)
+    pocket = shape((-14, 108), (14, 108), (14, 122), (0, 130, -14, 122))
+    pen.cel(pocket, Tone(cloth.light if dark(cloth) else cloth.base, cloth.base, WHITE, cloth.line), (-1, -2), 0.8)
+    gold = tone((246, 202, 84)) if character.outfit_color != "yellow" else tone((120, 90, 70))
+    for s in (-1, 1):
+        pen.cel(oval(s * 22, 99, 4.6, 4.6), gold, (-1, -1), 0.7)
+
+
+OUTFIT_PAINTERS: Final[dict[str, Callable[[Pen, Character, Tone], None]]] = {
     "serafuku": _serafuku,
     "dress": _dress,
     "hoodie": _hoodie,
@@ -239,4 +216,5 @@ OUTFIT_PAINTERS: Final[dict[str, Callable[[Pen, Tone], None]]] = {
     "kimono": _kimono,
     "sweater": _sweater,
     "blazer": _blazer,
+    "overalls": _overalls,
 }

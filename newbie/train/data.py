@@ -1,12 +1,13 @@
 """An endless, seeded set of drawings: number i is always the same picture, with a new caption at every visit.
 
 Pictures are drawn once and kept in a file of raw bytes; what they show is drawn again from the seed whenever a
-caption is needed, so nothing else has to be stored. Pictures of three shapes live together: each has a slot of
-`size` x `size` pixels and fills as much of it as its shape needs.
+caption is needed, so nothing else has to be stored. Pictures of three shapes live together: each has a slot that
+would hold the largest.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from newbie.train.figures import PictureSpec, canvas, caption, draw, sample
+from newbie.train.figures import PictureSpec, canvas, caption, draw, sample, words
 from newbie.vae import from_uint8
 
 
@@ -36,6 +37,11 @@ class Drawings:
         """(width, height) of picture i in pixels."""
         return canvas(self.spec(i).shape, self.size)
 
+    @property
+    def most_pixels(self) -> int:
+        """Of the largest shape."""
+        return max(math.prod(canvas(shape, self.size)) for shape in words.SHAPES)
+
     def picture(self, i: int) -> np.ndarray:
         """(height, width, 3) uint8."""
         return draw(self.spec(i), self.size)
@@ -50,7 +56,7 @@ class Pictures:
 
     def __init__(self, drawings: Drawings, slots: np.ndarray) -> None:
         self.drawings = drawings
-        self.slots = slots  # (count, size * size * 3) uint8
+        self.slots = slots  # (count, 3 * most_pixels) uint8
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -62,7 +68,7 @@ class Pictures:
 
 def drawn(drawings: Drawings, count: int, path: Path, *, workers: int, say: Callable[[str], None]) -> Pictures:
     """The first `count` pictures, drawn into `path` where they are missing. A stopped run goes on where it was."""
-    slot = drawings.size**2 * 3
+    slot = drawings.most_pixels * 3
     done_file = path.with_suffix(".done")
     done = int(done_file.read_text()) if done_file.exists() and path.exists() else 0
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def encoded(
         return Latents(**load_file(path))
     count, factor = len(pictures), model.config.factor
     sizes = torch.tensor([pictures.drawings.canvas(i)[::-1] for i in range(count)]).reshape(-1, 2) // factor
-    values = torch.zeros(count, model.config.latent_channels, (pictures.drawings.size // factor) ** 2).half()
+    values = torch.zeros(count, model.config.latent_channels, pictures.drawings.most_pixels // factor**2).half()
     latents = Latents(values, sizes)
     done = 0
     for (height, width), places in latents.by_size(range(count)).items():

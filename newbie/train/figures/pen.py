@@ -150,8 +150,16 @@ class Pen:
             self.fill(path, color, alpha)
 
     def sweep(self, box: tuple[float, float, float, float], colors: Sequence[Rgb]) -> None:
-        """Fill a rectangle (left, top, right, bottom) with a vertical gradient, evenly spaced colours."""
+        """Fill a rectangle (left, top, right, bottom) from colour to colour downwards; without shading, in bands."""
         left, top, right, bottom = box
+        if not self.look.shading:
+            bands = 3 * len(colors) - 2
+            for k in range(bands):
+                before, share = divmod(k * (len(colors) - 1) / (bands - 1), 1)
+                color = mix(colors[int(before)], colors[min(int(before) + 1, len(colors) - 1)], share)
+                y = top + (bottom - top) * k / bands
+                self.fill(shape((left, y), (right, y), (right, bottom), (left, bottom)), color)
+            return
         shader = skia.GradientShader.MakeLinear(
             [skia.Point(0, top), skia.Point(0, bottom)], [skia.Color(*color) for color in colors]
         )

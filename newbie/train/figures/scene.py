@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from newbie.train.figures.palette import WHITE, Rgb
-from newbie.train.figures.pen import Pen, flow, oval, shape
+from newbie.train.figures.pen import Path, Pen, flow, oval, shape
 
 
 def white_background(pen: Pen, width: float, rng: random.Random) -> None:
@@ -33,12 +33,18 @@ def sunset(pen: Pen, width: float, rng: random.Random) -> None:
     pen.fill(oval(x, y, 10.5, 10.5), (255, 240, 184))
     for _ in range(4):
         _streak(pen, rng.uniform(0, width), rng.uniform(10, 52), rng.uniform(10, 22), (255, 176, 140))
+    end, third = width + 5, width / 3
+    ridge = shape(
+        (-5, 104), (-5, 86), (third * 0.6, 68, third * 1.4, 80), (third * 1.9, 87, third * 2.4, 80), (end, 76, end, 84),
+        (end, 104),
+    )  # fmt: skip
+    pen.fill(ridge, (116, 62, 112))
 
 
 def night(pen: Pen, width: float, rng: random.Random) -> None:
     """Stars and a large moon."""
     pen.sweep((0, 0, width, 100), [(16, 18, 62), (36, 38, 108), (82, 72, 156)])
-    for _ in range(26):
+    for _ in range(round(28 * width / 100)):
         x, y, r = rng.uniform(0, width), rng.uniform(0, 90), rng.choice((0.5, 0.6, 0.9))
         pen.fill(oval(x, y, r, r), (255, 250, 220))
     for _ in range(4):
@@ -55,17 +61,19 @@ def cherry_blossoms(pen: Pen, width: float, rng: random.Random) -> None:
     """Pale pink air, a branch in bloom, falling petals."""
     pen.sweep((0, 0, width, 100), [(255, 206, 222), (255, 226, 236), (255, 242, 244)])
     s = rng.choice((-1, 1))
-    with pen.placed(0 if s > 0 else width, 0, scale_x=s):
-        branch = shape((-2, 12), (16, 10, 38, 2), (40, 0), (44, -4), (30, -4), (12, 4, -2, 5))
-        pen.fill(branch, (124, 82, 78))
-        for _ in range(17):
-            t = rng.random()
-            x, y = t * 46 - 2, 10 - t * 12 + rng.uniform(-5, 7)
-            pink: Rgb = rng.choice(((255, 170, 200), (255, 148, 186), (255, 196, 216)))
-            pen.fill(oval(x, y, rng.uniform(2.6, 4.6), rng.uniform(2.4, 4.0)), pink)
-    for _ in range(17):
-        with pen.placed(rng.uniform(0, width), rng.uniform(8, 98), degrees=rng.uniform(0, 180)):
-            pen.fill(oval(0, 0, 2.5, 1.5), (255, 132, 172))
+    for mirror, size in ((s, rng.uniform(1.15, 1.35)), (-s, rng.uniform(0.6, 0.8))):
+        with pen.placed(0 if mirror > 0 else width, -1, scale=size, scale_x=mirror):
+            branch = shape((-2, 14), (16, 11, 38, 3), (40, 1), (44, -4), (30, -4), (12, 5, -2, 7))
+            pen.fill(branch, (124, 82, 78))
+            for _ in range(15):
+                t = rng.random()
+                x, y, r = t * 46 - 2, 10 - t * 11 + rng.uniform(-5, 6), rng.uniform(3.2, 5.0)
+                pink: Rgb = rng.choice(((255, 166, 198), (255, 142, 182), (255, 192, 214)))
+                pen.fill(oval(x, y, r, r * 0.9), pink)
+                pen.fill(oval(x, y, r * 0.3, r * 0.3), (255, 226, 236))
+    for _ in range(round(17 * width / 100)):
+        with pen.placed(rng.uniform(0, width), rng.uniform(14, 98), degrees=rng.uniform(0, 180)):
+            pen.fill(oval(0, 0, 2.7, 1.6), (255, 120, 164))
 
 
 def beach(pen: Pen, width: float, rng: random.Random) -> None:
@@ -106,9 +114,122 @@ def snow(pen: Pen, width: float, rng: random.Random) -> None:
     pen.fill(shape(hills[0], hills[1], (*hills[2], *hills[3]), hills[4], hills[5]), (244, 248, 254))
     for _ in range(4):
         _fir(pen, rng.uniform(0, width), y + rng.uniform(2, 8), rng.uniform(0.8, 1.4))
-    for _ in range(38):
-        r = rng.choice((0.8, 1.1, 1.6))
+    for _ in range(round(40 * width / 100)):
+        r = rng.choice((0.8, 1.2, 1.8))
         pen.fill(oval(rng.uniform(0, width), rng.uniform(0, 100), r, r), WHITE, 240)
+
+
+def classroom(pen: Pen, width: float, rng: random.Random) -> None:
+    """A chalkboard with something on it, a bright window, a clock, two rows of desks."""
+    pen.sweep((0, 0, width, 100), [(255, 245, 218), (248, 228, 188)])
+    pen.fill(_box(0, 62, width, 100), (206, 158, 108))
+    pen.fill(_box(0, 60, width, 63), (168, 116, 74))
+    split = width * rng.uniform(0.30, 0.36)
+    s = rng.choice((-1, 1))
+    with pen.placed(0 if s > 0 else width, 0, scale_x=s):
+        _window(pen, 3, 7, split - 3, 54)
+        _chalkboard(pen, split + 2, 11, width - 2, 50, rng)
+        pen.fill(oval(split - 0.5, 6, 4.6, 4.6), (120, 84, 66))
+        pen.fill(oval(split - 0.5, 6, 3.7, 3.7), WHITE)
+        pen.mark(shape((split - 0.5, 3.4), (split - 0.5, 6), (split + 1.4, 7), close=False), (80, 60, 70), 0.7)
+    for y, size, shift in ((74.0, 0.8, rng.uniform(0, 14)), (90.0, 1.15, rng.uniform(0, 14))):
+        x = shift - 12
+        while x < width + 14:
+            _desk(pen, x, y, size)
+            x += 25 * size
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Path:
+    return shape((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def _window(pen: Pen, left: float, top: float, right: float, bottom: float) -> None:
+    pen.fill(_box(left - 1.6, top - 1.6, right + 1.6, bottom + 1.6), (150, 110, 80))
+    pen.fill(_box(left, top, right, bottom), (140, 206, 252))
+    with pen.clip(_box(left, top, right, bottom)):
+        pen.fill(oval(left + 5, bottom, 14, 9), (118, 192, 104))
+        pen.fill(oval(right, bottom, 12, 13), (92, 172, 92))
+        _cloud(pen, (left + right) / 2, top + 13, 0.7, WHITE, (220, 236, 252))
+    for x in (left, (left + right) / 2, right):
+        pen.fill(_box(x - 0.8, top, x + 0.8, bottom), WHITE)
+    for y in (top, (top + bottom) / 2, bottom):
+        pen.fill(_box(left, y - 0.8, right, y + 0.8), WHITE)
+
+
+def _chalkboard(pen: Pen, left: float, top: float, right: float, bottom: float, rng: random.Random) -> None:
+    pen.fill(_box(left - 1, top - 1, right + 1, bottom + 1), (150, 96, 54))
+    pen.fill(_box(left + 0.8, top + 0.8, right - 0.8, bottom - 0.8), (36, 104, 82))
+    pen.fill(_box(left - 1.5, bottom, right + 1.5, bottom + 2.4), (186, 128, 78))
+    chalk: Rgb = (226, 240, 230)
+    for side in (0.13, 0.87):  # drawn where no head is in the way
+        x, y = left + (right - left) * side, top + rng.uniform(8, 11)
+        if rng.random() < 0.5:
+            pen.mark(oval(x, y, 3, 3), (255, 226, 130), 0.9)
+            for k in range(8):
+                a = k * math.pi / 4
+                ray = shape((x + 4 * math.cos(a), y + 4 * math.sin(a)), (x + 5.4 * math.cos(a), y + 5.4 * math.sin(a)))
+                pen.mark(ray, (255, 226, 130), 0.8)
+        else:
+            heart = shape(
+                (x, y + 4.4), (x - 8, y - 1, x - 3, y - 4, x, y - 1), (x + 3, y - 4, x + 8, y - 1, x, y + 4.4)
+            )
+            pen.mark(heart, (255, 170, 190), 1.0)
+        for row in range(3):
+            long = rng.uniform(2.4, 4.6)
+            pen.mark(shape((x - long, y + 9 + 4 * row), (x + long, y + 9 + 4 * row), close=False), chalk, 0.8)
+    pen.mark(shape(((left + right) / 2 - 9, top + 5), ((left + right) / 2 + 9, top + 5), close=False), chalk, 0.9)
+
+
+def _desk(pen: Pen, x: float, y: float, size: float) -> None:
+    with pen.placed(x, y, scale=size):
+        for leg in (2.5, 16):
+            pen.fill(_box(leg, 3, leg + 1.5, 24), (120, 124, 140))
+        pen.fill(_box(1.5, 3, 18.5, 8), (170, 112, 62))
+        pen.fill(shape((2, 0), (18, 0), (20.5, 3.8), (-0.5, 3.8)), (238, 190, 128))
+
+
+_PETALS: Final[tuple[Rgb, ...]] = ((255, 74, 92), (255, 210, 48), (255, 255, 252), (255, 132, 190), (176, 108, 232))
+
+
+def flower_field(pen: Pen, width: float, rng: random.Random) -> None:
+    """Soft hills under a pale sky, and flowers of five colours, larger towards the viewer."""
+    pen.sweep((0, 0, width, 48), [(156, 222, 250), (240, 250, 232)])
+    _cloud(pen, rng.uniform(0, 1) * width, rng.uniform(7, 18), 0.8, WHITE, (220, 240, 246))
+    top = rng.uniform(32, 38)
+    third = width / 3
+    end = width + 5
+    far = shape(
+        (-5, 60), (-5, top + 8), (third * 0.6, top - 9, third * 1.7, top + 7), (third * 2.5, top - 8, end, top + 5),
+        (end, 60),
+    )  # fmt: skip
+    pen.fill(far, (150, 212, 160))
+    near = shape(
+        (-5, 104), (-5, top + 14), (third, top + 4, third * 2, top + 13), (width, top + 18, end, top + 8), (end, 104)
+    )
+    pen.fill(near, (112, 192, 88))
+    y = top + 13
+    while y < 103:  # rows come closer
+        depth = (y - top) / (100 - top)
+        r = 0.95 + 2.5 * depth
+        x = rng.uniform(-2, 2)
+        while x < width + 2:
+            _blossom(pen, x, y + rng.uniform(-1, 1) * r, r, rng.choice(_PETALS))
+            x += r * rng.uniform(3.0, 6.4)
+        y += r * 2.4
+    for _ in range(9):
+        with pen.placed(rng.uniform(0, width), rng.uniform(3, 45), degrees=rng.uniform(0, 180)):
+            pen.fill(oval(0, 0, 1.9, 1.1), rng.choice(_PETALS))
+
+
+def _blossom(pen: Pen, x: float, y: float, r: float, color: Rgb) -> None:
+    if r < 1.6:
+        return pen.fill(oval(x, y, r, r * 0.8), color)
+    pen.fill(oval(x, y + r * 1.1, r * 0.9, r * 0.5), (74, 156, 70))
+    d = r * 0.62
+    for dx, dy in ((0, -d), (d, 0), (0, d), (-d, 0)):
+        pen.fill(oval(x + dx, y + dy * 0.9, d, d * 0.9), color)
+    pen.fill(oval(x, y, r * 0.42, r * 0.38), (255, 176, 32) if color != _PETALS[1] else (176, 98, 30))
+    return None
 
 
 def _fir(pen: Pen, x: float, y: float, size: float) -> None:
@@ -152,4 +273,6 @@ PAINTERS: Final[dict[str, Callable[[Pen, float, random.Random], None]]] = {
     "beach": beach,
     "forest": forest,
     "snow": snow,
+    "classroom": classroom,
+    "flower_field": flower_field,
 }

@@ -89,8 +89,8 @@ def _crown(character: Character, wide: float) -> list[Segment]:
         ]  # fmt: skip
     # Two locks overlap on the crown, so that its outline is not a bowl's.
     s = character.pose.side
-    left = [(-wide - 1, -30, -52, -49), (-49, -47, -46, -49), (-30, -68, 2, -70)]
-    right = [(30, -69, 46, -52), (50, -51, 55, -52), (wide + 2, -34, wide, -6)]
+    left: list[Segment] = [(-wide - 1, -30, -52, -49), (-49, -47, -46, -49), (-30, -68, 2, -70)]
+    right: list[Segment] = [(30, -69, 46, -52), (50, -51, 55, -52), (wide + 2, -34, wide, -6)]
     return left + right if s > 0 else _mirrored(left + right, (-wide, -6))
 
 

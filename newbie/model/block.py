@@ -26,8 +26,8 @@ class TokenSequence(NamedTuple):
 
 
 class Modulation(NamedTuple):
-    """What the conditioning vector says to one block, each (B, 1, dim): scales are 1 + s, gates are
-    tanh(g)."""
+    """What the conditioning vector says to one block, each (B, 1, dim), or one per token (B, L, dim): scales are
+    1 + s, gates are tanh(g)."""
 
     scale_attn: Tensor
     gate_attn: Tensor
@@ -97,9 +97,8 @@ class Block(nn.Module):
         """The feed-forward branch, (B, L, dim) -> (B, L, dim)."""
         return self.ffn_norm2(self.feed_forward(self.ffn_norm1(x) * scale))
 
-    def forward(self, x: Tensor, temb: Tensor | None, seq: TokenSequence) -> Tensor:
-        """x (B, L, dim), temb (B, cond_dim) -> (B, L, dim)."""
-        m = self.modulation(temb)
+    def forward(self, x: Tensor, m: Modulation, seq: TokenSequence) -> Tensor:
+        """x (B, L, dim) -> (B, L, dim), modulated by what `modulation` said."""
         q, k, v = self.qkv(x, m.scale_attn, seq)
         x = x + m.gate_attn * self.project(seq.attend(q, k, v, seq.info))
         return x + m.gate_ffn * self.feed(x, m.scale_ffn)

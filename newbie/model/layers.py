@@ -63,8 +63,11 @@ class FinalLayer(nn.Module):
         self.linear = nn.Linear(dim, patch_dim)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(cond_dim, dim))
 
-    def forward(self, x: Tensor, temb: Tensor) -> Tensor:
-        """x (B, N, dim), temb (B, cond_dim) -> (B, N, patch_dim)."""
-        scale = 1 + self.adaLN_modulation(temb).unsqueeze(1)
+    def modulation(self, temb: Tensor) -> Tensor:
+        """temb (B, cond_dim) -> the scale (B, 1, dim), which is 1 + s."""
+        return 1 + self.adaLN_modulation(temb).unsqueeze(1)
+
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        """x (B, N, dim), scale (B, 1, dim) -> (B, N, patch_dim)."""
         x = F.layer_norm(x.float(), x.shape[-1:], eps=1e-6).to(x.dtype)
         return self.linear(x * scale)

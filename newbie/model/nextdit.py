@@ -10,7 +10,7 @@ B pictures, L words, N image tokens, dim the width, t = 0 noise and t = 1 image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +18,21 @@ from torch.utils.checkpoint import checkpoint
 
 from newbie.attention.kernel import Kernel, SequenceInfo
 from newbie.model import tokens
-from newbie.model.block import Block, TokenSequence
+from newbie.model.block import Block, Modulation, TokenSequence
 from newbie.model.config import NextDiTConfig
 from newbie.model.layers import FinalLayer, RMSNorm, TimestepEmbedder
 from newbie.model.rope import rope
-from newbie.model.tokens import Grid, Latents, Size, join, patchify, unpatchify
+from newbie.model.tokens import Grid, Latents, Size, for_each_caption, join, patchify, unpatchify
 
-RunBlocks = Callable[[Iterable[nn.Module], Tensor, Tensor | None, TokenSequence], Tensor]
+RunBlocks = Callable[[Iterable[nn.Module], Tensor, Sequence[Modulation], TokenSequence], Tensor]
+
+
+class Modulations(NamedTuple):
+    """What the conditioning vector says to everything that listens, at one time."""
+
+    refiner: tuple[Modulation, ...]  # one for each block of the noise refiner
+    layers: tuple[Modulation, ...]  # one for each joint block
+    final: Tensor  # (B, 1, dim) scale before the last projection
 
 
 class Prepared(NamedTuple):
@@ -35,19 +43,20 @@ class Prepared(NamedTuple):
     image: TokenSequence  # of the image tokens by themselves, for the noise refiner
     seq: TokenSequence  # of words and image together
     grid: Grid
+    modulations: Modulations | None = None  # of the next evaluation, where they are known before; None: by its time
 
 
-def run_in_order(blocks: Iterable[nn.Module], x: Tensor, temb: Tensor | None, seq: TokenSequence) -> Tensor:
-    """The plain loop."""
-    for block in blocks:
-        x = block(x, temb, seq)
+def run_in_order(blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence) -> Tensor:
+    """The plain loop: each block with what is said to it."""
+    for block, said in zip(blocks, m, strict=True):
+        x = block(x, said, seq)
     return x
 
 
-def run_checkpointed(blocks: Iterable[nn.Module], x: Tensor, temb: Tensor | None, seq: TokenSequence) -> Tensor:
+def run_checkpointed(blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence) -> Tensor:
     """The same numbers and gradients in less memory: each block runs again when its gradient is due."""
-    for block in blocks:
-        x = checkpoint(block, x, temb, seq, use_reentrant=False)
+    for block, said in zip(blocks, m, strict=True):
+        x = checkpoint(block, x, said, seq, use_reentrant=False)
     return x
 
 
@@ -108,21 +117,35 @@ class NextDiT(nn.Module):
         # Under autocast a linear layer answers in bfloat16; the residual stream keeps the dtype of the norms.
         words = self.cap_embedder(hidden.to(self.dtype)).to(self.dtype)  # (B, L, dim)
         if width:  # without a single word there is nothing to refine
-            words = run_in_order(self.context_refiner, words, None, caption)
+            words = run_in_order(self.context_refiner, words, _said(self.context_refiner, None), caption)
         return Prepared(words, self._project_pooled(pooled, words, without_pooled), image, joint, grid)
 
-    def forward(self, latents: Latents, t: Tensor, prepared: Prepared, run_blocks: RunBlocks = run_in_order) -> Latents:
+    def forward(
+        self,
+        latents: Latents,
+        t: Tensor,
+        prepared: Prepared,
+        run_blocks: RunBlocks = run_in_order,
+        refine: RunBlocks = run_in_order,
+    ) -> Latents:
         """Latents (B, C, h, w), or a list of (C, h, w), at times t (B,) -> the velocity, image - noise.
 
-        The velocity has the form and the dtype of the latents.
+        The velocity has the form and the dtype of the latents. A tensor of fewer pictures than captions, (B / k, C, h,
+        w), stands for k times the same pictures, as guidance has them. `run_blocks` runs the joint blocks and
+        may give back their image tokens alone; `refine` runs the noise refiner.
         """
-        temb = self.conditioning(t, prepared.pooled)  # (B, cond_dim)
-        image = self.embed_image(latents, prepared.grid)  # (B, N, dim)
-        image = run_in_order(self.noise_refiner, image, temb, prepared.image)
+        m = prepared.modulations or self.modulations(t, prepared.pooled)
+        image = for_each_caption(self.embed_image(latents, prepared.grid), prepared.words)  # (B, N, dim)
+        image = refine(self.noise_refiner, image, m.refiner, prepared.image)
         x = join(prepared.words, image)  # (B, L + N, dim)
-        x = run_blocks(self.layers, x, temb, prepared.seq)
-        patches = self.final_layer(x[:, prepared.words.shape[1] :], temb)  # (B, N, p*p*C)
+        x = run_blocks(self.layers, x, m.layers, prepared.seq)
+        patches = self.final_layer(x[:, -image.shape[1] :], m.final)  # (B, N, p*p*C)
         return unpatchify(patches, prepared.grid, like=latents)
+
+    def modulations(self, t: Tensor, pooled: Tensor | None) -> Modulations:
+        """All scales and gates at times t (B,). They do not depend on the picture, so they can be made ahead."""
+        temb = self.conditioning(t, pooled)  # (B, cond_dim)
+        return Modulations(_said(self.noise_refiner, temb), _said(self.layers, temb), self.final_layer.modulation(temb))
 
     def conditioning(self, t: Tensor, pooled: Tensor | None) -> Tensor:
         """Time t (B,) and the projected pooled vector -> (B, cond_dim). The mix of both replaces the time."""
@@ -130,7 +153,7 @@ class NextDiT(nn.Module):
         return time if pooled is None else self.time_text_embed(torch.cat((time, pooled.to(time.dtype)), dim=1))
 
     def embed_image(self, latents: Tensor | list[Tensor], grid: Grid) -> Tensor:
-        """Latents -> image tokens (B, N, dim)."""
+        """Latents -> image tokens (pictures, N, dim)."""
         return self.x_embedder(patchify(latents, grid).to(self.dtype)).to(self.dtype)
 
     def _sequences(
@@ -154,3 +177,8 @@ class NextDiT(nn.Module):
         if without == "zeros" and self.config.clip_text_dim is not None:
             return words.new_zeros(len(words), self.config.clip_text_dim)
         return None
+
+
+def _said(blocks: nn.ModuleList, temb: Tensor | None) -> tuple[Modulation, ...]:
+    """What the conditioning vector says to each of these blocks."""
+    return tuple(block.modulation(temb) for block in cast("Iterable[Block]", blocks))

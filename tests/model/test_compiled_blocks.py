@@ -31,9 +31,9 @@ def fresh_compiler():
 def compiled_runner(backend):
     block_forward = torch.compile(Block.forward, backend=backend, fullgraph=True)
 
-    def run(blocks, x, temb, seq):
-        for block in blocks:
-            x = block_forward(block, x, temb, seq)
+    def run(blocks, x, m, seq):
+        for block, said in zip(blocks, m, strict=True):
+            x = block_forward(block, x, said, seq)
         return x
 
     return run
@@ -77,7 +77,7 @@ def test_each_part_of_a_block_compiles_without_breaks(model, make_inputs):
         q, k, v = parts["qkv"](block, x, m.scale_attn, prepared.seq)
         y = x + m.gate_attn * parts["project"](block, prepared.seq.attend(q, k, v, prepared.seq.info))
         y = y + m.gate_ffn * parts["feed"](block, y, m.scale_ffn)
-        torch.testing.assert_close(y, block(x, temb, prepared.seq), atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(y, block(x, m, prepared.seq), atol=1e-6, rtol=1e-6)
     assert backend.graphs == 4
 
 

@@ -24,7 +24,8 @@ def test_fresh_model_says_zero_and_its_blocks_are_the_identity(make_model, make_
         assert not model(given.latents, given.t, prepared).any()
         x = torch.randn(2, 14, 48)
         temb = model.conditioning(given.t, prepared.pooled)
-        assert torch.equal(model.layers[0](x, temb, prepared.seq), x)
+        block = model.layers[0]
+        assert torch.equal(block(x, block.modulation(temb), prepared.seq), x)
 
 
 def test_fresh_model_learns(make_model, make_inputs):

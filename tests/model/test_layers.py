@@ -56,7 +56,7 @@ def test_final_layer_norms_in_float32():
         layer.adaLN_modulation[1].weight.zero_()
         layer.adaLN_modulation[1].bias.zero_()
         x = (300 + torch.randn(1, 5, 64)).bfloat16()  # a large mean: bfloat16 sums would lose the rest
-        layer(x, torch.randn(1, 8).bfloat16())
+        layer(x, layer.modulation(torch.randn(1, 8).bfloat16()))
     x = x.float()
     expected = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-6).sqrt()
     torch.testing.assert_close(seen[0].float(), expected, atol=1e-2, rtol=1e-2)

@@ -27,10 +27,9 @@ def test_runner_written_by_the_user_is_bit_equal_to_the_plain_forward(model, mak
     given = make_inputs()
     prepared = prepare(model, given)
 
-    def my_runner(blocks, x, temb, seq):
+    def my_runner(blocks, x, modulations, seq):
         for index in range(len(blocks)):
-            block = blocks[index]
-            m = block.modulation(temb)
+            block, m = blocks[index], modulations[index]
             q, k, v = block.qkv(x, m.scale_attn, seq)
             x = x + m.gate_attn * block.project(seq.attend(q, k, v, seq.info))
             x = x + m.gate_ffn * block.feed(x, m.scale_ffn)
@@ -46,15 +45,15 @@ def test_runner_sees_the_joint_blocks_only_and_decides_what_runs(model, make_inp
     prepared = prepare(model, given)
     seen = []
 
-    def skip(blocks, x, temb, seq):
-        seen.append((list(blocks), tuple(x.shape), tuple(temb.shape)))
+    def skip(blocks, x, m, seq):
+        seen.append((list(blocks), tuple(x.shape), [tuple(said.gate_ffn.shape) for said in m]))
         return x
 
     with torch.no_grad():
         skipped = model(given.latents, given.t, prepared, run_blocks=skip)
         plain = model(given.latents, given.t, prepared)
     words = prepared.words.shape[1]
-    assert seen == [(list(model.layers), (2, words + 6, 48), (2, 48))]
+    assert seen == [(list(model.layers), (2, words + 6, 48), [(2, 1, 48)] * len(model.layers))]
     assert not torch.allclose(skipped, plain, atol=1e-2)
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from newbie.errors import MissingExtra, UsageError, WeightsError
 from newbie.train.data import batch_numbers
 from newbie.train.ema import Average
 from newbie.train.flow import MATMUL, sample_times
@@ -86,7 +93,7 @@ def test_batches_are_a_function_of_the_step_alone():
     assert not torch.equal(batch_numbers(4, 11, 8, 100), batch_numbers(3, 11, 8, 100))
 
 
-def _run(folder: Path, steps: int, stop: int | None = None) -> dict[str, Tensor]:
+def _run(folder: Path, steps: int, stop: int | None = None, recipe: str = "") -> dict[str, Tensor]:
     torch.manual_seed(0)
     module = nn.Linear(4, 3)
     muon, adam = split_parameters(module)
@@ -101,7 +108,7 @@ def _run(folder: Path, steps: int, stop: int | None = None) -> dict[str, Tensor]
         return loss.detach(), {}
 
     plan = Plan(steps=steps, report_every=5, save_every=5, warmup=2)
-    average = fit(module, loss_at, optimizers, plan, folder, say=lambda text: None)
+    average = fit(module, loss_at, optimizers, plan, folder, say=lambda text: None, recipe=recipe)
     return {**module.state_dict(), **{f"average {k}": v for k, v in average.shadow.items()}}
 
 
@@ -112,6 +119,77 @@ def test_a_resumed_run_ends_bit_equal_to_an_uninterrupted_one(tmp_path: Path):
     parts = _run(tmp_path / "parts", 20)
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_run_killed_outright_goes_on_from_its_last_saved_state_to_the_same_end(tmp_path: Path):
+    program = (
+        "import importlib.util, os, signal, sys; from pathlib import Path\n"
+        f"spec = importlib.util.spec_from_file_location('loop_test', {__file__!r})\n"
+        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
+        "import torch; real = torch.optim.AdamW.step; count = [0]\n"
+        "def step(self, *args, **kwargs):\n"
+        "    count[0] += 1\n"
+        "    if count[0] == 13: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return real(self, *args, **kwargs)\n"
+        "torch.optim.AdamW.step = step\n"
+        f"module._run(Path({str(tmp_path / 'killed')!r}), 20)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    lines = (tmp_path / "killed" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [5, 10]
+    resumed, whole = _run(tmp_path / "killed", 20), _run(tmp_path / "whole", 20)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    curves = [
+        {row["step"]: row["loss"] for row in map(json.loads, (tmp_path / name / "log.jsonl").read_text().splitlines())}
+        for name in ("killed", "whole")
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_a_run_begun_with_another_recipe_is_not_continued(tmp_path: Path):
+    _run(tmp_path, 5, recipe="width 192")
+    with pytest.raises(UsageError, match=r"(?s)then: width 192.*now:  width 256"):
+        _run(tmp_path, 10, recipe="width 256")
+    _run(tmp_path, 10, recipe="width 192")
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a training state", None])
+def test_a_damaged_state_is_named_and_left_alone(tmp_path: Path, damage: bytes | None):
+    _run(tmp_path, 5)
+    path = tmp_path / "state.pt"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    before = path.read_bytes()
+    with pytest.raises(WeightsError, match=r"state\.pt is damaged"):
+        _run(tmp_path, 10)
+    assert path.read_bytes() == before
+
+
+def test_a_full_disk_is_told_and_the_last_saved_state_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(KeyboardInterrupt):
+        _run(tmp_path, 20, stop=7)
+    before = (tmp_path / "state.pt").read_bytes()
+
+    def full(state: object, file: IO[bytes]) -> None:
+        file.write(b"the first bytes still fit")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(WeightsError, match="state of step 10 could not be saved"):
+        _run(tmp_path, 20)
+    assert (tmp_path / "state.pt").read_bytes() == before
+    assert not (tmp_path / "state.tmp").exists()
+    monkeypatch.undo()
+    resumed, whole = _run(tmp_path, 20), _run(tmp_path / "whole", 20)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_eight_bit_adam_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(MissingExtra, match="8-bit AdamW needs the package bitsandbytes"):
+        Optimizers([], [nn.Parameter(torch.zeros(4))], muon_lr=0.1, adam_lr=0.1, eight_bit=True)
 
 
 def test_a_broken_gradient_stops_the_run_instead_of_ruining_it(tmp_path: Path):
@@ -133,6 +211,13 @@ def test_times_lie_between_noise_and_image_and_reach_both_ends():
     assert 0.48 < t.mean() < 0.52
     # The logit-normal alone has about 1.4 % below 0.1; a share of 0.15 uniform adds 1.5 %.
     assert 0.022 < (t < 0.1).float().mean() < 0.034
+
+
+def test_a_shift_moves_times_towards_the_noise_as_published():
+    plain = sample_times(1000, 0.15, torch.Generator().manual_seed(0))
+    moved = sample_times(1000, 0.15, torch.Generator().manual_seed(0), shift=2.0)
+    sigma = 1 - plain
+    torch.testing.assert_close(1 - moved, 2 * sigma / (1 + sigma))
 
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])

@@ -13,10 +13,14 @@ pytest.importorskip("skia", reason="the drawing library of the extra `train` is 
 from newbie import Pipeline
 from newbie.checkpoints import verify
 from newbie.train import mini
+from newbie.train.data import Drawings
+from newbie.train.flow import CaptionBatches
+from newbie.train.latents import Latents
 from newbie.train.recipes import MiniRecipe
 
 TINY = MiniRecipe(
-    size=64, pictures=36, vocabulary=420, width=64, layers=1, autoencoder_steps=2, flow_steps=2, seed=1
+    size=64, pictures=18, vocabulary=420, width=64, layers=1, autoencoder_steps=2,
+    half_steps=2, full_steps=2, double_steps=1, seed=1,
 )  # fmt: skip
 
 
@@ -37,10 +41,43 @@ def test_training_from_nothing_gives_a_model_that_opens_and_a_second_run_finds_e
 
     again: list[str] = []
     second = mini.make(TINY, run, device=torch.device("cpu"), say=again.append)
-    assert again == ["resuming at step 2 of 2"]
+    assert again == ["resuming at step 5 of 5"]
     assert second is not None
     theirs = second.state_dict()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in painter.state_dict().items())
+
+
+def test_a_batch_comes_in_parts_of_one_size_and_loses_no_picture():
+    sizes = torch.tensor([[8, 8], [9, 7], [7, 9]])[torch.arange(30) % 3]
+    values = torch.arange(30.0)[:, None, None].expand(30, 2, 64).half()
+    pictures = Latents(values, sizes)
+    captions = CaptionBatches(Drawings(3, 64), Letters(), Letters())  # type: ignore[arg-type]
+    numbers = list(range(29, -1, -1))
+    parts = list(captions.parts(numbers, pictures, visit=0, limit=4))
+    assert max(len(part.latents) for part in parts) <= 4
+    assert sorted(int(part.latents[i, 0, 0, 0]) for part in parts for i in range(len(part.latents))) == list(range(30))
+    for part in parts:
+        shown = part.latents[:, 0, 0, 0].int().tolist()
+        assert {tuple(sizes[number].tolist()) for number in shown} == {tuple(part.latents.shape[2:])}
+        for row, number in enumerate(shown):
+            text = captions.drawings.caption(number, 0)
+            assert part.words[row, : part.mask[row].sum()].tolist() == [*map(ord, text[:500]), 0]
+
+
+class Letters:
+    """A tokenizer whose ids are letters."""
+
+    pad_id = 1
+
+    def encode(self, text: str) -> Letters:
+        self.ids = [*map(ord, text[:500]), 0]
+        return self
+
+
+def test_stages_follow_each_other_step_by_step():
+    recipe = MiniRecipe(half_steps=3, full_steps=0, double_steps=2).flow(500)
+    assert [recipe.stage_at(step) for step in range(recipe.steps)] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    assert [stage.size for stage in recipe.stages] == [128, 512]
 
 
 def test_the_recipe_of_the_bundled_model_fits_its_files():

@@ -69,10 +69,10 @@ def glasses(pen: Pen, character: Character) -> None:
     turn = character.pose.turn * 6.5
     for s in (-1, 1):
         x = turn + s * EYE_X
-        pen.mark(flow([(x + s * 1.5 + dx, EYE_Y + 1.5 + dy) for dx, dy in _LENS]), frame, 2.1)
+        pen.mark(flow([(x + s * 1.5 + dx, EYE_Y + 1.5 + dy) for dx, dy in _LENS]), frame, 1.85)
         pen.mark(shape((x + 12.5, EYE_Y - 13.5), (x + 17.5, EYE_Y - 8), close=False), WHITE, 1.3)
-        pen.mark(shape((turn + s * 46, EYE_Y - 3), (turn * 0.6 + s * 52, EYE_Y - 5), close=False), frame, 2.1)
-    pen.mark(shape((turn - 4, EYE_Y), (turn, EYE_Y - 4, turn + 4, EYE_Y), close=False), frame, 2.1)
+        pen.mark(shape((turn + s * 46, EYE_Y - 3), (turn * 0.6 + s * 52, EYE_Y - 5), close=False), frame, 1.85)
+    pen.mark(shape((turn - 4, EYE_Y), (turn, EYE_Y - 4, turn + 4, EYE_Y), close=False), frame, 1.85)
 
 
 _LENS: Final = (

@@ -35,33 +35,34 @@ def _warm(back: Array, front: Array, alpha: Array, *, from_left: bool) -> tuple[
     """A low golden sun beside the picture: everything warmer, its own side bright, an edge of gold on the figures."""
     height, width, _ = back.shape
     near = _nearness(width, from_left)
-    back = back * (_color(0.92, 0.80, 0.60) * (0.84 + 0.16 * near))
-    back += (_color(255, 204, 104) - back) * (0.12 + 0.62 * near**2)
+    back = back * (_color(0.99, 0.90, 0.74) * (0.84 + 0.16 * near))
+    back += (_color(255, 204, 104) - back) * (0.06 + 0.54 * near**2)
     front = front * (_color(0.96, 0.90, 0.84) + near * _color(0.08, 0.07, 0.01))
     step = max(1, round(height * 0.022))
     edge = np.zeros_like(alpha)  # where the figures end on the sun's side; none at the frame
     if from_left:
-        np.clip(alpha[:, step:] - alpha[:, :-step], 0, 1, out=edge[:, step:])
+        edge[:, step:] = alpha[:, step:] - alpha[:, :-step]
     else:
-        np.clip(alpha[:, :-step] - alpha[:, step:], 0, 1, out=edge[:, :-step])
+        edge[:, :-step] = alpha[:, :-step] - alpha[:, step:]
+    edge = np.clip(edge * 2, 0, 1)
     front += (_color(255, 216, 110) * alpha - front) * (edge * (0.25 + 0.65 * near))
     return back, front
 
 
 def _moonlit(back: Array, front: Array, alpha: Array) -> tuple[Array, Array]:
     """Blue and dark, the scene darker than the figures, a pale edge from above."""
-    back = back * _color(0.40, 0.46, 0.68) + _color(2, 8, 40)
+    back = back * _color(0.47, 0.52, 0.66) + _color(0, 4, 34)
     front = front * _color(0.75, 0.76, 0.87) + _color(0, 2, 12) * alpha
     step = max(1, round(len(back) * 0.016))
-    above = np.clip(alpha[step:] - alpha[:-step], 0, 1)
+    above = np.clip((alpha[step:] - alpha[:-step]) * 2, 0, 1)
     front[step:] += (_color(196, 226, 255) * alpha[step:] - front[step:]) * (above * 0.9)
     return back, front
 
 
 def _backlit(back: Array, front: Array, alpha: Array) -> tuple[Array, Array]:
     """The light is behind: a bright haze around the figures, a white rim on them, and their own colours dimmed."""
-    haze = np.minimum(1.0, _blurred(alpha, 0.08) * 1.6)
-    back += (_color(255, 249, 212) - back) * (0.15 + 0.75 * haze)
+    haze = np.minimum(1.0, _blurred(alpha, 0.05) * 1.7)
+    back += (_color(255, 249, 212) - back) * (0.05 + 0.72 * haze)
     front = front * _color(0.86, 0.83, 0.88)
     front += (_color(255, 250, 220) * alpha - front) * _rim(alpha, 0.016)
     return back, front

@@ -77,16 +77,29 @@ def cherry_blossoms(pen: Pen, width: float, rng: random.Random) -> None:
 
 
 def beach(pen: Pen, width: float, rng: random.Random) -> None:
-    """Sky, a band of sea, sand."""
-    horizon = rng.uniform(50, 58)
-    pen.sweep((0, 0, width, horizon), [(110, 196, 255), (206, 240, 255)])
-    pen.sweep((0, horizon, width, 82), [(24, 132, 206), (40, 190, 214)])
-    pen.sweep((0, 80, width, 100), [(252, 228, 172), (244, 208, 146)])
-    wave = [(x, 80 + 1.6 * math.sin(x / 6 + rng.random())) for x in range(-5, int(width) + 12, 6)]
-    pen.stroke(flow(wave, close=False), WHITE, 2.6)
-    for _ in range(7):
-        _streak(pen, rng.uniform(0, width), rng.uniform(horizon + 4, 76), rng.uniform(4, 9), (190, 240, 250))
-    _cloud(pen, rng.uniform(0, 1) * width, rng.uniform(10, 30), 1.0, WHITE, (214, 234, 252))
+    """Sky, a broad band of sea, sand, and a palm that leans in: seen above and between heads."""
+    horizon = rng.uniform(31, 37)
+    pen.sweep((0, 0, width, horizon), [(116, 200, 255), (214, 243, 255)])
+    pen.sweep((0, horizon, width, 76), [(10, 112, 196), (36, 176, 214), (92, 218, 220)])
+    pen.sweep((0, 72, width, 100), [(255, 232, 176), (244, 206, 140)])
+    wave = [(x, 72 + 1.6 * math.sin(x / 6 + rng.random())) for x in range(-5, int(width) + 12, 6)]
+    pen.mark(flow(wave, close=False), WHITE, 3.0)
+    for _ in range(9):
+        _streak(pen, rng.uniform(0, width), rng.uniform(horizon + 3, 68), rng.uniform(4, 9), (190, 240, 250))
+    s = rng.choice((-1, 1))
+    _cloud(pen, width * (0.5 + s * rng.uniform(0.1, 0.36)), rng.uniform(8, 20), 0.9, WHITE, (214, 234, 252))
+    with pen.placed(0 if s > 0 else width, rng.uniform(-2, 2), scale_x=s):
+        _palm(pen)
+
+
+def _palm(pen: Pen) -> None:
+    pen.fill(shape((-4, 84), (0, 40, 9, 13), (12, 14), (4, 44, 2, 84)), (150, 104, 66))
+    leaves = ((36, 4, 20, -2), (33, 20, 22, 8), (23, 31, 18, 16), (-8, 24, -2, 8), (26, -9, 16, -6), (2, 34, 4, 18))
+    for k, (x, y, bend_x, bend_y) in enumerate(leaves):
+        leaf = shape((10, 12), (bend_x, bend_y, x, y), (bend_x - 3, bend_y + 9, 10, 15))
+        pen.fill(leaf, ((46, 148, 84), (70, 172, 92))[k % 2])
+    for x, y in ((8, 16), (12, 17)):
+        pen.fill(oval(x, y, 2.2, 2.2), (112, 72, 46))
 
 
 def forest(pen: Pen, width: float, rng: random.Random) -> None:
@@ -193,9 +206,9 @@ _PETALS: Final[tuple[Rgb, ...]] = ((255, 74, 92), (255, 210, 48), (255, 255, 252
 
 def flower_field(pen: Pen, width: float, rng: random.Random) -> None:
     """Soft hills under a pale sky, and flowers of five colours, larger towards the viewer."""
-    pen.sweep((0, 0, width, 48), [(156, 222, 250), (240, 250, 232)])
-    _cloud(pen, rng.uniform(0, 1) * width, rng.uniform(7, 18), 0.8, WHITE, (220, 240, 246))
-    top = rng.uniform(32, 38)
+    pen.sweep((0, 0, width, 44), [(156, 222, 250), (240, 250, 232)])
+    _cloud(pen, rng.uniform(0, 1) * width, rng.uniform(7, 15), 0.8, WHITE, (220, 240, 246))
+    top = rng.uniform(25, 31)
     third = width / 3
     end = width + 5
     far = shape(
@@ -216,9 +229,24 @@ def flower_field(pen: Pen, width: float, rng: random.Random) -> None:
             _blossom(pen, x, y + rng.uniform(-1, 1) * r, r, rng.choice(_PETALS))
             x += r * rng.uniform(3.0, 6.4)
         y += r * 2.4
+    _tall_flowers(pen, width, rng)
     for _ in range(9):
-        with pen.placed(rng.uniform(0, width), rng.uniform(3, 45), degrees=rng.uniform(0, 180)):
+        with pen.placed(rng.uniform(0, width), rng.uniform(3, 36), degrees=rng.uniform(0, 180)):
             pen.fill(oval(0, 0, 1.9, 1.1), rng.choice(_PETALS))
+
+
+def _tall_flowers(pen: Pen, width: float, rng: random.Random) -> None:
+    """A few flowers that tower at both edges, so that the field is seen above a row of heads as well."""
+    for edge in (0.0, width):
+        inward = 1 if edge == 0 else -1
+        for step, height in ((4, rng.uniform(14, 20)), (13, rng.uniform(24, 30))):
+            x = edge + inward * (step + rng.uniform(-1, 1))
+            pen.mark(shape((x - inward * 3, 104), (x - inward * 3, 60, x, height), close=False), (66, 148, 66), 2.0)
+            color = rng.choice(_PETALS)
+            for k in range(7):
+                a = k * math.tau / 7
+                pen.fill(oval(x + 3.9 * math.cos(a), height + 3.9 * math.sin(a), 2.7, 2.7), color)
+            pen.fill(oval(x, height, 2.7, 2.7), (255, 176, 32) if color != _PETALS[1] else (150, 86, 34))
 
 
 def _blossom(pen: Pen, x: float, y: float, r: float, color: Rgb) -> None:

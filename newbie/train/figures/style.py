@@ -66,7 +66,7 @@ def _paper(height: int, width: int, sheet: int) -> tuple[npt.NDArray[np.intp], n
     columns = (x + right * waver + 0.5).clip(0, width - 1).astype(np.intp)
     margin = np.minimum(np.minimum(y, height - 1 - y), np.minimum(x, width - 1 - x)) / height
     painted = ((margin - 0.014 - 0.014 * frayed) / 0.012).clip(0, 1)
-    density = (0.84 + 0.15 * wash + 0.07 * grain) * painted
+    density = (0.85 + 0.13 * wash + 0.05 * grain) * painted
     return rows, columns, density[:, :, None].astype(np.float32)
 
 

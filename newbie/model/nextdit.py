@@ -22,7 +22,7 @@ from newbie.model.block import Block, Modulation, TokenSequence
 from newbie.model.config import NextDiTConfig
 from newbie.model.layers import FinalLayer, RMSNorm, TimestepEmbedder
 from newbie.model.rope import rope
-from newbie.model.tokens import Grid, Latents, Size, for_each_caption, join, patchify, unpatchify
+from newbie.model.tokens import Grid, Latents, Size, join, patchify, unpatchify
 
 RunBlocks = Callable[[Iterable[nn.Module], Tensor, Sequence[Modulation], TokenSequence], Tensor]
 
@@ -43,6 +43,7 @@ class Prepared(NamedTuple):
     image: TokenSequence  # of the image tokens by themselves, for the noise refiner
     seq: TokenSequence  # of words and image together
     grid: Grid
+    copies: int = 1  # how many captions share each picture: 2 in a guided pair
     modulations: Modulations | None = None  # of the next evaluation, where they are known before; None: by its time
 
 
@@ -96,13 +97,15 @@ class NextDiT(nn.Module):
         *,
         attend: Kernel,
         without_pooled: Literal["skip", "zeros"] = "skip",
+        copies: int = 1,
     ) -> Prepared:
         """Captions and picture sizes -> all that stays the same during a generation.
 
         `hidden` (B, L, cap_feat_dim) and `mask` (B, L), 1 = a real token, padded on the right; `pooled`
         (B, clip_text_dim); `sizes` latent (height, width), one for all or one per row. Where `pooled` is None
         the official code conditions on the time alone ("skip"); ComfyUI puts zeros where the projected vector
-        would be ("zeros"). Raises UsageError for shapes that do not belong together.
+        would be ("zeros"). With `copies` k, `forward` gets B / k pictures and shows each to k captions: row r is
+        about picture r modulo B / k. Raises UsageError for shapes that do not belong together.
         """
         tokens.check_captions(hidden, mask, pooled, self.config)
         mask = tokens.word_mask(mask).to(hidden.device)
@@ -118,7 +121,7 @@ class NextDiT(nn.Module):
         words = self.cap_embedder(hidden.to(self.dtype)).to(self.dtype)  # (B, L, dim)
         if width:  # without a single word there is nothing to refine
             words = run_in_order(self.context_refiner, words, _said(self.context_refiner, None), caption)
-        return Prepared(words, self._project_pooled(pooled, words, without_pooled), image, joint, grid)
+        return Prepared(words, self._project_pooled(pooled, words, without_pooled), image, joint, grid, copies)
 
     def forward(
         self,
@@ -130,12 +133,11 @@ class NextDiT(nn.Module):
     ) -> Latents:
         """Latents (B, C, h, w), or a list of (C, h, w), at times t (B,) -> the velocity, image - noise.
 
-        The velocity has the form and the dtype of the latents. A tensor of fewer pictures than captions, (B / k, C, h,
-        w), stands for k times the same pictures, as guidance has them. `run_blocks` runs the joint blocks and
-        may give back their image tokens alone; `refine` runs the noise refiner.
+        The velocity has the form and the dtype of the latents; prepared with `copies`, it has so many times the rows.
+        `run_blocks` runs the joint blocks and may give back their image tokens alone; `refine` the noise refiner.
         """
         m = prepared.modulations or self.modulations(t, prepared.pooled)
-        image = for_each_caption(self.embed_image(latents, prepared.grid), prepared.words)  # (B, N, dim)
+        image = self.embed_image(latents, prepared.grid, prepared.copies)  # (B, N, dim)
         image = refine(self.noise_refiner, image, m.refiner, prepared.image)
         x = join(prepared.words, image)  # (B, L + N, dim)
         x = run_blocks(self.layers, x, m.layers, prepared.seq)
@@ -152,9 +154,11 @@ class NextDiT(nn.Module):
         time = self.t_embedder(t, self.dtype)
         return time if pooled is None else self.time_text_embed(torch.cat((time, pooled.to(time.dtype)), dim=1))
 
-    def embed_image(self, latents: Tensor | list[Tensor], grid: Grid) -> Tensor:
-        """Latents -> image tokens (pictures, N, dim)."""
-        return self.x_embedder(patchify(latents, grid).to(self.dtype)).to(self.dtype)
+    def embed_image(self, latents: Tensor | list[Tensor], grid: Grid, copies: int = 1) -> Tensor:
+        """Latents of B / copies pictures -> image tokens (B, N, dim)."""
+        patches = patchify(latents, grid.part(len(grid.rows) // copies))
+        image = self.x_embedder(patches.to(self.dtype)).to(self.dtype)
+        return image if copies == 1 else image.repeat(copies, 1, 1)
 
     def _sequences(
         self, mask: Tensor, lengths: list[int], grid: Grid, attend: Kernel

@@ -45,6 +45,10 @@ class Grid(NamedTuple):
                 )
         return cls(tuple((h // patch, w // patch) for h, w in each), patch)
 
+    def part(self, pictures: int) -> Grid:
+        """Of the first so many pictures."""
+        return Grid(self.rows[:pictures], self.patch)
+
     @property
     def counts(self) -> list[int]:
         """Image tokens of each row."""
@@ -54,14 +58,12 @@ class Grid(NamedTuple):
 def patchify(latents: Tensor | Sequence[Tensor], grid: Grid) -> Tensor:
     """Latents (B, C, h, w), or a list of (C, h, w), -> (B, N, p*p*C), short rows padded with zeros.
 
-    A tensor may hold the pictures once where the grid has them k times over.
     Tokens run row by row; inside a token the channel runs fastest, then the column, then the row of the patch.
     """
     p = grid.patch
     given = [tuple(latent.shape[-2:]) for latent in latents]
     ready = [(rows * p, columns * p) for rows, columns in grid.rows]
-    copies = len(ready) // max(len(given), 1) if isinstance(latents, Tensor) else 1
-    if given * copies != ready:
+    if given != ready:
         raise UsageError(
             f"latents of sizes {given} do not fit those given to prepare: {ready}",
             "prepare again for these sizes",
@@ -150,11 +152,6 @@ def positions(lengths: Sequence[int], width: int, grid: Grid) -> Tensor:
         image[:, 0] = n
         image[:, 1:] = torch.cartesian_prod(torch.arange(height), torch.arange(columns))
     return places
-
-
-def for_each_caption(image: Tensor, words: Tensor) -> Tensor:
-    """Image tokens (B / k, N, dim) -> (B, N, dim), k times the same pictures, for words (B, L, dim)."""
-    return image if len(image) == len(words) else image.repeat(len(words) // len(image), 1, 1)
 
 
 def join(words: Tensor, image: Tensor) -> Tensor:

@@ -1,100 +1,175 @@
-"""How well a model obeys: draw held-out prompts, let the probe read the pictures.
+"""How well a model obeys: it draws held-out prompts, and a probe that sees pixels only reads the pictures.
 
     python -m newbie.train.probe train --out runs/probe
-    python -m newbie evaluate --probe runs/probe --count 256
+    python -m newbie evaluate --count 1024 --out runs/report
+    python -m newbie evaluate --prompts FOLDER
 
-The prompts are full captions of attribute combinations that training never shows (`figures.held_out`). The probe sees
-pixels only. Beside its reading stand its own accuracy on real drawings (the ceiling) and, with the prompts shuffled
-among the pictures, what a model that ignores its prompt would score (chance).
+Beside the model's scores stand those of real drawings of the same specs (the ceiling) and what a model that ignores
+its prompt would score (chance). An interrupted report goes on where it stopped; see docs/evaluation.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from newbie import Pipeline, Request
-from newbie.train.figures import PictureSpec, caption_full, sample
-from newbie.train.probe import Probe, Scores, chance, evaluate, load
+from newbie.train.data import Drawings
+from newbie.train.figures import sample
+from newbie.train.figures.names import NAMED
+from newbie.train.figures.spec import HELD_OUT_PAIRS
+from newbie.train.probe import Probe, Scores, Seen, Verdict, load, shuffled, verdicts
+from newbie.train.recipes import MiniRecipe
+from newbie.train.report import Report, Task, draw_pictures, frechet, suites, tables, variety
+from newbie.train.report.confusion import confusion_picture
+from newbie.train.report.distance import features
+from newbie.train.report.neighbours import nearest, neighbour_sheet
+from newbie.train.report.sheets import contact_sheet, worst_sheet
+from newbie.train.studio import Picture, Studio
 
-SHEET_COLUMNS, SHEET_PICTURES = 8, 24
-
-
-def held_out_specs(count: int, seed: int) -> list[PictureSpec]:
-    """`count` specs, one figure and two figures in turn, of combinations that are never trained."""
-    return [sample(random.Random(f"evaluate/{seed}/{i}"), split="held_out", characters=1 + i % 2) for i in range(count)]
-
-
-def drawn(
-    pipeline: Pipeline, specs: Sequence[PictureSpec], request: Request, say: Callable[[str], None]
-) -> list[np.ndarray]:
-    """One picture (H, W, 3) uint8 for each spec; picture i has the seed `request.seed` + i."""
-    pictures = []
-    for i, spec in enumerate(specs):
-        asked = Request.from_json({**request.to_json(), "prompt": caption_full(spec), "seed": request.seed + i})
-        pictures.append(np.asarray(pipeline.generate(asked).images[0]))
-        if (i + 1) % 32 == 0:
-            say(f"drawn {i + 1} of {len(specs)}")
-    return pictures
+Say = Callable[[str], None]
+SUITES = ("main", "pairs", "forms", "names")
+NEIGHBOURS_SHOWN = 12
 
 
-def sheet(pictures: Sequence[np.ndarray], columns: int = SHEET_COLUMNS) -> Image.Image:
-    """The first pictures, at most 24, side by side in full rows: nothing is selected."""
-    rows = min(len(pictures), SHEET_PICTURES) // columns
-    lines = [np.concatenate(pictures[row * columns : (row + 1) * columns], axis=1) for row in range(rows)]
-    return Image.fromarray(np.concatenate(lines, axis=0))
+def tasks_of(chosen: Sequence[str], count: int, seed: int) -> list[Task]:
+    """The prompts of these suites. `count` is that of the main one; the others grow with it."""
+    made = {
+        "main": lambda: suites.held_out(count, seed),
+        "pairs": lambda: suites.pairs(-(-count * 3 // (16 * len(HELD_OUT_PAIRS))), seed),
+        "forms": lambda: suites.forms(-(-count // 8), seed),
+        "names": lambda: suites.names(-(-count // (12 * len(NAMED)))),
+    }
+    return [task for name in SUITES if name in chosen for task in made[name]()]
 
 
-def report(pictures: Sequence[np.ndarray], specs: Sequence[PictureSpec], probe: Probe) -> dict[str, Scores]:
-    """The model's scores, the probe's ceiling, and chance."""
+def evaluated(
+    pictures: Sequence[Picture], tasks: Sequence[Task], probe: Probe, studio: Studio, facts: dict[str, Any]
+) -> tuple[Report, Seen]:
+    """Judge pictures, and real drawings of the same specs; also what the probe saw in the pictures."""
+    seen = probe.look(pictures)
+    asked = [task.asked for task in tasks]
+    model = dict(zip((task.name for task in tasks), verdicts(seen.log_p, asked), strict=True))
+    real: dict[str, Verdict] = {}
+    drawable = [task for task in tasks if task.spec is not None]
+    if drawable:
+        drawings = studio.order([task.spec for task in drawable if task.spec is not None])
+        read = verdicts(probe.look(drawings).log_p, [task.asked for task in drawable])
+        real = dict(zip((task.name for task in drawable), read, strict=True))
+    main = [i for i, task in enumerate(tasks) if task.name.startswith(("main-", "own-"))]
+    chance = Scores({})
+    if main:
+        chance = Scores.count(verdicts(_only(seen, main).log_p, shuffled([asked[i] for i in main])))
+    return Report(model, real, chance, probe.ceiling, facts), seen
+
+
+def distances(seen: Seen, probe: Probe, studio: Studio, seed: int) -> dict[str, float]:
+    """Frechet distance and variety of pictures, and of as many real drawings, against held-out drawings."""
+    count = len(seen.features)
+    sets = [
+        [sample(random.Random(f"{name}/{seed}/{i}"), split="held_out", characters=1 + i % 3) for i in range(count)]
+        for name in ("distance", "floor")
+    ]
+    others, floor = (probe.look(studio.order(specs)) for specs in sets)
     return {
-        "model": evaluate(pictures, specs, probe),
-        "real drawings": probe.ceiling,
-        "shuffled prompts": chance(pictures, specs, probe),
+        "pictures": count,
+        "frechet": frechet(features(seen), features(others)),
+        "frechet of real drawings": frechet(features(floor), features(others)),
+        "variety": variety(seen),
+        "variety of real drawings": variety(floor),
+    }
+
+
+def neighbours(
+    pictures: Sequence[Picture], seen: Seen, probe: Probe, studio: Studio, training: int, out: Path
+) -> dict[str, float]:
+    """Write the sheet of nearest training drawings; how near pictures and held-out drawings come to them."""
+    drawings = Drawings(MiniRecipe().seed, studio.side)
+    known = studio.pictures([drawings.spec(i) for i in range(training)])
+    known_seen = probe.look(known)
+    held_out = [sample(random.Random(f"near/{i}"), split="held_out") for i in range(min(len(pictures), 256))]
+    unseen = nearest(probe.look(studio.order(held_out)), known_seen)
+    shown = range(0, len(pictures), max(len(pictures) // NEIGHBOURS_SHOWN, 1))[:NEIGHBOURS_SHOWN]
+    found = nearest(_only(seen, list(shown)), known_seen)
+    neighbour_sheet([pictures[i] for i in shown], known, found).save(out / "neighbours.png")
+    return {
+        "training drawings": training,
+        "median distance": nearest(seen, known_seen).median,
+        "median distance of held-out drawings": unseen.median,
     }
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="python -m newbie evaluate", description=__doc__.splitlines()[0])
     flags.add_argument("--model", "-m", help="folder, file or hub id (default: the bundled model)")
+    flags.add_argument("--prompts", type=Path, help="a folder with your own prompts (.xml, .txt)")
+    flags.add_argument("--out", type=Path, default=Path("runs/report"), help="folder (default: %(default)s)")
     flags.add_argument("--probe", type=Path, default=Path("runs/probe"), help="default: %(default)s")
-    flags.add_argument("--count", type=int, default=256, help="pictures (default: %(default)s)")
+    flags.add_argument("--count", type=int, default=1024, help="held-out prompts (default: %(default)s)")
+    flags.add_argument("--suites", nargs="+", choices=SUITES, default=SUITES, help="default: all")
     flags.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    flags.add_argument("--side", type=int, help="pixels of a square's side (default: as the model recommends)")
+    flags.add_argument("--training", type=int, default=2048, help="drawings to look for neighbours in; 0: do not")
+    flags.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 8), help="processes that draw")
     flags.add_argument("--cfg-scale", type=float, help="default: as the model recommends")
     flags.add_argument("--shift", type=float, help="default: as the model recommends")
     flags.add_argument("--steps", type=int, help="default: as the model recommends")
     flags.add_argument("--canonical", action=argparse.BooleanOptionalAction, help="default: as the model recommends")
-    flags.add_argument("--sheet", type=Path, help="write the first pictures as one PNG")
-    flags.add_argument("--json", type=Path, help="write the scores as JSON")
     return flags
 
 
-def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
+def main(argv: Sequence[str], say: Say) -> int:
     """Exit code 0; raises NewbieError."""
     args = parser().parse_args(argv)
-    probe = load(args.probe)
+    probe = load(args.probe)  # before anything is drawn: without it nothing can be judged
+    lost: dict[str, list[str]] = {}
+    if args.prompts is not None:
+        tasks, lost = suites.of_folder(args.prompts)
+        for name, words in lost.items():
+            say(f"{name}: cannot be judged: {', '.join(words)}")
+    else:
+        tasks = tasks_of(args.suites, args.count, args.seed)
     pipeline = Pipeline.open(args.model)
     request = Request(
         cfg_scale=args.cfg_scale, shift=args.shift, steps=args.steps, canonical=args.canonical, seed=args.seed
-    ).resolved(pipeline.recommended)
-    specs = held_out_specs(args.count, args.seed)
-    pictures = drawn(pipeline, specs, request, say)
-    found = report(pictures, specs, probe)
-    for name, scores in found.items():
-        say(f"{name}, percent\n{scores.table()}\n")
-    if args.sheet:
-        args.sheet.parent.mkdir(parents=True, exist_ok=True)
-        sheet(pictures).save(args.sheet)
-    if args.json:
-        values: dict[str, Any] = {"ran": pipeline.describe(), "request": request.to_json(), "pictures": len(pictures)}
-        values |= {name: scores.as_json() for name, scores in found.items()}
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    )
+    request = replace(request, height=args.side).resolved(pipeline.recommended)
+    pictures = draw_pictures(pipeline, tasks, request, folder=args.out / "pictures", say=say)
+    facts = {"ran": pipeline.describe(), "request": request.to_json(), "pictures": len(tasks), "not judged": lost}
+    with Studio(args.workers, request.height or 256) as studio:
+        say("judging")
+        report, seen = evaluated(pictures, tasks, probe, studio, facts)
+        places = [i for i, task in enumerate(tasks) if task.name.startswith("main-")]
+        if places:
+            pictures, seen = [pictures[i] for i in places], _only(seen, places)
+            facts["distances"] = distances(seen, probe, studio, args.seed)
+        if args.training:
+            facts["neighbours"] = neighbours(pictures, seen, probe, studio, args.training, args.out)
+    report.save(args.out)
+    found = [report.model[tasks[i].name] for i in places] or list(report.model.values())
+    contact_sheet(pictures).save(args.out / "sheet.png")
+    worst_sheet(pictures, found).save(args.out / "worst.png")
+    confusion_picture(found).save(args.out / "confusion.png")
+    written = "\n\n".join([tables.text(report), *_facts(facts)]) + "\n"
+    (args.out / "report.txt").write_text(written, encoding="utf-8")
+    say(written)
+    say(f"{args.out}: report.txt, report.json, verdicts.jsonl, sheet.png, worst.png, confusion.png, pictures/")
     return 0
+
+
+def _facts(facts: dict[str, Any]) -> list[str]:
+    blocks = []
+    for name in ("distances", "neighbours"):
+        if name in facts:
+            lines = [f"{key:40}{value:>12.4g}" for key, value in facts[name].items()]
+            blocks.append("\n".join([f"{name}, by the probe's features", *lines]))
+    return blocks
+
+
+def _only(seen: Seen, places: list[int]) -> Seen:
+    return Seen({name: values[places] for name, values in seen.log_p.items()}, seen.features[places])

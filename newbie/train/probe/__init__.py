@@ -46,6 +46,8 @@ __all__ = [
     "pixels",
     "ratio",
     "save",
+    "shuffled",
+    "verdicts",
 ]
 
 WEIGHTS = "probe.safetensors"

@@ -229,24 +229,23 @@ def flower_field(pen: Pen, width: float, rng: random.Random) -> None:
             _blossom(pen, x, y + rng.uniform(-1, 1) * r, r, rng.choice(_PETALS))
             x += r * rng.uniform(3.0, 6.4)
         y += r * 2.4
-    _tall_flowers(pen, width, rng)
+    _sunflowers(pen, width, rng)
     for _ in range(9):
         with pen.placed(rng.uniform(0, width), rng.uniform(3, 36), degrees=rng.uniform(0, 180)):
             pen.fill(oval(0, 0, 1.9, 1.1), rng.choice(_PETALS))
 
 
-def _tall_flowers(pen: Pen, width: float, rng: random.Random) -> None:
-    """A few flowers that tower at both edges, so that the field is seen above a row of heads as well."""
+def _sunflowers(pen: Pen, width: float, rng: random.Random) -> None:
+    """They tower at both edges: the field is seen above a row of heads too, and nobody takes one for a hair flower."""
     for edge in (0.0, width):
         inward = 1 if edge == 0 else -1
         for step, height in ((4, rng.uniform(14, 20)), (13, rng.uniform(24, 30))):
             x = edge + inward * (step + rng.uniform(-1, 1))
             pen.mark(shape((x - inward * 3, 104), (x - inward * 3, 60, x, height), close=False), (66, 148, 66), 2.0)
-            color = rng.choice(_PETALS)
-            for k in range(7):
-                a = k * math.tau / 7
-                pen.fill(oval(x + 3.9 * math.cos(a), height + 3.9 * math.sin(a), 2.7, 2.7), color)
-            pen.fill(oval(x, height, 2.7, 2.7), (255, 176, 32) if color != _PETALS[1] else (150, 86, 34))
+            for k in range(9):
+                a = k * math.tau / 9
+                pen.fill(oval(x + 4.1 * math.cos(a), height + 4.1 * math.sin(a), 2.3, 2.3), (255, 200, 36))
+            pen.fill(oval(x, height, 3.6, 3.6), (126, 74, 36))
 
 
 def _blossom(pen: Pen, x: float, y: float, r: float, color: Rgb) -> None:

@@ -22,8 +22,13 @@ RAISED: Final = ("waving", "peace_sign")
 
 
 def inner(character: Character) -> int:
-    """The side of the busy hand: towards the middle of the picture, so that the frame never cuts it off."""
-    return MIDDLE.get(character.position, character.pose.side)
+    """The side of the busy hand: towards the middle of the picture, so that the frame never cuts it off.
+
+    Small things are held beside a braid rather than in front of it.
+    """
+    side = MIDDLE.get(character.position, character.pose.side)
+    braided = character.hair_style == "braid" and character.pose.side == side
+    return -side if braided and character.prop not in ("", "balloon") else side
 
 
 def busy(character: Character, s: int) -> bool:

@@ -33,7 +33,7 @@ def draw(spec: PictureSpec, size: int | tuple[int, int] = 128) -> npt.NDArray[np
     rng = random.Random(spec.seed)
     where = places(spec, wide)
     line = LINE[0] + LINE[1] * where[0].unit
-    back, front = np.zeros((height, width, 4), np.uint8), np.zeros((height, width, 4), np.uint8)
+    back = np.zeros((height, width, 4), np.uint8)
 
     pen = Pen(back, line, look(spec.style))
     pen.canvas.scale(height / 100, height / 100)
@@ -43,13 +43,19 @@ def draw(spec: PictureSpec, size: int | tuple[int, int] = 128) -> npt.NDArray[np
         for character, place in standing:
             _shadow(pen, character, place)
 
-    pen = Pen(front, line, look(spec.style))
-    pen.canvas.scale(height / 100, height / 100)
+    front = back
+    if spec.lighting != "daylight":  # which needs no layer of its own, and leaves the figures as they are
+        front = np.zeros_like(back)
+        pen = Pen(front, line, look(spec.style))
+        pen.canvas.scale(height / 100, height / 100)
     for step in (behind, figure, before):
         for character, place in standing:
             with pen.placed(place.x, place.y, scale=place.unit):
                 step(pen, character, place)
-    return finish(lit(back[:, :, :3], front, spec.lighting, spec.seed), spec.style, spec.seed)
+    picture = np.ascontiguousarray(back[:, :, :3])
+    if front is not back:
+        picture = lit(picture, front, spec.lighting, spec.seed)
+    return finish(picture, spec.style, spec.seed)
 
 
 def _shadow(pen: Pen, character: Character, place: Place) -> None:
@@ -73,7 +79,7 @@ def behind(pen: Pen, character: Character, place: Place) -> None:
 def figure(pen: Pen, character: Character, place: Place) -> None:
     """Body and head, the head at (0, 0), 100 units across the face."""
     fringe = hair.fringe(character)
-    outfit.dressed(pen, character)
+    outfit.dressed(pen, character, (100 - place.y) / place.unit)
     with _head(pen, character):
         face.ears(pen)
         face.skin(pen, character, fringe)

@@ -59,10 +59,10 @@ def _raised(pen: Pen, character: Character, s: int) -> None:
 
 def _arm_up(pen: Pen, character: Character, s: int, room: float) -> None:
     """A whole arm in the air; in a crowd it stays between the heads."""
-    x = min(72.0, max(58.0, room - 7))
+    x = min(72.0, max(55.0, room - 7))
     cloth = sleeve(character)
     hand = (s * x, -48.0)
-    with pen.placed(hand[0], hand[1], degrees=s * (x - 58) * 0.7):
+    with pen.placed(hand[0], hand[1], degrees=s * (x - 55) * 0.6):
         open_hand(pen, s)
     thick = 13.0 if cloth is not SKIN_TONE else 10.0
     wide = 9.0 if character.outfit == "kimono" else 0.0

@@ -21,6 +21,7 @@ BY_WIDTH: Final = {1: 0.495, 2: 0.33, 3: 0.27}
 WHOLE: Final = 0.252
 GROUND: Final = 94.5
 JITTER: Final = {1: 1.0, 2: 0.8, 3: 0.45}  # how much of the pose's own shift a crowd leaves
+MARGIN: Final = 16.0  # what busy hands leave free at the frame, in units
 HAIR: Final = 62.0  # half the width of a head in units: what is kept inside the frame
 
 SIDES: Final = {"square": (1.0, 1.0), "portrait": (7 / 8, 9 / 8), "landscape": (9 / 8, 7 / 8)}
@@ -54,12 +55,12 @@ def places(spec: PictureSpec, width: float) -> list[Place]:
         centres.append(min(max(x, edge), width - edge))
     found = []
     for i, figure in enumerate(figures):
-        left = (centres[i] - centres[i - 1]) / 2 if i else centres[i]
-        right = (centres[i + 1] - centres[i]) / 2 if i + 1 < count else width - centres[i]
+        left = (centres[i] - centres[i - 1]) / 2 if i else centres[i] - MARGIN * unit
+        right = (centres[i + 1] - centres[i]) / 2 if i + 1 < count else width - centres[i] - MARGIN * unit
         size = unit * (1 + (figure.pose.scale - 1) * JITTER[count])
         y = GROUND - size * sole(figure) if whole else 46 + (0.415 - unit) * 34
         found.append(Place(centres[i], y + figure.pose.dy * (0.5 if whole else JITTER[count]), size, (left, right)))
-    return [place._replace(room=(place.room[0] / place.unit, place.room[1] / place.unit)) for place in found]
+    return [place._replace(room=(place.room[0] / unit, place.room[1] / unit)) for place in found]
 
 
 def reach(figure: Character, count: int) -> float:
@@ -67,8 +68,12 @@ def reach(figure: Character, count: int) -> float:
     if figure.action == "arms_up":
         return 86.0 if count < 3 else 72.0
     if figure.action == "hands_on_hips":
-        return 80.0 if count < 3 else 68.0
-    return 78.0 if figure.hair_style == "twintails" and count == 1 else HAIR
+        return 86.0 if count < 3 else 76.0
+    if figure.action == "sitting":
+        return 82.0
+    if count == 1:
+        return 78.0 if figure.hair_style == "twintails" else 68.0
+    return HAIR
 
 
 def order(spec: PictureSpec, rng: random.Random) -> list[int]:

@@ -142,8 +142,9 @@ def _blossoms(pen: Pen, cloth: Tone, places: tuple[tuple[float, float], ...]) ->
 
 def cushion(pen: Pen) -> None:
     """What a sitting figure sits on."""
-    pen.cel(flow([(-74, 180), (-66, 168), (0, 162), (66, 168), (74, 180), (66, 194), (0, 200), (-66, 194)]), CUSHION)
-    pen.edge(shape((-70, 184), (0, 194, 70, 184), close=False), CUSHION, 0.7)
+    pad = flow([(-84, 178), (-76, 164), (0, 156), (76, 164), (84, 178), (76, 196), (0, 205), (-76, 196)])
+    pen.cel(pad, CUSHION)
+    pen.edge(shape((-80, 186), (0, 200, 80, 186), close=False), CUSHION, 0.7)
 
 
 def _forward(pen: Pen, s: int, cloth: Tone, socks: Tone, shoes: Tone) -> None:

@@ -23,11 +23,14 @@ from newbie.train.figures.palette import SKIN_TONE, WHITE, Rgb, Tone, outfit_ton
 from newbie.train.figures.pen import Pen, flow, oval, shape
 from newbie.train.figures.spec import Character
 
+WAIST: Final = 138.0  # every top reaches further down
 
-def dressed(pen: Pen, character: Character) -> None:
-    """The body in its clothes, drawn over the hair behind and under the head."""
+
+def dressed(pen: Pen, character: Character, seen: float) -> None:
+    """The body in its clothes, drawn over the hair behind and under the head; `seen` is how far down it shows."""
     with pen.placed(0, 0, scale_x=broad(character)):
-        legs.lower(pen, character)
+        if seen > WAIST:
+            legs.lower(pen, character)
         OUTFIT_PAINTERS[character.outfit](pen, character, outfit_tone(character.outfit_color))
         hands_on_hips(pen, character)
 
@@ -119,7 +122,7 @@ def _kimono(pen: Pen, character: Character, cloth: Tone) -> None:
     pen.cel(torso(140, 40), cloth)
     neckline(pen, 100, cloth)
     flower = cloth.light if dark(cloth) else (250, 150, 176)
-    for x, y in ((-30, 92), (32, 112), (-24, 122), (20, 112)):
+    for x, y in ((-30, 92), (26, 117), (-24, 122), (32, 92)):
         for dx, dy in ((0, -3.6), (3.6, 0), (0, 3.6), (-3.6, 0)):
             pen.fill(oval(x + dx, y + dy, 2.7, 2.7), flower)
     for s in (-1, 1):
@@ -192,7 +195,7 @@ def _overalls(pen: Pen, character: Character, cloth: Tone) -> None:
     with pen.clip(shirt):
         for y in (86, 99, 112, 125):
             pen.mark(shape((-50, y), (0, y + 4, 50, y), close=False), stripe, 3.2 / pen.line)
-    neckline(pen, 76, WHITE_CLOTH)
+    pen.mark(shape((-15, 60), (0, 90, 15, 60), close=False), stripe, 3.2 / pen.line)
     waist = shape((-40, 128), (-29, 124), (29, 124), (40, 128), (41, 160), (0, 166, -41, 160))
     pen.cel(waist, cloth)
     for s in (-1, 1):

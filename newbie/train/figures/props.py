@@ -42,9 +42,9 @@ def balloon(pen: Pen, x: float, y: float) -> None:
 
 
 def float_at(s: int, room: float) -> Point:
-    """Where a balloon of side `s` floats: beside the head, or above where there is little room."""
-    x = min(90.0, max(room - 29.0, 50.0))
-    return s * x, -46.0 if x > 76 else -84.0
+    """Where a balloon of side `s` floats: beside the head, or between the crowns of two, next to a neighbour's."""
+    x = min(92.0, max(room - 10.0, 48.0))
+    return s * x, -60.0 if x > 80 else -85.0 - 6 * s
 
 
 def string(pen: Pen, s: int, room: float) -> None:

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=128, help="side of each drawing in pixels")
     parser.add_argument("--columns", type=int, default=8)
-    parser.add_argument("--characters", type=int, choices=(1, 2), default=None)
+    parser.add_argument("--characters", type=int, choices=(1, 2, 3), default=None)
     flags = parser.parse_args()
     rng = random.Random(flags.seed)
     specs = [sample(rng, characters=flags.characters) for _ in range(flags.count)]

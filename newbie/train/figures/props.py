@@ -44,7 +44,7 @@ def balloon(pen: Pen, x: float, y: float) -> None:
 def float_at(s: int, room: float) -> Point:
     """Where a balloon of side `s` floats: beside the head, or between the crowns of two, next to a neighbour's."""
     x = min(92.0, max(room - 10.0, 48.0))
-    return s * x, -60.0 if x > 80 else -85.0 - 6 * s
+    return s * x, -60.0 if x > 80 else -92.0 - 4 * s
 
 
 def string(pen: Pen, s: int, room: float) -> None:

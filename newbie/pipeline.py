@@ -36,6 +36,7 @@ from newbie.checkpoints import (
 from newbie.errors import BlankPicture, Cancelled, MemoryShortage, UsageError, WeightsError
 from newbie.model.nextdit import NextDiT, Prepared
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
+from newbie.prompt.learnt import Vocabulary, unlearnt
 from newbie.request import Recommended, Request, Result, Settings
 from newbie.sampling import noise, preview, solvers, times
 from newbie.sampling.guidance import Guidance, Velocity
@@ -89,6 +90,7 @@ class Pipeline:
     chosen: dict[str, devices.Choice]
     load_seconds: float
     licences: tuple[str, ...] = ()
+    vocabulary: Vocabulary | None = None  # of a model that learnt few words
 
     @classmethod
     def open(
@@ -162,6 +164,7 @@ class Pipeline:
             chosen=chosen,
             load_seconds=time.perf_counter() - began,
             licences=tuple(parts.licences),
+            vocabulary=parts.vocabulary,
         )
         pipeline.kernel()  # a kernel that cannot serve is refused now, not after the text has been encoded
         return pipeline
@@ -288,7 +291,7 @@ class Pipeline:
         with clock("text"):
             prompt = self.read(request)
             encoded = self.text.encode([prompt.rendered.positive, prompt.rendered.negative])
-        notes = _lost_notes(encoded)
+        notes = _lost_notes(encoded) + self._unlearnt_notes(prompt)
         images: list[Image.Image] = []
         records: list[dict[str, Any]] = []
         ran: dict[str, Any] = {}
@@ -313,6 +316,10 @@ class Pipeline:
                 if on_picture is not None:
                     on_picture(number, image, record)
         return Result(images, seeds, records, request, ran, clock.seconds, notes)
+
+    def _unlearnt_notes(self, prompt: Prompt) -> list[str]:
+        words = unlearnt(prompt.reading.scene, self.vocabulary) if self.vocabulary is not None else []
+        return [f"{self.name} never learnt: {', '.join(words)}"] if words else []
 
     def _denoise(
         self, request: Request, features: TextFeatures, seeds: list[int], first: int, on_step: OnStep | None

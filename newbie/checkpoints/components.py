@@ -12,6 +12,8 @@ from newbie.checkpoints.layouts import COMPONENTS, SPOKEN, Component
 from newbie.checkpoints.shards import read_json
 from newbie.checkpoints.source import OtherPart, SeveralFound, Source, find, flag, search
 from newbie.errors import WeightsError
+from newbie.prompt.learnt import FILE as VOCABULARY_FILE
+from newbie.prompt.learnt import Vocabulary
 from newbie.request import Recommended
 
 CARD = "newbie.json"  # beside model_index.json: how the model is best used, its name, its licence
@@ -46,6 +48,7 @@ class Components:
     name: str  # of the model, without a path
     recommended: Recommended = field(default_factory=Recommended)
     card: Mapping[str, Any] = field(default_factory=dict, hash=False)  # the rest of newbie.json
+    vocabulary: Vocabulary | None = field(default=None, hash=False)  # of a model that learnt few words
 
     def sources(self) -> dict[Component, Source]:
         """The parts that there are, in a fixed order."""
@@ -119,6 +122,7 @@ def locate(
         name=str(card.get("name") or name or found["transformer"].name.split(".")[0]),
         recommended=_recommended(card),
         card={key: value for key, value in card.items() if key not in _RECOMMENDED},
+        vocabulary=_vocabulary(root) if not {"transformer", "text_encoder"} & {k for k in named if named[k]} else None,
     )
 
 
@@ -222,6 +226,12 @@ def read_card(root: Path | None) -> dict[str, Any]:
     """A model folder's newbie.json; empty where there is none. Raises WeightsError when it is not JSON."""
     folder = root if root is not None and root.is_dir() else None
     return read_json(folder / CARD) if folder is not None and (folder / CARD).is_file() else {}
+
+
+def _vocabulary(root: Path | None) -> Vocabulary | None:
+    """The words a model folder's vocabulary.json lists; None where there is none, as for every large model."""
+    path = root / VOCABULARY_FILE if root is not None and root.is_dir() else None
+    return Vocabulary.from_json(read_json(path)) if path is not None and path.is_file() else None
 
 
 _RECOMMENDED = {f.name: f.default for f in fields(Recommended)}

@@ -66,9 +66,9 @@ def places(spec: PictureSpec, width: float) -> list[Place]:
 def reach(figure: Character, count: int) -> float:
     """How far from the head the frame may begin."""
     if figure.action == "arms_up":
-        return 86.0 if count < 3 else 72.0
+        return 86.0 if count < 3 else 70.0
     if figure.action == "hands_on_hips":
-        return 86.0 if count < 3 else 76.0
+        return 86.0 if count < 3 else 72.0
     if figure.action == "sitting":
         return 82.0
     if count == 1:

@@ -18,6 +18,8 @@ Array = npt.NDArray[np.float32]
 
 def lit(background: Picture, figures: Layer, lighting: str, seed: int) -> Picture:
     """The figures before the background, in a light of `words.LIGHTS`."""
+    if lighting == "daylight":
+        return _over(background, figures)
     back = background.astype(np.float32)
     front = figures[:, :, :3].astype(np.float32)
     alpha = figures[:, :, 3:].astype(np.float32) * np.float32(1 / 255)
@@ -29,6 +31,14 @@ def lit(background: Picture, figures: Layer, lighting: str, seed: int) -> Pictur
         back, front = _backlit(back, front, alpha)
     picture = back * (1 - alpha) + front
     return (picture + 0.5).clip(0, 255).astype(np.uint8)
+
+
+def _over(background: Picture, figures: Layer) -> Picture:
+    """One layer on the other, in whole numbers: most pictures are in daylight, and this is twice as fast."""
+    behind = background * (255 - figures[:, :, 3:]).astype(np.uint16) + np.uint16(128)
+    behind += behind >> 8  # with the next shift: divided by 255 and rounded
+    picture: Picture = (behind >> 8).astype(np.uint8) + figures[:, :, :3]
+    return picture
 
 
 def _warm(back: Array, front: Array, alpha: Array, *, from_left: bool) -> tuple[Array, Array]:

@@ -130,7 +130,7 @@ class Pen:
         if self.look.outline:
             self.stroke(path, tone.line, width)
         else:
-            self.mark(path, tone.shade, width * 0.6)
+            self.mark(path, tone.shade, width * 0.75)
 
     def cel(self, path: Path, tone: Tone, shift: Point = (-4.0, -3.0), outline: float = 1.0) -> None:
         """A solid: shadow wherever the shape, moved by `shift`, no longer covers it, and a line around."""

@@ -44,8 +44,8 @@ def _washed(picture: Picture, sheet: int) -> Picture:
     Pigment takes light away from the paper, so all of it happens to what is missing from white.
     """
     height, width, _ = picture.shape
-    rows, columns, density = _paper(height, width, sheet)
-    pigment = 255 - picture[rows, columns].astype(np.float32)
+    source, density = _paper(height, width, sheet)
+    pigment = 255 - picture.reshape(-1, 3).take(source, axis=0).astype(np.float32)
     dark = pigment.sum(2, keepdims=True) * np.float32(1 / 765)
     reach = max(1, round(height * 0.012))
     around = (
@@ -55,19 +55,19 @@ def _washed(picture: Picture, sheet: int) -> Picture:
     return (np.array(PAPER, np.float32) - pigment + 0.5).clip(0, 255).astype(np.uint8)
 
 
-@lru_cache(maxsize=32)
-def _paper(height: int, width: int, sheet: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array]:
-    """One sheet: from which row and column each pixel takes its colour, and how much pigment it holds (H, W, 1)."""
+@lru_cache(maxsize=3 * SHEETS)
+def _paper(height: int, width: int, sheet: int) -> tuple[npt.NDArray[np.int32], Array]:
+    """One sheet: from where each pixel takes its colour (H, W), and how much pigment it holds (H, W, 1)."""
     rng = np.random.default_rng(sheet)
     down, right, wash, grain, frayed = (_noise(rng, height, width, cells) for cells in (11, 11, 6, 80, 18))
     y, x = np.mgrid[:height, :width].astype(np.float32)
     waver = height * 0.0065
-    rows = (y + down * waver + 0.5).clip(0, height - 1).astype(np.intp)
-    columns = (x + right * waver + 0.5).clip(0, width - 1).astype(np.intp)
+    rows = (y + down * waver + 0.5).clip(0, height - 1).astype(np.int32)
+    columns = (x + right * waver + 0.5).clip(0, width - 1).astype(np.int32)
     margin = np.minimum(np.minimum(y, height - 1 - y), np.minimum(x, width - 1 - x)) / height
     painted = ((margin - 0.014 - 0.014 * frayed) / 0.012).clip(0, 1)
     density = (0.85 + 0.13 * wash + 0.05 * grain) * painted
-    return rows, columns, density[:, :, None].astype(np.float32)
+    return rows * np.int32(width) + columns, density[:, :, None].astype(np.float32)
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, cells: int) -> Array:

@@ -16,7 +16,7 @@ ROWS = [
     {"cli"},
     {"train", "parity", "doctor"},
     {"pipeline", "images"},
-    {"sampling", "checkpoints"},
+    {"sampling", "checkpoints", "accel"},
     {"model", "vae", "text"},
     {"attention", "prompt"},
     {"request", "step", "devices"},

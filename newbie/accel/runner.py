@@ -1,0 +1,72 @@
+"""How one block runs, and how a stack of them does: the place where accelerations meet the model.
+
+`Velocity(runner=InOrder(RunBlock(leaves)))` runs the joint blocks by these leaves; with nothing asked for there is no
+runner, and `run_in_order` of the model runs instead. x is (B, L, dim), m has one `Modulation` per block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from newbie.accel.leaves import Leaves
+from newbie.model.block import Block, Modulation, TokenSequence
+from newbie.step import Step
+
+Attend = Callable[[Step | None, int, Block, Tensor, Tensor, TokenSequence], Tensor]  # the attention branch
+Feed = Callable[[Step | None, int, Block, Tensor, Tensor], Tensor]  # the feed-forward branch
+
+
+@dataclass(frozen=True)
+class RunBlock:
+    """One block. Where a policy wants a branch for itself, the block is cut there; else it runs in the largest pieces.
+
+    The residual wiring stands here a second time, after `Block.forward`; a test holds both bit-equal.
+    """
+
+    leaves: Leaves
+    attend: Attend | None = None  # (step, layer, block, x, scale, seq) -> y
+    feed: Feed | None = None  # (step, layer, block, x, scale) -> y
+
+    def __call__(
+        self, step: Step | None, layer: int, block: Block, x: Tensor, m: Modulation, seq: TokenSequence
+    ) -> Tensor:
+        if self.attend is None and self.feed is None:
+            q, k, v = self.leaves.qkv(block, x, m.scale_attn, seq)
+            return self.leaves.rest(block, x, seq.attend(q, k, v, seq.info), m)
+        attend, feed = self.attend or self._attend, self.feed or self._feed
+        x = x + m.gate_attn * attend(step, layer, block, x, m.scale_attn, seq)
+        return x + m.gate_ffn * feed(step, layer, block, x, m.scale_ffn)
+
+    def _attend(
+        self, step: Step | None, layer: int, block: Block, x: Tensor, scale: Tensor, seq: TokenSequence
+    ) -> Tensor:
+        q, k, v = self.leaves.qkv(block, x, scale, seq)
+        return self.leaves.project(block, seq.attend(q, k, v, seq.info))
+
+    def _feed(self, step: Step | None, layer: int, block: Block, x: Tensor, scale: Tensor) -> Tensor:
+        return self.leaves.feed(block, x, scale)
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """Every block once, from the first to the last."""
+
+    run_block: RunBlock
+
+    def __call__(
+        self, step: Step | None, blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
+    ) -> Tensor:
+        """x (B, L, dim) -> (B, L, dim) in the same dtype."""
+        given, stream = x.dtype, self.run_block.leaves.stream
+        x = x if stream is None else x.to(stream)
+        for layer, (block, said) in enumerate(zip(blocks, m, strict=True)):
+            assert isinstance(block, Block)
+            x = self.run_block(step, layer, block, x, said, seq)
+        return x.to(given)
+
+    def refine(self, blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence) -> Tensor:
+        """The form the noise refiner takes: no step, because no policy of a step ever acts there."""
+        return self(None, blocks, x, m, seq)

@@ -10,7 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import write
+import torch
+
+from newbie.bench.machine import facts
+from newbie.bench.results import Result, write
 
 ROOT = Path(__file__).resolve().parent.parent
 PROMPT = str(ROOT / "prompts" / "duo.xml")
@@ -52,19 +55,19 @@ def main() -> None:
         began = time.perf_counter()
         pipeline(prompt, seed=seed)
         warm.append(time.perf_counter() - began)
-    write(
-        "doors",
-        {
-            "command_to_png_seconds": statistics.median(cold),
-            "command_to_png_one_thread_seconds": one_thread,
-            "command_to_png_avx2_seconds": avx2,
-            "next_picture_seconds": statistics.median(warm[1:]),
-            "help_seconds": statistics.median(help_),
-            "peak_memory_gib": memory,
-            "steps": pipeline.recommended.steps,
-            "size": [pipeline.recommended.width, pipeline.recommended.height],
-        },
-    )
+    values = {
+        "command_to_png_seconds": statistics.median(cold),
+        "command_to_png_one_thread_seconds": one_thread,
+        "command_to_png_avx2_seconds": avx2,
+        "next_picture_seconds": statistics.median(warm[1:]),
+        "help_seconds": statistics.median(help_),
+        "peak_memory_gib": memory,
+        "steps": pipeline.recommended.steps,
+        "size": [pipeline.recommended.width, pipeline.recommended.height],
+    }
+    about = {"command": "python benchmarks/doors.py", "dtype": pipeline.chosen["dtype"].value, "seed": 0}
+    result = Result("doors", "doors", {**about, **facts(torch.device("cpu"))}, values)
+    sys.stdout.write(f"{write(result, ROOT / 'benchmarks' / 'results')}\n")
 
 
 if __name__ == "__main__":

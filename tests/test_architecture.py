@@ -14,7 +14,7 @@ PACKAGE = ROOT / "newbie"
 
 ROWS = [
     {"cli"},
-    {"train", "parity", "doctor"},
+    {"train", "parity", "doctor", "bench"},
     {"pipeline", "images"},
     {"sampling", "checkpoints", "accel"},
     {"model", "vae", "text"},
@@ -32,6 +32,8 @@ GUESTS = {
     "huggingface_hub": "newbie/checkpoints/hub.py",
     "skia": "newbie/train/figures",
     "sentencepiece": "newbie/text/tokens.py",
+    "diffusers": "newbie/bench/peer.py",
+    "matplotlib": "newbie/bench/plots.py",
 }
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "inspect": Command("newbie.checkpoints.inspect", "what a weights file is, without loading it"),
     "verify": Command("newbie.checkpoints.verify", "whether weights are whole: names, shapes, NaN, hashes"),
     "evaluate": Command("newbie.train.evaluate", "how well the bundled model obeys, read by a probe that sees pixels"),
+    "bench": Command("newbie.bench.main", "measure speed, beside diffusers and beside the machine's limits"),
     "train": Command("newbie.train.main", "train newbie-mini", False),
 }
 

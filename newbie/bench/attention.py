@@ -1,0 +1,143 @@
+"""`bench attention`: every kernel by sequence length, and what the choice of a kernel does to a whole step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from newbie.attention.choose import KERNELS
+from newbie.attention.kernel import Kernel, SequenceInfo
+from newbie.bench import floor, memory
+from newbie.bench.options import Options
+from newbie.bench.results import Result
+from newbie.bench.sizes import SIZES
+from newbie.bench.timing import Timing, interleave, significant, synchroniser
+from newbie.model.config import NextDiTConfig
+
+PATIENCE = 5.0  # seconds: a kernel whose one call would take longer is left out at that length, and the result says so
+SAMPLE = 0.02  # seconds that a sample lasts at least
+Say = Callable[[str], None]
+
+
+class Work(NamedTuple):
+    """One call of every kernel at one length."""
+
+    tokens: int
+    flop: int
+    least_bytes: int  # q, k, v read once, o written once
+
+    @classmethod
+    def of(cls, tokens: int, config: NextDiTConfig, dtype: torch.dtype) -> Work:
+        heads = 2 * (config.n_heads + config.n_kv_heads)
+        size = torch.empty(0, dtype=dtype).element_size()
+        return cls(tokens, 4 * tokens**2 * config.dim, tokens * heads * config.head_dim * size)
+
+
+def run(options: Options, say: Say) -> list[Result]:
+    """One result: kernels by length, with the heads of the 3.5B model (24 query, 8 key/value, 96 wide)."""
+    config = options.sizes[0].config if options.sizes[0].name == "tiny" else SIZES["release1024"].config
+    device, dtype = options.device, options.dtype
+    limits = floor.ceilings(device, dtype, scale=16 if options.sizes[0].name == "tiny" else 1)
+    say(f"ceilings: {limits.tflops:.3g} TFLOP/s, {limits.gb_per_second:.3g} GB/s")
+    refused = {name: why for name, why in floor.refusals(config, device, dtype, masked=False).items() if why}
+    kernels = {name: KERNELS[name] for name in KERNELS if name not in refused}
+    rows: list[dict[str, Any]] = []
+    left_out: dict[str, dict[str, str]] = {}
+    before: dict[str, tuple[int, float, int]] = {}  # per kernel, the length before: tokens, seconds, bytes
+    for tokens in options.lengths:
+        work = Work.of(tokens, config, dtype)
+        q, k, v, info = floor.qkv(1, tokens, config, device, dtype)
+        here: dict[str, Kernel] = {}
+        for name, kernel in kernels.items():
+            reason = _too_much(before.get(name), tokens, device) or _fails(kernel, q, k, v, info)
+            if reason:
+                left_out.setdefault(name, {})[str(tokens)] = reason
+                continue
+            here[name] = kernel
+        runs = {name: _call(kernel, q, k, v, info) for name, kernel in here.items()}
+        peaks = {name: memory.peak_bytes(call, device) for name, call in runs.items()}
+        timings = interleave(runs, rounds=options.repeats, seed=options.seed, device=device, at_least=SAMPLE)
+        errors = _errors(here, q, k, v, info)
+        for name, timing in timings.items():
+            before[name] = tokens, timing.median, peaks[name]
+            rows.append({"kernel": name, **_row(work, timing, peaks[name], limits), "error": errors.get(name)})
+        best = min(timings, key=lambda name: timings[name].median)
+        say(f"{tokens} tokens: fastest {best}, {timings[best].median * 1e3:.3g} ms")
+    values = {
+        "heads": {"query": config.n_heads, "key_value": config.n_kv_heads, "size": config.head_dim},
+        "rows": rows,
+        "refused": refused,
+        "left_out": left_out,
+        "ceilings": limits._asdict(),
+        "memory_is": memory.HOW[device.type],
+        "error_is": "root mean square of the difference from float32 attention, relative to its own",
+    }
+    return [Result(options.name("attention"), "attention", options.about(), values)]
+
+
+def _row(work: Work, timing: Timing, peak: int, limits: floor.Ceilings) -> dict[str, Any]:
+    tflops = work.flop / timing.median / 1e12
+    return {
+        "tokens": work.tokens,
+        "seconds": timing.to_json(),
+        "tflops": significant(tflops),
+        "share_of_products": significant(tflops / limits.tflops, 3),
+        "share_of_memory": significant(work.least_bytes / timing.median / 1e9 / limits.gb_per_second, 3),
+        "peak_bytes": peak,
+    }
+
+
+def _call(kernel: Kernel, q: Tensor, k: Tensor, v: Tensor, info: SequenceInfo) -> Callable[[], Tensor]:
+    return lambda: kernel(q, k, v, info)
+
+
+def _fails(kernel: Kernel, q: Tensor, k: Tensor, v: Tensor, info: SequenceInfo) -> str:
+    """Why a kernel that says it can serve does not; "" when it does. One that fails spoils no other's result."""
+    try:
+        o = kernel(q, k, v, info)
+        synchroniser(q.device)()
+    except (RuntimeError, NotImplementedError, AssertionError) as error:  # what guests raise; out of memory is one
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+    return "" if torch.isfinite(o).all() else "gives NaN or infinity"
+
+
+def _too_much(before: tuple[int, float, int] | None, tokens: int, device: torch.device) -> str:
+    """Why a length is beyond a kernel, judged by the length before: time and memory may grow with its square."""
+    if before is None:
+        return ""
+    growth = (tokens / before[0]) ** 2
+    seconds, peak, free = before[1] * growth, before[2] * growth, free_bytes(device)
+    if seconds > PATIENCE:
+        return f"one call would take some {seconds:.0f} s"
+    if free is not None and peak > free / 2:
+        return f"one call may take {peak / 2**30:.1f} GiB"
+    return ""
+
+
+def free_bytes(device: torch.device, meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Memory that can be had now; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = meminfo.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _errors(
+    kernels: Mapping[str, Kernel], q: Tensor, k: Tensor, v: Tensor, info: SequenceInfo
+) -> dict[str, float | None]:
+    """Of each kernel, against the reference on the same numbers in float32; empty where that was left out."""
+    if "reference" not in kernels:
+        return {}
+    exact = KERNELS["reference"](q.float(), k.float(), v.float(), info)
+    scale = exact.square().mean().sqrt()
+    return {
+        name: significant(float((kernel(q, k, v, info).float() - exact).square().mean().sqrt() / scale), 3)
+        for name, kernel in kernels.items()
+    }

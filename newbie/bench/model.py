@@ -1,0 +1,177 @@
+"""`bench model`: a guided evaluation and a whole generation beside diffusers, with the same weights, in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from newbie.bench import agreement, floor
+from newbie.bench.contestants import Ours, Theirs, kernel_for
+from newbie.bench.options import Options
+from newbie.bench.peer import peer_of
+from newbie.bench.race import Record, evaluate, race
+from newbie.bench.results import Result
+from newbie.bench.sizes import Given, Size, build, given
+from newbie.bench.step_kernels import time_grid
+from newbie.bench.timing import Timing, significant, stopwatch, synchroniser
+from newbie.model.nextdit import NextDiT
+
+Say = Callable[[str], None]
+MIDDLE = 0.3  # flow time at which outputs are compared: neither noise nor image
+
+
+def run(options: Options, say: Say) -> list[Result]:
+    """One result per size."""
+    return [
+        Result(options.name("model", size), "model", options.about(), measure(size, options, say))
+        for size in options.sizes
+    ]
+
+
+@torch.no_grad()
+def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
+    """Contestants, agreement, floor."""
+    material = given(size, options.device, options.seed)
+    grid = time_grid(options.steps)
+    say(f"{size.name}: agreement in float32")
+    exact_model = build(size.config, options.device, torch.float32, options.seed)
+    exact, agrees = _agreement_in_float32(exact_model, size, material, grid, options)
+    model = exact_model.to(options.dtype)
+    peer = peer_of(model)
+    ours = our_contestants(model, size, material, grid, options)
+    theirs = [
+        Theirs("diffusers, one call", peer, material, True),
+        Theirs("diffusers, two calls", peer, material, False),
+    ]
+    left_out: dict[str, str] = {}
+    first_call: dict[str, float] = {}
+    if options.compiled:
+        say(f"{size.name}: compiling")
+        fitter = min(theirs, key=lambda each: _seconds(each, material))
+        peer_compiled = Theirs(f"{fitter.name}, compiled", compiled_peer(model), material, fitter.together)
+        own_compiled = our_compiled(model, size, material, grid, options)
+        both: list[Ours | Theirs] = [peer_compiled, *own_compiled]
+        for each in both:
+            reason, seconds = _first_call(each, material, options.device)
+            if reason:
+                left_out[each.name] = reason
+                say(f"{size.name}: left out {each.name}: {reason}")
+            else:
+                first_call[each.name] = significant(seconds, 3)
+        theirs += [peer_compiled] if peer_compiled.name in first_call else []
+        ours += [one for one in own_compiled if one.name in first_call]
+    if options.dtype != torch.float32:
+        agrees["rounded"] = {
+            one.name: agreement.rounded(
+                evaluate(one.both(), material.noise, MIDDLE), evaluate(theirs[0].both(), material.noise, MIDDLE), exact
+            )
+            for one in ours
+        }
+    say(f"{size.name}: racing {len(ours) + len(theirs)} contestants over {options.steps} steps")
+    work = floor.products(model, size)
+    attentions = floor.attentions(size, options.device, options.dtype)
+    records, probed = race(
+        [*(one.contestant() for one in ours), *(one.contestant() for one in theirs)],
+        material.noise,
+        grid,
+        generations=options.repeats,
+        seed=options.seed,
+        probes={"products": floor.multiply(work), **attentions},
+    )
+    agrees["generations"] = _finals(records, ours, theirs)
+    lowest = floor_of(probed, sum(product.flop for product in work), floor.attention_flop(size))
+    for name, record in records.items():
+        say(f"{size.name}: {name}: {Timing(tuple(record.step)).median:.4g} s per step")
+    return {
+        "size": {"name": size.name, "about": size.about, "side": size.side, "words": size.words},
+        "network": size.config.to_dict(),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": options.steps,
+        "contestants": {name: record.to_json() for name, record in records.items()},
+        "first_call_seconds": first_call,
+        "left_out": left_out,
+        "kernels": {one.name: one.kernel.name for one in ours},
+        "agreement": agrees,
+        "floor": lowest,
+        "share_of_floor": {
+            name: significant(lowest["seconds"] / Timing(tuple(record.step)).median, 3)
+            for name, record in records.items()
+        },
+    }
+
+
+def our_contestants(model: NextDiT, size: Size, material: Given, grid: Tensor, options: Options) -> list[Ours]:
+    """The plain loop, and what the pipeline runs when nothing is asked for."""
+    kernel = kernel_for("auto", size, options.device, options.dtype)
+    return [Ours("newbie", model, size, material, grid, kernel)]
+
+
+def our_compiled(model: NextDiT, size: Size, material: Given, grid: Tensor, options: Options) -> list[Ours]:
+    """What `--compile` runs."""
+    return []
+
+
+def compiled_peer(model: NextDiT) -> Callable[..., object]:
+    """diffusers' blocks compiled one by one: they share their code, so that one compilation serves all layers."""
+    peer: Any = peer_of(model)
+    for blocks in (peer.layers, peer.noise_refiner, peer.context_refiner):
+        for block in blocks:
+            block.compile()
+    return peer
+
+
+def floor_of(probed: dict[str, Timing], product_flop: int, attention_flop: int) -> dict[str, Any]:
+    """Products and the best attention, in seconds per guided evaluation."""
+    attentions = {name: timing for name, timing in probed.items() if name != "products"}
+    best = min(attentions, key=lambda name: attentions[name].median)
+    products = probed["products"].median
+    return {
+        "seconds": significant(products + attentions[best].median),
+        "products": probed["products"].to_json(),
+        "attention": {name: timing.to_json() for name, timing in attentions.items()},
+        "best_attention": best,
+        "product_gflop": significant(product_flop / 1e9),
+        "attention_gflop": significant(attention_flop / 1e9),
+        "product_tflops": significant(product_flop / products / 1e12),
+        "attention_tflops": significant(attention_flop / attentions[best].median / 1e12),
+    }
+
+
+def _agreement_in_float32(
+    model: NextDiT, size: Size, material: Given, grid: Tensor, options: Options
+) -> tuple[Tensor, dict[str, Any]]:
+    """diffusers' float32 output, and how far ours is from it."""
+    theirs = Theirs("diffusers", peer_of(model), material, True)
+    exact = evaluate(theirs.both(), material.noise, MIDDLE)
+    kernel = kernel_for("auto", size, options.device, torch.float32)
+    ours = Ours("newbie", model, size, material, grid, kernel)
+    return exact, {"float32": agreement.in_float32(evaluate(ours.both(), material.noise, MIDDLE), exact)}
+
+
+def _finals(records: dict[str, Record], ours: Sequence[Ours], theirs: Sequence[Theirs]) -> dict[str, Any]:
+    """How far the finished latents are from those of diffusers, which rounds at other places."""
+    ends = {name: record.final for name, record in records.items() if record.final is not None}
+    first = ends[theirs[0].name]
+    return {
+        name: significant(agreement.error(final, first), 3) for name, final in ends.items() if name != theirs[0].name
+    }
+
+
+def _seconds(one: Ours | Theirs, material: Given) -> float:
+    """One evaluation, after one to warm up."""
+    wait, velocity = synchroniser(material.noise.device), one.begin()
+    stopwatch(lambda: velocity(material.noise, MIDDLE), wait)
+    return stopwatch(lambda: velocity(material.noise, MIDDLE), wait)
+
+
+def _first_call(one: Ours | Theirs, material: Given, device: torch.device) -> tuple[str, float]:
+    """Compile by running: why it failed, or "", and the seconds."""
+    velocity = one.begin()
+    try:
+        return "", stopwatch(lambda: velocity(material.noise, MIDDLE), synchroniser(device))
+    except Exception as error:  # the compiler raises whatever it finds: no C++ compiler, an operation it cannot take
+        lines = str(error).strip().splitlines() or [""]
+        return f"{type(error).__name__}: {lines[0][:300]}", 0.0

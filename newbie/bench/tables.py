@@ -1,0 +1,244 @@
+"""Results as Markdown tables. What a table says is in the JSON file that it names, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from newbie.bench.results import Result
+
+Row = Sequence[object]
+
+
+def section(result: Result, plot: str) -> str:
+    """A heading, where and how it was measured, the tables, and the plot at the relative path `plot` ("" for none)."""
+    about = result.about
+    machine = about["device"] if about["device"] != "cpu" else f"{about['cpu']}, {about['cpu_capability']}"
+    versions = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
+    lines = [
+        f"### {TITLES[result.bench](result)}",
+        "",
+        f"`{about['command']}`  ",
+        f"{machine}, CPU threads: {about['threads']}; {about['dtype']}, seed {about['seed']}, {about['date']}; "
+        f"Python {about['python']}, {versions}. [{result.name}.json](results/{result.name}.json)",
+        "",
+        *TABLES[result.bench](result.values),
+        *(["", f"![{TITLES[result.bench](result)}]({plot})"] if plot else []),
+    ]
+    return "\n".join(lines)
+
+
+def table(head: Row, rows: Iterable[Row], *, left: int = 1) -> list[str]:
+    """Markdown, the first `left` columns aligned left and the others right."""
+    marks = ["---" if column < left else "---:" for column in range(len(head))]
+    return [_line(head), _line(marks), *(_line(row) for row in rows)]
+
+
+def model(values: Mapping[str, Any]) -> list[str]:
+    """Contestants, then agreement and floor in sentences."""
+    contestants = values["contestants"]
+    peers = {name: row["step"]["median"] for name, row in contestants.items() if name.startswith("diffusers")}
+    eager = min(second for name, second in peers.items() if "compiled" not in name)
+    rows = [
+        (
+            name,
+            _spread(row["step"], 1e3),
+            f"{eager / row['step']['median']:.2f}",
+            f"{100 * values['share_of_floor'][name]:.0f} %",
+            _spread(row["generation"]),
+            f"{1e3 * row['begin']['median']:.3g}",
+        )
+        for name, row in sorted(contestants.items(), key=lambda item: item[1]["step"]["median"])
+    ]
+    floor, agrees = values["floor"], values["agreement"]
+    exact = agrees["float32"]
+    lines = table(
+        (
+            "",
+            "guided step, ms",
+            "times diffusers eager",
+            "share of the floor",
+            f"{values['steps']} steps, s",
+            "once, ms",
+        ),
+        rows,
+    )
+    lines += [
+        "",
+        f"{values['parameters'] / 1e6:.1f} million parameters, captions of {values['size']['words'][0]} and "
+        f"{values['size']['words'][1]} tokens. Floor: {1e3 * floor['seconds']:.3g} ms, of which "
+        f"{1e3 * floor['products']['median']:.3g} ms products ({floor['product_tflops']:.3g} TFLOP/s) and "
+        f"{1e3 * floor['attention'][floor['best_attention']]['median']:.3g} ms attention "
+        f"(`{floor['best_attention']}`, {floor['attention_tflops']:.3g} TFLOP/s).",
+        f"Largest difference from diffusers in float32: {exact['largest_difference']:.1e} where outputs have a "
+        f"standard deviation of {exact['output_std']:.2g}.",
+    ]
+    for name, errors in agrees.get("rounded", {}).items():
+        lines.append(
+            f"Relative error of `{name}` against float32: {errors['newbie_error']:.2e}; of diffusers: "
+            f"{errors['diffusers_error']:.2e}; ratio {errors['ratio']:.2f}."
+        )
+    compiled = [f"{name} {seconds:.0f} s" for name, seconds in values["first_call_seconds"].items()]
+    lines += [f"First call, compilation included: {', '.join(compiled)}."] if compiled else []
+    lines += [f"Left out: {name}: {reason}." for name, reason in values["left_out"].items()]
+    return lines
+
+
+def attention(values: Mapping[str, Any]) -> list[str]:
+    """Per length and kernel, slowest first, and the comparison of the mission's document."""
+    lines: list[str] = []
+    for tokens in dict.fromkeys(row["tokens"] for row in values["rows"]):
+        here = sorted(
+            (row for row in values["rows"] if row["tokens"] == tokens), key=lambda row: -row["seconds"]["median"]
+        )
+        naive = _naive(here)
+        rows = [
+            (
+                f"`{row['kernel']}`",
+                _spread(row["seconds"], 1e3),
+                f"{naive / row['seconds']['median']:.2f}" if naive else "",
+                f"{row['peak_bytes'] / 2**20:.1f}",
+                f"{row['tflops']:.3g}",
+                f"{100 * row['share_of_products']:.0f} %",
+                f"{100 * row['share_of_memory']:.1f} %",
+                f"{row['error']:.1e}" if row["error"] is not None else "",
+            )
+            for row in here
+        ]
+        lines += [f"**{tokens} tokens**", ""]
+        head = ("", "ms", "times standard", "peak MiB", "TFLOP/s", "of products", "of memory", "error")
+        lines += [*table(head, rows), ""]
+    heads = values["heads"]
+    lines.append(
+        f"{heads['query']} query and {heads['key_value']} key/value heads of {heads['size']}, one row. Ceilings: "
+        f"products {values['ceilings']['tflops']:.3g} TFLOP/s, memory {values['ceilings']['gb_per_second']:.3g} GB/s. "
+        f"Peak memory: {values['memory_is']}. Error: {values['error_is']}."
+    )
+    for kernel, lengths in values["left_out"].items():
+        lines += [f"Left out: `{kernel}` at {tokens} tokens: {reason}." for tokens, reason in lengths.items()]
+    if values["refused"]:
+        lines += ["", "Not available here: " + "; ".join(f"`{k}`: {why}" for k, why in values["refused"].items()) + "."]
+    return lines
+
+
+def steps(values: Mapping[str, Any]) -> list[str]:
+    """A whole guided step by kernel."""
+    return table(
+        ("", "guided step, ms", "times standard", "peak memory, MiB"),
+        [
+            (
+                f"`{row['kernel']}`",
+                _spread(row["seconds"], 1e3),
+                f"{row['times_faster']:.2f}",
+                f"{row['peak_bytes'] / 2**20:.0f}",
+            )
+            for row in values["rows"]
+        ],
+    )
+
+
+def waterfall(values: Mapping[str, Any]) -> list[str]:
+    """One saving more per row."""
+    rows = values["rows"]
+    medians = [row["seconds"]["median"] for row in rows]
+
+    def change(number: int, against: int) -> str:
+        return f"{100 * (medians[number] / medians[against] - 1):+.1f} %" if number else ""
+
+    return table(
+        ("with", "one picture, s", "against the row before", "against the first"),
+        [
+            (row["with"], _spread(row["seconds"]), change(number, number - 1), change(number, 0))
+            for number, row in enumerate(rows)
+        ],
+    )
+
+
+def profile(values: Mapping[str, Any]) -> list[str]:
+    """Stages of a picture, parts of a step."""
+    stages, parts = values["stages"], values["step_parts"]
+    whole = sum(timing["median"] for timing in stages.values())
+    step = sum(parts.values())
+    lines = table(
+        (f"one picture, {values['steps']} steps", "s", "share"),
+        [(name, _spread(timing), f"{100 * timing['median'] / whole:.1f} %") for name, timing in stages.items()],
+    )
+    lines += ["", *table(
+        ("one step", "ms", "share"),
+        [(name, f"{1e3 * seconds:.3g}", f"{100 * seconds / step:.0f} %") for name, seconds in parts.items()],
+    )]  # fmt: skip
+    if values["gpu_utilisation"] is not None:
+        lines += ["", f"The card computes {100 * values['gpu_utilisation']:.0f} % of the time of a step."]
+    return lines
+
+
+def characters(values: Mapping[str, Any]) -> list[str]:
+    """Standard beside fast attention."""
+    rows = values["rows"]
+    lines = table(
+        ("characters", "words", "standard, ms", "fast, ms", "times faster"),
+        [
+            (
+                fast["characters"],
+                fast["words"],
+                _spread(standard["seconds"], 1e3),
+                _spread(fast["seconds"], 1e3),
+                f"{fast['times_faster']:.2f}",
+            )
+            for standard, fast in zip(rows[::2], rows[1::2], strict=True)
+        ],
+        left=0,
+    )
+    kernels = f"Standard: `{rows[0]['kernel']}`, fast: `{rows[1]['kernel']}`"
+    return [*lines, "", f"{kernels}; {values['image_tokens']} image tokens."]
+
+
+def doors(values: Mapping[str, Any]) -> list[str]:
+    """What a person waits for."""
+    picture = f"{values['size'][0]}x{values['size'][1]}, {values['steps']} steps"
+    rows = [
+        (f"from the command to the PNG ({picture})", f"{values['command_to_png_seconds']:.2f} s"),
+        ("the same with one thread", f"{values['command_to_png_one_thread_seconds']:.2f} s"),
+        ("the same with AVX2 instructions only", f"{values['command_to_png_avx2_seconds']:.2f} s"),
+        ("each further picture in the loop", f"{values['next_picture_seconds']:.2f} s"),
+        ("`create.py --help`", f"{values['help_seconds']:.2f} s"),
+        ("peak memory of a picture", f"{values['peak_memory_gib']:.2f} GiB"),
+    ]
+    return table(("", "median"), rows)
+
+
+def _naive(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Seconds of standard attention among these rows."""
+    by_name = {row["kernel"]: row["seconds"]["median"] for row in rows}
+    return by_name.get("sdpa-math", by_name.get("reference"))
+
+
+def _spread(timing: Mapping[str, Any], scale: float = 1.0) -> str:
+    """The median, and the quartiles where there are several samples."""
+    low, high = timing["quartiles"]
+    middle = f"{scale * timing['median']:.3g}"
+    return middle if low == high else f"{middle} ({scale * low:.3g}–{scale * high:.3g})"
+
+
+def _line(cells: Row) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+TITLES: dict[str, Callable[[Result], str]] = {
+    "doors": lambda result: "How long a person waits",
+    "model": lambda result: f"Beside diffusers: {result.values['size']['about']}, {result.about['dtype']}",
+    "attention": lambda result: f"Attention kernels, {result.about['dtype']}",
+    "steps": lambda result: f"A whole step by kernel: {result.values['size']['about']}, {result.about['dtype']}",
+    "waterfall": lambda result: f"Exact savings, one after another: {result.values['size']['about']}",
+    "profile": lambda result: f"Where the time goes: {result.values['size']['about']}",
+    "characters": lambda result: f"One to six characters: {result.values['size']['about']}",
+}
+TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "doors": doors,
+    "model": model,
+    "attention": attention,
+    "steps": steps,
+    "waterfall": waterfall,
+    "profile": profile,
+    "characters": characters,
+}

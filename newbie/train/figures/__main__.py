@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, required=True, help="the picture to write")
     parser.add_argument("--count", type=int, default=48, help="how many drawings")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=int, default=128, help="side of each drawing in pixels")
+    parser.add_argument("--size", type=int, default=128, help="side of a square drawing in pixels")
     parser.add_argument("--columns", type=int, default=8)
     parser.add_argument("--characters", type=int, choices=(1, 2, 3), default=None)
     flags = parser.parse_args()
@@ -29,13 +29,14 @@ def main() -> None:
 
 
 def sheet(pictures: list[np.ndarray], *, columns: int, gap: int = 2) -> np.ndarray:
-    """Lay equally sized (H, W, 3) pictures out in rows with white gaps."""
-    height, width, _ = pictures[0].shape
+    """Lay (H, W, 3) pictures out in rows with white gaps, each in the middle of a cell that fits the largest."""
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
     rows = -(-len(pictures) // columns)
     page = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
     for i, picture in enumerate(pictures):
-        y, x = (gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap))
-        page[y : y + height, x : x + width] = picture
+        y = gap + (i // columns) * (height + gap) + (height - picture.shape[0]) // 2
+        x = gap + (i % columns) * (width + gap) + (width - picture.shape[1]) // 2
+        page[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
     return page
 
 

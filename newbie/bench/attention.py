@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,8 @@ from newbie.attention.choose import KERNELS
 from newbie.attention.kernel import Kernel, SequenceInfo
 from newbie.bench import floor, memory
 from newbie.bench.options import Options
-from newbie.bench.results import Result
-from newbie.bench.sizes import SIZES
-from newbie.bench.timing import Timing, interleave, significant, synchroniser
+from newbie.bench.sizes import SIZES, Size
+from newbie.bench.timing import Timing, attempt, interleave, significant, synchroniser
 from newbie.model.config import NextDiTConfig
 
 PATIENCE = 5.0  # seconds: a kernel whose one call would take longer is left out at that length, and the result says so
@@ -37,11 +37,11 @@ class Work(NamedTuple):
         return cls(tokens, 4 * tokens**2 * config.dim, tokens * heads * config.head_dim * size)
 
 
-def run(options: Options, say: Say) -> list[Result]:
-    """One result: kernels by length, with the heads of the 3.5B model (24 query, 8 key/value, 96 wide)."""
-    config = options.sizes[0].config if options.sizes[0].name == "tiny" else SIZES["release1024"].config
+def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
+    """Kernels by length, with the heads of the 3.5B model (24 query, 8 key/value, 96 wide) for every size but tiny."""
+    config = size.config if size.name == "tiny" else SIZES["release1024"].config
     device, dtype = options.device, options.dtype
-    limits = floor.ceilings(device, dtype, scale=16 if options.sizes[0].name == "tiny" else 1)
+    limits = floor.ceilings(device, dtype, scale=16 if size.name == "tiny" else 1)
     say(f"ceilings: {limits.tflops:.3g} TFLOP/s, {limits.gb_per_second:.3g} GB/s")
     refused = {name: why for name, why in floor.refusals(config, device, dtype, masked=False).items() if why}
     kernels = {name: KERNELS[name] for name in KERNELS if name not in refused}
@@ -53,12 +53,13 @@ def run(options: Options, say: Say) -> list[Result]:
         q, k, v, info = floor.qkv(1, tokens, config, device, dtype)
         here: dict[str, Kernel] = {}
         for name, kernel in kernels.items():
-            reason = _too_much(before.get(name), tokens, device) or _fails(kernel, q, k, v, info)
+            reason = _too_much(before.get(name), tokens, device)
+            reason = reason or attempt(partial(kernel, q, k, v, info), synchroniser(device))[0]
             if reason:
                 left_out.setdefault(name, {})[str(tokens)] = reason
-                continue
-            here[name] = kernel
-        runs = {name: _call(kernel, q, k, v, info) for name, kernel in here.items()}
+            else:
+                here[name] = kernel
+        runs = {name: partial(kernel, q, k, v, info) for name, kernel in here.items()}
         peaks = {name: memory.peak_bytes(call, device) for name, call in runs.items()}
         timings = interleave(runs, rounds=options.repeats, seed=options.seed, device=device, at_least=SAMPLE)
         errors = _errors(here, q, k, v, info)
@@ -67,7 +68,7 @@ def run(options: Options, say: Say) -> list[Result]:
             rows.append({"kernel": name, **_row(work, timing, peaks[name], limits), "error": errors.get(name)})
         best = min(timings, key=lambda name: timings[name].median)
         say(f"{tokens} tokens: fastest {best}, {timings[best].median * 1e3:.3g} ms")
-    values = {
+    return {
         "heads": {"query": config.n_heads, "key_value": config.n_kv_heads, "size": config.head_dim},
         "rows": rows,
         "refused": refused,
@@ -76,7 +77,6 @@ def run(options: Options, say: Say) -> list[Result]:
         "memory_is": memory.HOW[device.type],
         "error_is": "root mean square of the difference from float32 attention, relative to its own",
     }
-    return [Result(options.name("attention"), "attention", options.about(), values)]
 
 
 def _row(work: Work, timing: Timing, peak: int, limits: floor.Ceilings) -> dict[str, Any]:
@@ -89,20 +89,6 @@ def _row(work: Work, timing: Timing, peak: int, limits: floor.Ceilings) -> dict[
         "share_of_memory": significant(work.least_bytes / timing.median / 1e9 / limits.gb_per_second, 3),
         "peak_bytes": peak,
     }
-
-
-def _call(kernel: Kernel, q: Tensor, k: Tensor, v: Tensor, info: SequenceInfo) -> Callable[[], Tensor]:
-    return lambda: kernel(q, k, v, info)
-
-
-def _fails(kernel: Kernel, q: Tensor, k: Tensor, v: Tensor, info: SequenceInfo) -> str:
-    """Why a kernel that says it can serve does not; "" when it does. One that fails spoils no other's result."""
-    try:
-        o = kernel(q, k, v, info)
-        synchroniser(q.device)()
-    except (RuntimeError, NotImplementedError, AssertionError) as error:  # what guests raise; out of memory is one
-        return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-    return "" if torch.isfinite(o).all() else "gives NaN or infinity"
 
 
 def _too_much(before: tuple[int, float, int] | None, tokens: int, device: torch.device) -> str:

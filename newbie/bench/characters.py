@@ -11,7 +11,6 @@ from typing import Any
 from newbie.bench import floor
 from newbie.bench.contestants import kernel_for
 from newbie.bench.options import Options
-from newbie.bench.results import Result
 from newbie.bench.sizes import Size, build
 from newbie.bench.step_kernels import guided_step, naive_kernel, time_grid
 from newbie.bench.timing import interleave
@@ -48,14 +47,6 @@ def token_counts() -> list[int]:
     pipeline = Pipeline.open()
     readings = [pipeline.read(Request(prompt=prompt(count), canonical=True)) for count in range(1, MOST + 1)]
     return [pipeline.text.inputs([each.rendered.positive])[0]["gemma"].total for each in readings]
-
-
-def run(options: Options, say: Say) -> list[Result]:
-    """One result per size."""
-    return [
-        Result(options.name("characters", size), "characters", options.about(), measure(size, options, say))
-        for size in options.sizes
-    ]
 
 
 def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:

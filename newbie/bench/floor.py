@@ -15,7 +15,7 @@ from torch import Tensor
 from newbie.attention.choose import KERNELS, explain
 from newbie.attention.kernel import Kernel, SequenceInfo
 from newbie.bench.sizes import Size
-from newbie.bench.timing import stopwatch, synchroniser
+from newbie.bench.timing import attempt, stopwatch, synchroniser
 from newbie.model.block import Block
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
@@ -78,13 +78,14 @@ def attention_flop(size: Size) -> int:
 
 
 def attentions(size: Size, device: torch.device, dtype: torch.dtype) -> Mapping[str, Callable[[], None]]:
-    """Per fast kernel that can serve: a function that runs all attention of one guided evaluation, row by row, so
-    that no kernel pays for padding."""
+    """Per fast kernel that can serve, and does: a function that runs all attention of one guided evaluation, row by
+    row, so that no kernel pays for padding."""
     config = size.config
     names = [name for name in serving(config, device, dtype, masked=False) if name not in NOT_FOR_SPEED]
     work = [(n, config.n_layers) for n in size.tokens] + [(size.image_tokens, 2 * config.n_refiner_layers)]
     sets = [(*qkv(1, n, config, device, dtype), count) for n, count in work]
-    return {name: _attend(KERNELS[name], sets) for name in names}
+    runs = {name: _attend(KERNELS[name], sets) for name in names}
+    return {name: run for name, run in runs.items() if not attempt(run, synchroniser(device))[0]}
 
 
 def _attend(kernel: Kernel, sets: Sequence[tuple[Tensor, Tensor, Tensor, SequenceInfo, int]]) -> Callable[[], None]:

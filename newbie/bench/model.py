@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,22 +14,13 @@ from newbie.bench.contestants import Ours, Theirs, kernel_for
 from newbie.bench.options import Options
 from newbie.bench.peer import peer_of
 from newbie.bench.race import Record, evaluate, race
-from newbie.bench.results import Result
 from newbie.bench.sizes import Given, Size, build, given
 from newbie.bench.step_kernels import time_grid
-from newbie.bench.timing import Timing, significant, stopwatch, synchroniser
+from newbie.bench.timing import Timing, attempt, significant, stopwatch, synchroniser
 from newbie.model.nextdit import NextDiT
 
 Say = Callable[[str], None]
 MIDDLE = 0.3  # flow time at which outputs are compared: neither noise nor image
-
-
-def run(options: Options, say: Say) -> list[Result]:
-    """One result per size."""
-    return [
-        Result(options.name("model", size), "model", options.about(), measure(size, options, say))
-        for size in options.sizes
-    ]
 
 
 @torch.no_grad()
@@ -50,12 +42,13 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     first_call: dict[str, float] = {}
     if options.compiled:
         say(f"{size.name}: compiling")
+        wait = synchroniser(options.device)
         fitter = min(theirs, key=lambda each: _seconds(each, material))
         peer_compiled = Theirs(f"{fitter.name}, compiled", compiled_peer(model), material, fitter.together)
         own_compiled = our_compiled(model, size, material, grid, options)
         both: list[Ours | Theirs] = [peer_compiled, *own_compiled]
         for each in both:
-            reason, seconds = _first_call(each, material, options.device)
+            reason, seconds = attempt(partial(evaluate, each.contestant(), material.noise, MIDDLE), wait)
             if reason:
                 left_out[each.name] = reason
                 say(f"{size.name}: left out {each.name}: {reason}")
@@ -165,13 +158,3 @@ def _seconds(one: Ours | Theirs, material: Given) -> float:
     wait, velocity = synchroniser(material.noise.device), one.begin()
     stopwatch(lambda: velocity(material.noise, MIDDLE), wait)
     return stopwatch(lambda: velocity(material.noise, MIDDLE), wait)
-
-
-def _first_call(one: Ours | Theirs, material: Given, device: torch.device) -> tuple[str, float]:
-    """Compile by running: why it failed, or "", and the seconds."""
-    velocity = one.begin()
-    try:
-        return "", stopwatch(lambda: velocity(material.noise, MIDDLE), synchroniser(device))
-    except Exception as error:  # the compiler raises whatever it finds: no C++ compiler, an operation it cannot take
-        lines = str(error).strip().splitlines() or [""]
-        return f"{type(error).__name__}: {lines[0][:300]}", 0.0

@@ -19,6 +19,7 @@ from newbie.errors import UsageError
 
 MAX_REPEATS, MAX_THREADS, MAX_STEPS, MAX_LENGTH = 1000, 1024, 1000, 131_072
 LENGTHS = {"cpu": (128, 512, 1184, 2304, 4352), "cuda": (512, 1280, 2560, 4352, 9472, 16640)}
+QUICK_MINUTES = 7.0  # the largest part takes some two minutes
 QUICK_LENGTHS = {"cpu": (128, 512, 1184), "cuda": (1280, 4352, 16640)}
 
 
@@ -37,6 +38,7 @@ class Options:
     seed: int
     out: Path
     compiled: bool
+    minutes: float | None  # nothing new is begun after so many
     command: str
 
     def about(self) -> dict[str, Any]:
@@ -74,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--steps", type=int, default=28, help="steps of a generation (default: %(default)s)")
     flags.add_argument("--seed", type=int, default=0, help="of weights, noise and order (default: %(default)s)")
     flags.add_argument("--no-compile", action="store_true", help="leave the compiled contestants out")
-    flags.add_argument("--quick", action="store_true", help="fewer repeats and lengths: `all` in under ten minutes")
+    flags.add_argument("--quick", action="store_true", help="one repeat, fewer lengths, --minutes 7")
+    flags.add_argument("--minutes", type=float, help="begin nothing new after so many (default: no limit)")
     flags.add_argument(
         "--out", type=Path, default=Path("benchmarks/results"), help="folder of the results (default: %(default)s)"
     )
@@ -95,6 +98,8 @@ def resolve(args: argparse.Namespace, argv: Sequence[str]) -> Options:
             raise UsageError(f"--{name} {value} is not between 1 and {most}", f"for example --{name} 5")
     if args.steps < 2:
         raise UsageError("--steps 1: a generation of one step has no step like the others", "--steps 28")
+    if args.minutes is not None and not args.minutes > 0:
+        raise UsageError(f"--minutes {args.minutes} is no time", "for example --minutes 7")
     if not 0 <= args.seed < 2**63:
         raise UsageError(f"--seed {args.seed} is not between 0 and 2^63 - 1", "--seed 0")
     if args.out.exists() and not args.out.is_dir():
@@ -113,6 +118,7 @@ def resolve(args: argparse.Namespace, argv: Sequence[str]) -> Options:
         seed=args.seed,
         out=args.out,
         compiled=not args.no_compile,
+        minutes=QUICK_MINUTES if args.quick and args.minutes is None else args.minutes,
         command=" ".join(["python -m newbie bench", *argv]),
     )
 

@@ -20,7 +20,6 @@ from torch.profiler import ProfilerActivity, record_function
 
 from newbie.attention.kernel import Kernel, Needs, SequenceInfo
 from newbie.bench.options import Options
-from newbie.bench.results import Result
 from newbie.bench.sizes import Size, build
 from newbie.bench.timing import Timing, significant
 from newbie.pipeline import Pipeline, StepEvent
@@ -61,14 +60,6 @@ class Watched(Pipeline):
 
     def kernel(self, *args: Any, **options: Any) -> Kernel:
         return Marked(super().kernel(*args, **options))
-
-
-def run(options: Options, say: Say) -> list[Result]:
-    """One result per size."""
-    return [
-        Result(options.name("profile", size), "profile", options.about(), measure(size, options, say))
-        for size in options.sizes
-    ]
 
 
 def pipeline_of(size: Size, options: Options) -> Pipeline:
@@ -130,6 +121,8 @@ def profiled(pipeline: Pipeline, request: Request, options: Options) -> tuple[di
     steps = options.steps - 1
     parts = shares(events, on_device=cuda)
     busy = union(kernel_intervals(events)) if cuda else None
+    if busy is not None:  # kernels that no operation of torch started: fused leaves, compiled or written in Triton
+        parts["element-wise"] += max(busy - sum(parts.values()), 0.0)
     return {name: seconds / steps for name, seconds in parts.items()}, None if busy is None else busy / steps
 
 

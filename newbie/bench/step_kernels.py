@@ -6,6 +6,7 @@ faster makes a step a little faster; what it saves in memory can matter more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,8 @@ from newbie.attention.choose import KERNELS
 from newbie.bench import floor, memory
 from newbie.bench.contestants import Ours
 from newbie.bench.options import Options
-from newbie.bench.results import Result
 from newbie.bench.sizes import Size, build, given
-from newbie.bench.timing import interleave
+from newbie.bench.timing import attempt, interleave, synchroniser
 from newbie.model.nextdit import NextDiT
 from newbie.sampling import times
 
@@ -26,34 +26,31 @@ Say = Callable[[str], None]
 NAIVE = ("sdpa-math", "reference")  # softmax(q k^T) v as the formula reads, the whole matrix in memory
 
 
-def run(options: Options, say: Say) -> list[Result]:
-    """One result per size."""
-    return [
-        Result(options.name("steps", size), "steps", options.about(), measure(size, options, say))
-        for size in options.sizes
-    ]
-
-
 def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
-    """Every kernel that can serve, in one run."""
+    """Standard attention and every fast kernel that can serve, in one run."""
     device, dtype = options.device, options.dtype
     model = build(size.config, device, dtype, options.seed)
     grid = time_grid(options.steps)
-    names = floor.serving(size.config, device, dtype, masked=True)
+    serving = floor.serving(size.config, device, dtype, masked=True)
+    naive = naive_kernel(serving)
+    names = [name for name in serving if name == naive or name not in floor.NOT_FOR_SPEED]
     runs = {name: guided_step(model, size, grid, name, options) for name in names}
+    failed = {name: why for name, run in runs.items() if (why := attempt(run, synchroniser(device))[0])}
+    runs = {name: run for name, run in runs.items() if name not in failed}
     peaks = {name: memory.peak_bytes(step, device) for name, step in runs.items()}
     timings = interleave(runs, rounds=options.repeats, seed=options.seed, device=device)
-    naive = timings[naive_kernel(names)].median
+    base = timings[naive].median if naive in timings else math.nan
     for name, timing in timings.items():
         say(f"{size.name}: {name}: {timing.median:.4g} s per guided step")
     return {
         "size": {"name": size.name, "about": size.about, "side": size.side, "words": size.words},
-        "naive": naive_kernel(names),
+        "naive": naive,
+        "left_out": failed,
         "rows": [
             {
                 "kernel": name,
                 "seconds": timing.to_json(),
-                "times_faster": round(naive / timing.median, 3),
+                "times_faster": round(base / timing.median, 3),
                 "peak_bytes": peaks[name],
             }
             for name, timing in sorted(timings.items(), key=lambda item: -item[1].median)

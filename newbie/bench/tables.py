@@ -123,18 +123,20 @@ def attention(values: Mapping[str, Any]) -> list[str]:
 
 def steps(values: Mapping[str, Any]) -> list[str]:
     """A whole guided step by kernel."""
-    return table(
+    left_out = [f"Left out: `{kernel}`: {reason}." for kernel, reason in values["left_out"].items()]
+    lines = table(
         ("", "guided step, ms", "times standard", "peak memory, MiB"),
         [
             (
                 f"`{row['kernel']}`",
                 _spread(row["seconds"], 1e3),
-                f"{row['times_faster']:.2f}",
+                str(row["times_faster"]),
                 f"{row['peak_bytes'] / 2**20:.0f}",
             )
             for row in values["rows"]
         ],
     )
+    return [*lines, *([""] if left_out else []), *left_out]
 
 
 def waterfall(values: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,19 @@ def stopwatch(run: Run, wait: Callable[[], None], calls: int = 1) -> float:
     return (time.perf_counter() - began) / calls
 
 
+def attempt(run: Run, wait: Callable[[], None]) -> tuple[str, float]:
+    """Run something of somebody else for the first time: why it failed, or "", and the seconds it took.
+
+    Compilers and guest packages raise whatever they like, without a common type; what fails is named in the result and
+    spoils nobody else's.
+    """
+    try:
+        return "", stopwatch(run, wait)
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        return f"{type(error).__name__}: {lines[0][:300]}", 0.0
+
+
 def interleave(
     runs: Mapping[str, Run], *, rounds: int, seed: int, device: torch.device, at_least: float = 0.0
 ) -> dict[str, Timing]:

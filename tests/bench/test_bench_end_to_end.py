@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from newbie.bench import main as bench
-from newbie.bench import report
-from newbie.bench.contestants import Theirs
-from newbie.bench.model import _first_call
+from newbie.bench import model, report, tables
 from newbie.bench.plots import PLOTS
 from newbie.bench.results import FORMAT, Result, read, read_all, write
-from newbie.bench.sizes import SIZES, given
 from newbie.bench.tables import TABLES
 from newbie.cli.main import main
 from newbie.errors import OutputError, UsageError
@@ -28,7 +27,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     said: list[str] = []
     assert bench.main([*FLAGS.split(), "--out", str(folder / "results")], said.append) == 0
-    assert sum(line.startswith("written: ") for line in said) == len(list((folder / "results").iterdir()))
+    assert sum(line.startswith("measured: ") for line in said) == len(list((folder / "results").iterdir()))
     return folder
 
 
@@ -40,6 +39,13 @@ def results(folder):
 def test_all_writes_a_result_of_every_bench(results):
     assert results.keys() == TABLES.keys() - {"doors"}  # which benchmarks/doors.py measures, in processes of its own
     assert PLOTS.keys() <= TABLES.keys()
+
+
+def test_nothing_is_begun_when_the_time_is_up(tmp_path):
+    said: list[str] = []
+    assert bench.main([*FLAGS.split(), "--minutes", "1e-9", "--out", str(tmp_path)], said.append) == 0
+    assert said and all(line.startswith("left out, 0 minutes have passed") for line in said)
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_result_says_where_when_and_how(results):
@@ -114,19 +120,25 @@ def test_the_committed_tables_are_those_of_the_committed_results():
     assert report.filled(text, found, drawn) == text
 
 
-def test_a_compiler_that_fails_is_told_and_spoils_nothing():
-    def peer(*args, **options):
-        raise RuntimeError("no C++ compiler\nmore")
+def test_a_compiler_that_fails_is_told_and_spoils_nothing(options, monkeypatch):
+    class Peer:
+        """Fails when it is called, as a compiled model does."""
 
-    peer.parameters = lambda: iter([given(SIZES["tiny"], _cpu(), 0).noise])
-    one = Theirs("diffusers, compiled", peer, given(SIZES["tiny"], _cpu(), 0), True)
-    assert _first_call(one, one.given, _cpu()) == ("RuntimeError: no C++ compiler", 0.0)
+        def parameters(self):
+            return iter([torch.zeros(1)])
 
+        def __call__(self, *args, **options):
+            raise RuntimeError("no C++ compiler\nmore")
 
-def _cpu():
-    import torch
-
-    return torch.device("cpu")
+    monkeypatch.setattr("newbie.bench.model.compiled_peer", lambda model: Peer())
+    monkeypatch.setattr("newbie.bench.model.our_compiled", lambda *_: [])
+    made = dataclasses.replace(options(), compiled=True, repeats=1)
+    values = model.measure(made.sizes[0], made, lambda text: None)
+    (name,) = values["left_out"]
+    assert name.startswith("diffusers") and name.endswith("compiled")
+    assert values["left_out"][name] == "RuntimeError: no C++ compiler"
+    assert name not in values["contestants"] and "newbie" in values["contestants"]
+    assert any("RuntimeError: no C++ compiler" in line for line in tables.model(values))
 
 
 def test_a_result_survives_the_file_and_lists_of_numbers_take_one_line(tmp_path):

@@ -20,6 +20,8 @@ from newbie.errors import UsageError
         (["--repeats", "0"], "--repeats 0"),
         (["--repeats", "100000"], "not between 1 and"),
         (["--steps", "1"], "--steps 1"),
+        (["--minutes", "0"], "is no time"),
+        (["--minutes", "nan"], "is no time"),
         (["--seed", "-1"], "--seed -1"),
         (["--sizes", "wide51"], "wide51"),
         (["--sizes", ","], "names nothing"),

@@ -62,7 +62,7 @@ def _warm(back: Array, front: Array, alpha: Array, *, from_left: bool) -> tuple[
 def _moonlit(back: Array, front: Array, alpha: Array) -> tuple[Array, Array]:
     """Blue and dark, the scene darker than the figures, a pale edge from above."""
     back = back * _color(0.47, 0.52, 0.66) + _color(0, 4, 34)
-    front = front * _color(0.75, 0.76, 0.87) + _color(0, 2, 12) * alpha
+    front = front * _color(0.78, 0.78, 0.87) + _color(0, 2, 12) * alpha
     step = max(1, round(len(back) * 0.016))
     above = np.clip((alpha[step:] - alpha[:-step]) * 2, 0, 1)
     front[step:] += (_color(196, 226, 255) * alpha[step:] - front[step:]) * (above * 0.9)
@@ -73,7 +73,7 @@ def _backlit(back: Array, front: Array, alpha: Array) -> tuple[Array, Array]:
     """The light is behind: a bright haze around the figures, a white rim on them, and their own colours dimmed."""
     haze = np.minimum(1.0, _blurred(alpha, 0.05) * 1.7)
     back += (_color(255, 249, 212) - back) * (0.05 + 0.72 * haze)
-    front = front * _color(0.86, 0.83, 0.88)
+    front = front * _color(0.90, 0.87, 0.91)
     front += (_color(255, 250, 220) * alpha - front) * _rim(alpha, 0.016)
     return back, front
 

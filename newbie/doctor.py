@@ -27,6 +27,7 @@ REQUIRED = {  # the oldest version that works
 }
 OPTIONAL = {  # the extra that brings it, and what it is for
     "flash-attn": ("flash", "faster attention on NVIDIA cards"),
+    "xformers": ("xformers", "another fast attention for NVIDIA cards"),
     "skia-python": ("train", "drawing the pictures that newbie-mini learns from"),
     "diffusers": ("test", "the peer that the tests compare with"),
 }

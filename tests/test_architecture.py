@@ -29,6 +29,8 @@ ALLOWED = {("pipeline", "images"), ("train", "cli"), ("parity", "train")}
 GUESTS = {
     "transformers": "newbie/text/gemma.py",
     "flash_attn": "newbie/attention/flash.py",
+    "flash_attn_interface": "newbie/attention/flash3.py",
+    "xformers": "newbie/attention/xformers.py",
     "huggingface_hub": "newbie/checkpoints/hub.py",
     "skia": "newbie/train/figures",
     "sentencepiece": "newbie/text/tokens.py",

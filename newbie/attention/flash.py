@@ -7,16 +7,16 @@ sizes up to 256 in steps of 8.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from newbie.attention.kernel import Needs, SequenceInfo, repeat_heads
+from newbie.attention.unequal import by_length, pack, unpack
 
 
-def _needs(function: str) -> Needs:
+def _needs(function: str, *, grouped: bool = True, fewer_queries: bool = True) -> Needs:
     return Needs(
         package="flash_attn",
         function=function,
@@ -26,6 +26,11 @@ def _needs(function: str) -> Needs:
         head_multiple=8,
         head_limit=256,
         capability=(8, 0),
+        grouped=grouped,
+        key_mask=False,
+        window=True,
+        fewer_queries=fewer_queries,
+        trial=True,
     )
 
 
@@ -41,9 +46,9 @@ class Flash:
         from flash_attn import flash_attn_func
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            return flash_attn_func(_dense(q), _dense(k), _dense(v))
+            return flash_attn_func(dense(q), dense(k), dense(v), window_size=window(seq))
 
-        return _by_length(attend, q, k, v, seq)
+        return by_length(attend, q, k, v, seq)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class FlashPacked:
     """`flash_attn_qkvpacked_func` on (B, S, 3, H, D). Grouped heads are written out, which is exact."""
 
     name: str = "flash-packed"
-    needs: Needs = field(default=_needs("flash_attn_qkvpacked_func"))
+    needs: Needs = field(default=_needs("flash_attn_qkvpacked_func", grouped=False, fewer_queries=False))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
         """q (B, L, H, D), k and v (B, L, K, D) -> (B, L, H, D)."""
@@ -59,9 +64,10 @@ class FlashPacked:
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             heads = q.shape[2]
-            return flash_attn_qkvpacked_func(torch.stack((q, repeat_heads(k, heads), repeat_heads(v, heads)), 2))
+            qkv = torch.stack((q, repeat_heads(k, heads), repeat_heads(v, heads)), 2)
+            return flash_attn_qkvpacked_func(qkv, window_size=window(seq))
 
-        return _by_length(attend, q, k, v, seq)
+        return by_length(attend, q, k, v, seq)
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,9 @@ class FlashKvPacked:
         from flash_attn import flash_attn_kvpacked_func
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            return flash_attn_kvpacked_func(_dense(q), torch.stack((k, v), 2))
+            return flash_attn_kvpacked_func(dense(q), torch.stack((k, v), 2), window_size=window(seq))
 
-        return _by_length(attend, q, k, v, seq)
+        return by_length(attend, q, k, v, seq)
 
 
 @dataclass(frozen=True)
@@ -86,38 +92,30 @@ class FlashVarlen:
     """`flash_attn_varlen_func`: the real tokens of all rows in one call, end to end, without padding."""
 
     name: str = "flash-varlen"
-    needs: Needs = field(default=_needs("flash_attn_varlen_func"))
+    needs: Needs = field(default=_needs("flash_attn_varlen_func", fewer_queries=False))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
         """q (B, L, H, D), k and v (B, L, K, D) -> (B, L, H, D)."""
         from flash_attn import flash_attn_varlen_func
 
-        flat = [x.flatten(0, 1) for x in (q, k, v)]  # (B*L, heads, D)
-        if seq.packed is not None:
-            flat = [x[seq.packed] for x in flat]  # (total, heads, D)
+        if not seq.longest:
+            return torch.zeros_like(q)
         o = flash_attn_varlen_func(
-            *(_dense(x) for x in flat),
+            *(dense(pack(x, seq)) for x in (q, k, v)),
             cu_seqlens_q=seq.starts,
             cu_seqlens_k=seq.starts,
             max_seqlen_q=seq.longest,
             max_seqlen_k=seq.longest,
+            window_size=window(seq),
         )
-        if seq.packed is not None:
-            o = torch.zeros_like(q).flatten(0, 1).index_put_((seq.packed,), o)
-        return o.unflatten(0, q.shape[:2])
+        return unpack(o, q, seq)
 
 
-def _by_length(attend: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
-    """Run a kernel without masks on rows of unequal length: the rows of each length together, padding left out."""
-    if seq.mask is None:
-        return attend(q, k, v)
-    flat = [x.flatten(0, 1) for x in (q, k, v)]  # (B*L, heads, D)
-    o = q.new_zeros(q.shape).flatten(0, 1)
-    for places in seq.groups:  # (rows, n)
-        o[places] = attend(*(x[places] for x in flat))
-    return o.unflatten(0, q.shape[:2])
+def window(seq: SequenceInfo) -> tuple[int, int]:
+    """As the package writes it: -1 is without limit. It counts packed tokens, which are the real ones, as we do."""
+    return seq.window or (-1, -1)
 
 
-def _dense(x: Tensor) -> Tensor:
+def dense(x: Tensor) -> Tensor:
     """The package wants neighbouring numbers of a head side by side in memory."""
     return x if x.stride(-1) == 1 else x.contiguous()

@@ -86,7 +86,7 @@ SETTINGS_FLAGS = {
     "device": Flag("auto, cpu, cuda, cuda:1, mps"),
     "dtype": Flag("auto, float32, bf16, fp16", convert=values.dtype),
     "vae_dtype": Flag("auto, float32, bf16", convert=values.dtype),
-    "attention": Flag("auto, reference, sdpa, flash, flash-packed, flash-kvpacked, flash-varlen"),
+    "attention": Flag("auto or a kernel: sdpa, tiled, flash, ...; python -m newbie doctor lists them with reasons"),
 }
 _EXIT_CODES = """\
 exit codes: 0 fine, 2 usage, 3 prompt, 4 model or weights, 5 memory, 6 blank picture, 7 output, 130 cancelled

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,7 +150,7 @@ class Part(NamedTuple):
 
 def train_flow(
     recipe: FlowRecipe,
-    latents: Sequence[Latents],
+    latents: Callable[[Stage], Latents],
     captions: Sequence[CaptionBatches],
     folder: Path,
     *,
@@ -158,8 +159,8 @@ def train_flow(
     start: Painter | None = None,
     compiled: bool = False,
 ) -> Painter:
-    """Train stage after stage and return the averaged weights. Picture i of `latents[n]`, the set of stage n, is
-    drawing i of `captions[n].drawings`.
+    """Train stage after stage and return the averaged weights. `latents(stage)` is asked when a stage begins; its
+    picture i is drawing i of `captions[n].drawings`, n the number of the stage.
 
     `start` is a trained model to go on from; None begins with random weights. `compiled` runs the blocks through
     torch.compile: half as long again per step without it, a minute to start with it, and a C++ compiler is needed.
@@ -173,9 +174,12 @@ def train_flow(
     muon, adam = split_parameters(model, NOT_FOR_MUON)
     optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr, eight_bit=recipe.eight_bit)
 
+    of_stage = lru_cache(maxsize=1)(latents)
+
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         number, place = recipe.stage_at(step)
-        stage, pictures = recipe.stages[number], latents[number]
+        stage = recipe.stages[number]
+        pictures = of_stage(stage)
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         numbers = batch_numbers(recipe.seed + number, place, stage.batch, len(pictures)).tolist()
         visit = place * stage.batch // len(pictures)

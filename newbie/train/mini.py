@@ -3,7 +3,7 @@
     python -m newbie train --run runs/mini
 
 Stages, each in its own folder of the run: `pictures` (drawings), `words` (tokenizers), `vae`, `latents`, `flow`.
-Pictures and latents are there once for each size.
+Pictures and latents are there once for each size, made when their part of the training begins.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from newbie.request import Recommended
 from newbie.text.tokens import Tokenizer
 from newbie.train.autoencoder import reconstruction, train_autoencoder
 from newbie.train.data import Drawings, Pictures, drawn
-from newbie.train.flow import CaptionBatches, Painter, train_flow
-from newbie.train.latents import encoded
+from newbie.train.flow import CaptionBatches, Painter, Stage, train_flow
+from newbie.train.latents import Latents, encoded
 from newbie.train.recipes import MiniRecipe
 from newbie.train.vocabulary import train_tokenizers
 from newbie.vae import Autoencoder, AutoencoderConfig
@@ -30,19 +30,24 @@ CAPTIONS_FOR_WORDS = 60_000
 AUTOENCODER_CHECK = 256  # pictures the autoencoder is measured on; their seed is never trained on
 
 
+def drawings_of(recipe: MiniRecipe, size: int) -> Drawings:
+    """The training drawings of one size; each size has its own."""
+    return Drawings(recipe.seed * 10_000 + size, size)
+
+
 def pictures_stage(
-    recipe: MiniRecipe, size: int, count: int, run: Path, *, workers: int, say: Callable[[str], None]
+    recipe: MiniRecipe, stage: Stage, run: Path, *, workers: int, say: Callable[[str], None]
 ) -> Pictures:
-    """The drawings of one size; each size has drawings of its own."""
-    drawings = Drawings(recipe.seed * 10_000 + size, size)
-    return drawn(drawings, count, run / "pictures" / f"{size}.bin", workers=workers, say=say)
+    """The pictures of one stage, drawn where they are missing."""
+    drawings = drawings_of(recipe, stage.size)
+    return drawn(drawings, stage.pictures, run / "pictures" / f"{stage.size}.bin", workers=workers, say=say)
 
 
 def words_stage(recipe: MiniRecipe, run: Path, *, say: Callable[[str], None]) -> tuple[Tokenizer, Tokenizer]:
     """The two tokenizers, trained where they are missing."""
     gemma, jina = run / "words" / "gemma", run / "words" / "jina"
     if not (jina / "tokenizer.json").exists():
-        drawings = Drawings(recipe.seed * 10_000 + recipe.size, recipe.size)
+        drawings = drawings_of(recipe, recipe.size)
         say(f"learning words from {CAPTIONS_FOR_WORDS} captions")
         captions = (drawings.caption(i, -1) for i in range(CAPTIONS_FOR_WORDS))
         train_tokenizers(captions, recipe.vocabulary, gemma, jina)
@@ -94,22 +99,22 @@ def make(
     gemma, jina = words_stage(recipe, run, say=say)
     if until == "words":
         return None
-    pictures = {
-        stage.size: pictures_stage(recipe, stage.size, stage.pictures, run, workers=workers, say=say)
-        for stage in stages
-    }
-    autoencoder = autoencoder_stage(recipe, run, pictures[recipe.size], device=device, say=say)
+    main = next(stage for stage in stages if stage.size == recipe.size)
+    first = pictures_stage(recipe, main, run, workers=workers, say=say)
+    autoencoder = autoencoder_stage(recipe, run, first, device=device, say=say)
     if until == "vae":
         return None
-    latents = [
-        encoded(
-            autoencoder, pictures[stage.size], run / "latents" / f"{stage.size}.safetensors", device=device, say=say
-        )
-        for stage in stages
-    ]
+
+    def latents(stage: Stage) -> Latents:
+        pictures = pictures_stage(recipe, stage, run, workers=workers, say=say)
+        path = run / "latents" / f"{stage.size}.safetensors"
+        return encoded(autoencoder, pictures, path, device=device, say=say)
+
     if until == "latents":
+        for stage in stages:
+            latents(stage)
         return None
-    captions = [CaptionBatches(pictures[stage.size].drawings, gemma, jina) for stage in stages]
+    captions = [CaptionBatches(drawings_of(recipe, stage.size), gemma, jina) for stage in stages]
     flow = recipe.flow(gemma.vocab_size)
     return train_flow(flow, latents, captions, run / "flow", device=device, say=say, compiled=compiled)
 

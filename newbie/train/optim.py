@@ -6,6 +6,7 @@ own Muon takes 2-D weights only; the autoencoder's convolutions profit most, so 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,13 +18,14 @@ from newbie.errors import MissingExtra
 
 
 def orthogonalise(update: Tensor, steps: int = 5) -> Tensor:
-    """The quintic Newton-Schulz iteration: singular values of `update` (rows, columns) move close to 1."""
+    """The quintic Newton-Schulz iteration: singular values of each matrix of `update` (…, rows, columns) move close
+    to 1."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = update.to(torch.bfloat16 if native_bf16(str(update.device)) else torch.float32)
-    tall = x.shape[0] > x.shape[1]
+    tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT
-    x = x / (x.norm() + 1e-7)
+    x = x / (torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
@@ -39,20 +41,27 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
+            # Matrices of one shape are orthogonalised together: many small products are slower than one large one.
+            by_shape: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(weight)
-                gradient = weight.grad
-                state["momentum"].lerp_(gradient, 1 - group["momentum"])
-                update = torch.lerp(gradient, state["momentum"], group["momentum"])  # Nesterov
-                matrix = orthogonalise(update.reshape(update.shape[0], -1))
+                if weight.grad is not None:
+                    by_shape[weight.shape[0], weight[0].numel()].append(weight)
+            for (rows, columns), weights in by_shape.items():
+                updates = [self._update(weight, group["momentum"]).reshape(rows, columns) for weight in weights]
                 # Tall matrices need larger steps for the same change of the output (Keller Jordan's scaling).
-                scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(matrix.view_as(weight), alpha=-group["lr"] * scale)
+                length = group["lr"] * max(1.0, rows / columns) ** 0.5
+                for weight, matrix in zip(weights, orthogonalise(torch.stack(updates)), strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.add_(matrix.view_as(weight), alpha=-length)
+
+    def _update(self, weight: Tensor, momentum: float) -> Tensor:
+        """The gradient with Nesterov's momentum."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(weight)
+        state["momentum"].lerp_(weight.grad, 1 - momentum)
+        return torch.lerp(weight.grad, state["momentum"], momentum)
 
 
 def split_parameters(module: nn.Module, embeddings: Iterable[str] = ()) -> tuple[list[Tensor], list[Tensor]]:

@@ -17,21 +17,21 @@ class MiniRecipe:
     """The dials of the bundled model. `width` sets the transformer; everything else follows or is fixed."""
 
     size: int = 256  # pixels of the main stage; the first stage has half, the last twice as many
-    pictures: int = 16_000  # of the main stage; the first stage has twice as many, the last an eighth
+    pictures: int = 12_000  # of the main stage; the first stage has twice as many, the last an eighth
     vocabulary: int = 1500
     width: int = 192
     layers: int = 7
     autoencoder_steps: int = 3000
-    half_steps: int = 3600
-    full_steps: int = 2400
-    double_steps: int = 240
+    half_steps: int = 2700
+    full_steps: int = 1600
+    double_steps: int = 200
     seed: int = 7
 
     def stages(self) -> tuple[Stage, ...]:
         """Each twice as large as the one before; a stage without steps is left out."""
         every = (
-            Stage(self.size // 2, self.pictures * 2, self.half_steps, batch=48),
-            Stage(self.size, self.pictures, self.full_steps, batch=32, shift=1.5),
+            Stage(self.size // 2, self.pictures * 2, self.half_steps, batch=64),
+            Stage(self.size, self.pictures, self.full_steps, batch=48, shift=1.5),
             Stage(self.size * 2, max(self.pictures // 8, 1), self.double_steps, batch=16, shift=2.5),
         )
         return tuple(stage for stage in every if stage.steps)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from newbie.train.figures.face import EYE_X, EYE_Y
-from newbie.train.figures.hair import buns
 from newbie.train.figures.palette import WHITE, hair_tone, tone
 from newbie.train.figures.pen import Pen, flow, oval, shape
 from newbie.train.figures.spec import Character
+from newbie.train.figures.tails import buns
 
 
 def cat_ears(pen: Pen, character: Character) -> None:

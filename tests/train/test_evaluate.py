@@ -316,7 +316,7 @@ def test_confusion_matrices_count_what_was_read_for_what_was_asked():
     told = next(t for verdict in found for t in verdict.told if t.question == "background")
     places = OF_PICTURE["background"].index(told.asked), OF_PICTURE["background"].index(told.read)
     assert matrices(found)["background"][places[0]][places[1]] > 0
-    assert confusion_picture(found).width > 600
+    assert confusion_picture(found).height > 600
 
 
 def test_sheets_show_pictures_of_all_shapes_and_say_what_is_wrong():

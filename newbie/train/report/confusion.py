@@ -12,10 +12,10 @@ from newbie.train.probe.labels import NO_YES, OF_CHARACTER, OF_PICTURE
 from newbie.train.report.sheets import shortened
 
 CELL: Final = 34  # pixels
-LABEL: Final = 96  # room for the names of the rows and of the columns
+LABEL: Final = 122  # room for the names of the rows and of the columns
 PADDING: Final = 24
 TITLE: Final = 26
-ACROSS: Final = 3  # matrices in a row
+WIDEST: Final = 1500  # pixels
 Matrix = list[list[int]]
 
 
@@ -35,26 +35,29 @@ def confusion_picture(found: Iterable[Verdict]) -> Image.Image:
     answers = {**OF_PICTURE, **OF_CHARACTER}
     tables = sorted(matrices(found).items(), key=lambda item: (answers[item[0]] == NO_YES, -len(item[1])))
     blocks = [_matrix(name, answers[name], table) for name, table in tables]
-    rows = [blocks[i : i + ACROSS] for i in range(0, len(blocks), ACROSS)]
-    width = max(sum(block.width + PADDING for block in row) for row in rows) + PADDING
-    height = sum(max(block.height for block in row) + PADDING for row in rows) + PADDING
-    page = Image.new("RGB", (width, height), (255, 255, 255))
-    y = PADDING
-    for row in rows:
-        x = PADDING
-        for block in row:
-            page.paste(block, (x, y))
-            x += block.width + PADDING
-        y += max(block.height for block in row) + PADDING
+    places: list[tuple[int, int]] = []
+    x, y, tallest = PADDING, PADDING + TITLE, 0
+    for block in blocks:
+        if x + block.width + PADDING > WIDEST:
+            x, y, tallest = PADDING, y + tallest + PADDING, 0
+        places.append((x, y))
+        x, tallest = x + block.width + PADDING, max(tallest, block.height)
+    page = Image.new("RGB", (WIDEST, y + tallest + PADDING), (255, 255, 255))
+    told = "rows: what was asked for; columns: what was read; percent of the row"
+    ImageDraw.Draw(page).text((PADDING, PADDING), told, (20, 20, 28), ImageFont.load_default(15))
+    for block, place in zip(blocks, places, strict=True):
+        page.paste(block, place)
     return page
 
 
 def _matrix(name: str, values: Sequence[str], table: Matrix) -> Image.Image:
     side = CELL * len(values)
-    block = Image.new("RGB", (LABEL + side, TITLE + side + LABEL), (255, 255, 255))
+    title, font, small = (ImageFont.load_default(size) for size in (15, 12, 11))
+    below = min(round(max(font.getlength(value) for value in values)) + 8, LABEL)
+    wide = max(side, round(title.getlength(name)) + 2)
+    block = Image.new("RGB", (LABEL + wide, TITLE + side + below), (255, 255, 255))
     pen = ImageDraw.Draw(block)
-    font, small = ImageFont.load_default(12), ImageFont.load_default(11)
-    pen.text((LABEL, 2), f"{name}  (rows asked, columns read, %)", (20, 20, 28), font)
+    pen.text((LABEL, 2), name, (20, 20, 28), title)
     for i, value in enumerate(values):
         text = shortened(value, LABEL - 8, font)
         pen.text((LABEL - 6 - font.getlength(text), TITLE + i * CELL + 10), text, (20, 20, 28), font)

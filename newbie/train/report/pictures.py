@@ -67,6 +67,8 @@ def draw_pictures(
             path.parent.mkdir(parents=True, exist_ok=True)
             images.save(result.images[0], path, result.records[0], overwrite=True)
         pictures.append(np.asarray(result.images[0].convert("RGB")))
+        for note in result.notes:
+            tell(f"{task.name}: {note}")
         drawn += 1
         if drawn % TELL_EVERY == 0:
             left = (time.monotonic() - began) / drawn * (len(tasks) - i - 1)

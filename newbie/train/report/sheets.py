@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from newbie.train.probe import Verdict
 from newbie.train.studio import Picture
@@ -26,8 +26,7 @@ def sheet(cells: Sequence[tuple[Picture, str]], *, columns: int, side: int = 192
     font = ImageFont.load_default(TEXT)
     for i, (picture, text) in enumerate(cells):
         x, y = GAP + i % columns * (side + GAP), GAP + i // columns * (height + GAP)
-        image = Image.fromarray(picture)
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        image = ImageOps.contain(Image.fromarray(picture), (side, side), Image.Resampling.LANCZOS)
         page.paste(image, (x + (side - image.width) // 2, y + (side - image.height) // 2))
         for row, line in enumerate(text.split("\n") if text else []):
             pen.text((x, y + side + 2 + row * (TEXT + 3)), shortened(line, side, font), _INK, font)

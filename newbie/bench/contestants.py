@@ -102,4 +102,5 @@ def kernel_for(name: str, size: Size, device: torch.device, dtype: torch.dtype) 
         n_heads=config.n_heads,
         n_kv_heads=config.n_kv_heads,
         masked=size.words,
+        length=max(size.tokens),
     )

@@ -108,11 +108,14 @@ def our_compiled(model: NextDiT, size: Size, material: Given, grid: Tensor, opti
 
 
 def compiled_peer(model: NextDiT) -> Callable[..., object]:
-    """diffusers' blocks compiled one by one: they share their code, so that one compilation serves all layers."""
+    """diffusers' blocks compiled one by one: they share their code, so that one compilation serves all layers.
+
+    Shapes are fixed: what is compiled for any shape is slower, and the peer shall be at its best.
+    """
     peer: Any = peer_of(model)
     for blocks in (peer.layers, peer.noise_refiner, peer.context_refiner):
         for block in blocks:
-            block.compile()
+            block.compile(dynamic=False)
     return peer
 
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from newbie.attention.choose import KERNELS
 from newbie.bench import floor, memory
-from newbie.bench.contestants import Ours
+from newbie.bench.contestants import Ours, kernel_for
 from newbie.bench.options import Options
 from newbie.bench.sizes import Size, build, given
-from newbie.bench.timing import attempt, interleave, synchroniser
+from newbie.bench.timing import attempt, interleave, significant, synchroniser
 from newbie.model.nextdit import NextDiT
 from newbie.sampling import times
 
@@ -35,6 +35,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     naive = naive_kernel(serving)
     names = [name for name in serving if name == naive or name not in floor.NOT_FOR_SPEED]
     runs = {name: guided_step(model, size, grid, name, options) for name in names}
+    automatic = kernel_for("auto", size, device, dtype).name
     failed = {name: why for name, run in runs.items() if (why := attempt(run, synchroniser(device))[0])}
     runs = {name: run for name, run in runs.items() if name not in failed}
     peaks = {name: memory.peak_bytes(step, device) for name, step in runs.items()}
@@ -45,6 +46,8 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     return {
         "size": {"name": size.name, "about": size.about, "side": size.side, "words": size.words},
         "naive": naive,
+        "auto": automatic,
+        "auto_behind_best": significant(timings[automatic].median / min(t.median for t in timings.values()) - 1, 3),
         "left_out": failed,
         "rows": [
             {

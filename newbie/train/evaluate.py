@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from newbie import Pipeline, Request
+from newbie import Pipeline, Request, devices
 from newbie.train.data import Drawings
 from newbie.train.figures import sample
 from newbie.train.figures.names import NAMED
@@ -126,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str], say: Say) -> int:
     """Exit code 0; raises NewbieError."""
     args = parser().parse_args(argv)
-    probe = load(args.probe)  # before anything is drawn: without it nothing can be judged
+    probe = load(args.probe, devices.device().value)  # before anything is drawn: without it nothing can be judged
     lost: dict[str, list[str]] = {}
     if args.prompts is not None:
         tasks, lost = suites.of_folder(args.prompts)

@@ -121,7 +121,9 @@ def names(report: Report) -> str:
 
 
 def goals(report: Report) -> str:
-    """What the bundled model is held to, and whether it is reached."""
+    """What the bundled model is held to, and whether it is reached; nothing for somebody's own prompts."""
+    if not any(name.startswith("main-") for name in report.model):
+        return ""
     lines = [f"{'goal (share of the ceiling)':34}{'wanted':>8}{'reached':>24}"]
     for goal in GOALS:
         rate, best = report.scores.rate(goal.attribute, goal.figures), report.best.rate(goal.attribute, goal.figures)

@@ -15,6 +15,7 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,10 @@ def main(argv: Sequence[str], say: Say) -> int:
         cfg_scale=args.cfg_scale, shift=args.shift, steps=args.steps, canonical=args.canonical, seed=args.seed
     )
     request = replace(request, height=args.side).resolved(pipeline.recommended)
-    pictures = draw_pictures(pipeline, tasks, request, folder=args.out / "pictures", say=say)
+    pictures: list[Picture] = []
+    for suite, part in groupby(tasks, key=lambda task: task.name.split("-")[0]):  # each begins with the first seed
+        say(f"drawing {suite}")
+        pictures += draw_pictures(pipeline, list(part), request, folder=args.out / "pictures", say=say)
     facts = {"ran": pipeline.describe(), "request": request.to_json(), "pictures": len(tasks), "not judged": lost}
     with Studio(args.workers, request.height or 256) as studio:
         say("judging")

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from newbie.checkpoints import Trained, save_model
 from newbie.request import Recommended
 from newbie.text.tokens import Tokenizer
+from newbie.train import learnt
 from newbie.train.autoencoder import reconstruction, train_autoencoder
 from newbie.train.data import Drawings, Pictures, drawn
 from newbie.train.flow import CaptionBatches, Painter, Stage, train_flow
@@ -131,7 +132,7 @@ RECOMMENDED = Recommended(
 
 
 def export(recipe: MiniRecipe, painter: Painter, run: Path, folder: Path) -> None:
-    """Write the finished model in the official folder layout, bf16, with how it is best used."""
+    """Write the finished model in the official folder layout, bf16, with how it is best used and the words it knows."""
     gemma, jina = (run / "words" / name / "tokenizer.json" for name in ("gemma", "jina"))
     autoencoder = trained_autoencoder(run / "vae", torch.device("cpu"))
     flow = recipe.flow(Tokenizer.from_folder(gemma.parent, kind="gemma").vocab_size)
@@ -148,3 +149,4 @@ def export(recipe: MiniRecipe, painter: Painter, run: Path, folder: Path) -> Non
         trained_on="pictures drawn by this project's own program (newbie/train/figures)",
         recommended=RECOMMENDED,
     )
+    learnt.write(folder)

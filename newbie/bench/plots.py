@@ -58,12 +58,14 @@ def model(figure: Any, result: Result) -> None:
     colours = [OURS if name.startswith("newbie") else THEIRS for name in names]
     axes.barh(names, medians, xerr=_whiskers([record["step"] for _, record in rows]), color=colours, height=0.62)
     for place, value in enumerate(medians):
-        axes.annotate(f"{value:.3g} ms", (0, place), (6, 0), textcoords="offset points", va="center", color="white")
+        axes.annotate(
+            f"{tables.figure(value)} ms", (0, place), (6, 0), textcoords="offset points", va="center", color="white"
+        )
     axes.margins(y=0.12)
     floor = 1e3 * result.values["floor"]["seconds"]
     axes.axvline(floor, color=GREY, linestyle="--")
     axes.annotate(
-        f"floor {floor:.3g} ms", (floor, 1.0), (0, 2), xycoords=("data", "axes fraction"),
+        f"floor {tables.figure(floor)} ms", (floor, 1.0), (0, 2), xycoords=("data", "axes fraction"),
         textcoords="offset points", color=GREY, ha="left" if floor < max(medians) / 8 else "center",
     )  # fmt: skip
     axes.set_xlabel("milliseconds per guided step (median; whiskers: quartiles)")
@@ -71,31 +73,34 @@ def model(figure: Any, result: Result) -> None:
 
 
 def attention(figure: Any, result: Result) -> None:
-    """TFLOP/s and peak memory by sequence length."""
+    """Speed and peak memory by sequence length."""
     speed, memory = figure.subplots(1, 2)
+    ceiling = result.values["ceilings"]["tflops"]
+    scale, unit = (1, "TFLOP/s") if ceiling >= 1 else (1e3, "GFLOP/s")
     kernels = list(dict.fromkeys(row["kernel"] for row in result.values["rows"]))
     for number, kernel in enumerate(kernels):
         rows = [row for row in result.values["rows"] if row["kernel"] == kernel]
         look = {"color": COLOURS[number % 8], "marker": MARKERS[number % 8], "markersize": 5, "linewidth": 1.4}
         tokens = [row["tokens"] for row in rows]
-        speed.plot(tokens, [row["tflops"] for row in rows], label=kernel, **look)
+        speed.plot(tokens, [scale * row["tflops"] for row in rows], label=kernel, **look)
         memory.plot(tokens, [max(row["peak_bytes"], 1) / 2**20 for row in rows], label=kernel, **look)
-    speed.axhline(result.values["ceilings"]["tflops"], color=GREY, linestyle="--")
+    speed.axhline(scale * ceiling, color=GREY, linestyle="--")
     speed.annotate(
-        "products", (0.02, result.values["ceilings"]["tflops"]), (0, -3),
+        "matrix products", (0.02, scale * ceiling), (0, -3),
         xycoords=("axes fraction", "data"), textcoords="offset points", color=GREY, va="top",
     )  # fmt: skip
-    for axes, label, title in ((speed, "TFLOP/s", "Speed"), (memory, "MiB", "Peak memory")):
+    speed.set_ylim(bottom=0)
+    memory.set_yscale("log")
+    ticks = sorted({row["tokens"] for row in result.values["rows"]})
+    for axes, label, title in ((speed, unit, "Speed"), (memory, "MiB", "Peak memory")):
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        ticks = sorted({row["tokens"] for row in result.values["rows"]})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
         axes.set_xlabel("tokens")
         axes.set_ylabel(label)
         axes.set_title(title)
         axes.grid(alpha=0.25)
-    figure.legend(*speed.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(*speed.get_legend_handles_labels(), loc="outside lower center", ncols=6)
 
 
 def waterfall(figure: Any, result: Result) -> None:
@@ -171,8 +176,8 @@ def _duration(seconds: float) -> str:
 def _where(result: Result) -> str:
     about = result.about
     if about["device"] != "cpu":
-        return f"{about['dtype']}, {about['device']}"
-    return f"{about['dtype']}, {about['cpu']} ({about['cpu_capability']}), CPU threads: {about['threads']}"
+        return str(about["device"])
+    return f"{about['cpu']} ({about['cpu_capability']}), CPU threads: {about['threads']}"
 
 
 PLOTS: dict[str, Callable[[Any, Result], None]] = {

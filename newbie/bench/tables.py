@@ -46,7 +46,7 @@ def model(values: Mapping[str, Any]) -> list[str]:
             f"{eager / row['step']['median']:.2f}",
             f"{100 * values['share_of_floor'][name]:.0f} %",
             _spread(row["generation"]),
-            f"{1e3 * row['begin']['median']:.3g}",
+            figure(1e3 * row["begin"]["median"]),
         )
         for name, row in sorted(contestants.items(), key=lambda item: item[1]["step"]["median"])
     ]
@@ -66,9 +66,9 @@ def model(values: Mapping[str, Any]) -> list[str]:
     lines += [
         "",
         f"{values['parameters'] / 1e6:.1f} million parameters, captions of {values['size']['words'][0]} and "
-        f"{values['size']['words'][1]} tokens. Floor: {1e3 * floor['seconds']:.3g} ms, of which "
-        f"{1e3 * floor['products']['median']:.3g} ms products ({floor['product_tflops']:.3g} TFLOP/s) and "
-        f"{1e3 * floor['attention'][floor['best_attention']]['median']:.3g} ms attention "
+        f"{values['size']['words'][1]} tokens. Floor: {figure(1e3 * floor['seconds'])} ms, of which "
+        f"{figure(1e3 * floor['products']['median'])} ms products ({floor['product_tflops']:.3g} TFLOP/s) and "
+        f"{figure(1e3 * floor['attention'][floor['best_attention']]['median'])} ms attention "
         f"(`{floor['best_attention']}`, {floor['attention_tflops']:.3g} TFLOP/s).",
         f"Largest difference from diffusers in float32: {exact['largest_difference']:.1e} where outputs have a "
         f"standard deviation of {exact['output_std']:.2g}.",
@@ -169,7 +169,7 @@ def profile(values: Mapping[str, Any]) -> list[str]:
     )
     lines += ["", *table(
         ("one step", "ms", "share"),
-        [(name, f"{1e3 * seconds:.3g}", f"{100 * seconds / step:.0f} %") for name, seconds in parts.items()],
+        [(name, figure(1e3 * seconds), f"{100 * seconds / step:.0f} %") for name, seconds in parts.items()],
     )]  # fmt: skip
     if values["gpu_utilisation"] is not None:
         lines += ["", f"The card computes {100 * values['gpu_utilisation']:.0f} % of the time of a step."]
@@ -220,8 +220,17 @@ def _naive(rows: Sequence[Mapping[str, Any]]) -> float | None:
 def _spread(timing: Mapping[str, Any], scale: float = 1.0) -> str:
     """The median, and the quartiles where there are several samples."""
     low, high = timing["quartiles"]
-    middle = f"{scale * timing['median']:.3g}"
-    return middle if low == high else f"{middle} ({scale * low:.3g}–{scale * high:.3g})"
+    middle = figure(scale * timing["median"])
+    return middle if low == high else f"{middle} ({figure(scale * low)}–{figure(scale * high)})"
+
+
+def figure(value: float) -> str:
+    """Three significant digits, or more where whole numbers have more: 0.0123, 12.3, 1,234."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+
+
+def _title(what: str, result: Result) -> str:
+    return f"{what}: {result.values['size']['about']}, {result.about['dtype']}"
 
 
 def _line(cells: Row) -> str:
@@ -230,12 +239,12 @@ def _line(cells: Row) -> str:
 
 TITLES: dict[str, Callable[[Result], str]] = {
     "doors": lambda result: "How long a person waits",
-    "model": lambda result: f"Beside diffusers: {result.values['size']['about']}, {result.about['dtype']}",
+    "model": lambda result: _title("Beside diffusers", result),
     "attention": lambda result: f"Attention kernels, {result.about['dtype']}",
-    "steps": lambda result: f"A whole step by kernel: {result.values['size']['about']}, {result.about['dtype']}",
-    "waterfall": lambda result: f"Exact savings, one after another: {result.values['size']['about']}",
-    "profile": lambda result: f"Where the time goes: {result.values['size']['about']}",
-    "characters": lambda result: f"One to six characters: {result.values['size']['about']}",
+    "steps": lambda result: _title("A whole step by kernel", result),
+    "waterfall": lambda result: _title("Exact savings, one after another", result),
+    "profile": lambda result: _title("Where the time goes", result),
+    "characters": lambda result: _title("One to six characters", result),
 }
 TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "doors": doors,

@@ -1,8 +1,11 @@
 """Train the small autoencoder: pictures → latents → pictures.
 
-Loss: |difference| + the same of horizontal and vertical differences (line art is edges) + a trace of KL that keeps
-the latents bounded. The log-variance output starts near -6: with the usual start the noise drowns the gradient and
-training stalls at 15 dB (feasibility study). At the end the latents' own mean and spread become shift and scale.
+Loss: |difference| + the same of horizontal and vertical differences (line art is edges) + the squared difference,
+which is what PSNR counts, + a trace of KL that keeps the latents bounded. The log-variance output starts near -6: with
+the usual start the noise drowns the gradient and training stalls at 15 dB (feasibility study). At the end the latents'
+own mean and spread become shift and scale.
+
+Later the decoder may learn on alone, from the latents it will really be given: what was painted for stays valid.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ class AutoencoderRecipe:
     adam_lr: float = 2e-3
     kl: float = 1e-6
     edges: float = 1.0
+    squares: float = 2.0
+    decoder_only: bool = False
     seed: int = 0
 
 
@@ -51,7 +56,8 @@ def train_autoencoder(
 ) -> Autoencoder:
     """Train on `pictures` and return the averaged autoencoder, its scale and shift measured.
 
-    `start` is a trained autoencoder to go on from; None begins with random weights.
+    `start` is a trained autoencoder to go on from; None begins with random weights. A recipe for the decoder alone
+    needs one, and leaves its encoder, scale and shift as they are.
     """
     torch.manual_seed(recipe.seed)
     model = Autoencoder(recipe.config)
@@ -60,6 +66,7 @@ def train_autoencoder(
     else:
         model.load_state_dict(start.state_dict())
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.encoder.requires_grad_(not recipe.decoder_only)
     muon, adam = split_parameters(model, ("conv_in", "conv_out"))
     optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr)
     whole_from = int(recipe.steps * 0.9)
@@ -74,19 +81,22 @@ def train_autoencoder(
         pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             posterior = model.encode(pixels)
-            decoded = model.decoder(posterior.sample(generator)).float()
+            coded = posterior.mean if recipe.decoder_only else posterior.sample(generator)
+            decoded = model.decoder(coded).float()
         flat = F.l1_loss(decoded, pixels)
         edge = _edges(decoded, pixels)
         kl = posterior.kl().mean() / (recipe.crop // model.config.factor) ** 2
         with torch.no_grad():
             decibel = psnr(decoded, pixels)
-        loss = flat + recipe.edges * edge + recipe.kl * kl
+        loss = flat + recipe.edges * edge + recipe.squares * F.mse_loss(decoded, pixels) + recipe.kl * kl
         loss.backward()
         return loss.detach(), {"psnr": decibel, "kl": kl.item()}
 
     plan = Plan(steps=recipe.steps, ema=0.998, decay=0.5, save_every=250)
     average = fit(model, loss_at, optimizers, plan, folder, say=say, recipe=repr(recipe))
     average.copy_to(model)
+    if recipe.decoder_only and start is not None:
+        return _scaled_as(start.config, model, device)
     return _with_measured_scale(model, pictures, device)
 
 
@@ -141,11 +151,12 @@ def _with_measured_scale(model: Autoencoder, pictures: Pictures, device: torch.d
     """The same weights in an autoencoder whose scaled latents have mean 0 and spread 1."""
     means = [model.encode(to_pixels(pictures[i][None]).to(device)).mean for i in range(min(len(pictures), 512))]
     latents = torch.cat([mean.flatten() for mean in means])
-    config = dataclasses.replace(
-        model.config,
-        shift_factor=round(latents.mean().item(), 4),
-        scaling_factor=round(1 / latents.std().item(), 4),
-    )
+    mean, spread = latents.mean().item(), latents.std().item()
+    config = dataclasses.replace(model.config, shift_factor=round(mean, 4), scaling_factor=round(1 / spread, 4))
+    return _scaled_as(config, model, device)
+
+
+def _scaled_as(config: AutoencoderConfig, model: Autoencoder, device: torch.device) -> Autoencoder:
     scaled = Autoencoder(config).to(device)
     scaled.load_state_dict(model.state_dict())
     return scaled.eval()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from newbie.train.recipes import MiniRecipe
 
-STAGES = ("words", "vae", "latents", "flow")
+STAGES = ("words", "vae", "latents", "polish", "flow")
 
 
 def parser() -> argparse.ArgumentParser:

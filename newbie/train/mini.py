@@ -2,7 +2,8 @@
 
     python -m newbie train --run runs/mini
 
-Stages, each in its own folder of the run: `pictures` (drawings), `words` (tokenizers), `vae`, `latents`, `flow`.
+Stages, each in its own folder of the run: `pictures` (drawings), `words` (tokenizers), `vae`, `latents`, `flow`,
+`polish` (a sharper decoder for the same latents).
 Pictures and latents are there once for each size, made when their part of the training begins.
 """
 
@@ -19,8 +20,9 @@ from newbie.checkpoints import Trained, save_model
 from newbie.request import Recommended
 from newbie.text.tokens import Tokenizer
 from newbie.train import learnt
-from newbie.train.autoencoder import reconstruction, train_autoencoder
-from newbie.train.data import Drawings, Pictures, drawn
+from newbie.train.autoencoder import psnr, reconstruction, train_autoencoder
+from newbie.train.data import Drawings, Pictures, drawn, to_pixels
+from newbie.train.figures import layout
 from newbie.train.flow import CaptionBatches, Painter, Stage, train_flow
 from newbie.train.latents import Latents, encoded
 from newbie.train.recipes import MiniRecipe
@@ -63,17 +65,53 @@ def autoencoder_stage(
     if (folder / "config.json").exists():
         return trained_autoencoder(folder, device)
     model = train_autoencoder(recipe.autoencoder(), pictures, folder, device=device, say=say)
-    unseen = Drawings(recipe.seed + 1, recipe.size)
-    decibel, _ = reconstruction(model, [unseen.picture(i) for i in range(AUTOENCODER_CHECK)], device)
-    say(f"autoencoder: {decibel:.2f} dB on {AUTOENCODER_CHECK} unseen drawings")
-    (folder / "score.json").write_text(json.dumps({"psnr_db": decibel, "pictures": AUTOENCODER_CHECK}))
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(model.config.to_json()))
+    _keep(model, folder, _measured(model, recipe, device, say))
     return model
 
 
+def polish_stage(
+    recipe: MiniRecipe, run: Path, *, workers: int, device: torch.device, say: Callable[[str], None]
+) -> Autoencoder:
+    """The autoencoder with a decoder that has learnt on, from latents that stay as they are."""
+    folder = run / "polish"
+    if (folder / "config.json").exists():
+        return trained_autoencoder(folder, device)
+    start = trained_autoencoder(run / "vae", device)
+    main = next(stage for stage in recipe.stages() if stage.size == recipe.size)
+    pictures = pictures_stage(recipe, main, run, workers=workers, say=say)
+    model = train_autoencoder(recipe.polish(), pictures, folder, device=device, say=say, start=start)
+    _keep(model, folder, _measured(model, recipe, device, say))
+    return model
+
+
+def _measured(
+    model: Autoencoder, recipe: MiniRecipe, device: torch.device, say: Callable[[str], None]
+) -> dict[str, float]:
+    """PSNR on drawings it has never seen: whole, and about the eyes."""
+    unseen = Drawings(recipe.seed + 1, recipe.size)
+    pictures = [unseen.picture(i) for i in range(AUTOENCODER_CHECK)]
+    decibel, again = reconstruction(model, pictures, device)
+    eyes = [
+        psnr(to_pixels(a[None, top:bottom, left:right]), to_pixels(b[None, top:bottom, left:right]))
+        for i, (a, b) in enumerate(zip(pictures, again, strict=True))
+        for left, top, right, bottom in layout.eyes(unseen.spec(i), recipe.size)
+    ]
+    found = {"psnr_db": round(decibel, 2), "eyes_psnr_db": round(sum(eyes) / len(eyes), 2), "pictures": len(pictures)}
+    say(
+        f"autoencoder: {found['psnr_db']} dB on {len(pictures)} unseen drawings, {found['eyes_psnr_db']} dB at the eyes"
+    )
+    return found
+
+
+def _keep(model: Autoencoder, folder: Path, score: dict[str, float]) -> None:
+    """`config.json` is written last: where it is, the stage is done."""
+    (folder / "score.json").write_text(json.dumps(score))
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(model.config.to_json()))
+
+
 def trained_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
-    """What `autoencoder_stage` left in `folder`."""
+    """What a stage left in `folder`."""
     config = AutoencoderConfig.from_json(json.loads((folder / "config.json").read_text()))
     model = Autoencoder(config).to(device)
     model.load_state_dict(load_file(folder / "model.safetensors", device=str(device)))
@@ -115,9 +153,14 @@ def make(
         for stage in stages:
             latents(stage)
         return None
+    if until == "polish":
+        polish_stage(recipe, run, workers=workers, device=device, say=say)
+        return None
     captions = [CaptionBatches(drawings_of(recipe, stage.size), gemma, jina) for stage in stages]
     flow = recipe.flow(gemma.vocab_size)
-    return train_flow(flow, latents, captions, run / "flow", device=device, say=say, compiled=compiled)
+    painter = train_flow(flow, latents, captions, run / "flow", device=device, say=say, compiled=compiled)
+    polish_stage(recipe, run, workers=workers, device=device, say=say)
+    return painter
 
 
 RECOMMENDED = Recommended(
@@ -134,7 +177,7 @@ RECOMMENDED = Recommended(
 def export(recipe: MiniRecipe, painter: Painter, run: Path, folder: Path) -> None:
     """Write the finished model in the official folder layout, bf16, with how it is best used and the words it knows."""
     gemma, jina = (run / "words" / name / "tokenizer.json" for name in ("gemma", "jina"))
-    autoencoder = trained_autoencoder(run / "vae", torch.device("cpu"))
+    autoencoder = trained_autoencoder(run / "polish", torch.device("cpu"))
     flow = recipe.flow(Tokenizer.from_folder(gemma.parent, kind="gemma").vocab_size)
     save_model(
         folder,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from newbie.errors import UsageError
-from newbie.train.figures import Character, PictureSpec, draw, held_out, sample, words
+from newbie.train.figures import Character, PictureSpec, draw, held_out, layout, sample, words
 from newbie.train.figures.layout import canvas, places
 from newbie.train.figures.palette import EYES, HAIR, OUTFIT
 
@@ -270,3 +270,23 @@ def test_a_spec_that_cannot_be_drawn_says_what_can():
         PictureSpec((Character(position="right"), Character(position="left")))
     with pytest.raises(UsageError, match="5 characters"):
         sample(random.Random(0), characters=5)
+
+
+@pytest.mark.parametrize("characters", [1, 2, 3])
+def test_the_boxes_of_the_eyes_hold_the_eyes(characters: int):
+    rng = random.Random(characters)
+    for _ in range(6):
+        spec = sample(rng, characters=characters)
+        figures = tuple(
+            replace(figure, eye_color="aqua", hair_color="brown", accessories=(), lids="open",
+                                action="standing", prop="", name="")
+            for figure in spec.characters
+        )  # fmt: skip
+        plain = {"lighting": "daylight", "style": "anime_style", "background": "white_background"}
+        picture = draw(replace(spec, characters=figures, **plain), 256).astype(int)
+        aqua = np.abs(picture - np.array(EYES["aqua"])).max(-1) < 50
+        for left, top, right, bottom in layout.eyes(spec, 256):
+            middle = (left + right) // 2
+            assert aqua[top:bottom, left:middle].any() and aqua[top:bottom, middle:right].any()
+            aqua[top:bottom, left:right] = False
+        assert aqua.sum() < 12  # hardly any outside all boxes

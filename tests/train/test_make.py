@@ -13,13 +13,15 @@ pytest.importorskip("skia", reason="the drawing library of the extra `train` is 
 from newbie import Pipeline
 from newbie.checkpoints import verify
 from newbie.train import mini
-from newbie.train.data import Drawings
+from newbie.train.autoencoder import AutoencoderRecipe, train_autoencoder
+from newbie.train.data import Drawings, drawn
 from newbie.train.flow import CaptionBatches
 from newbie.train.latents import Latents
 from newbie.train.recipes import MiniRecipe
+from newbie.vae import Autoencoder, AutoencoderConfig
 
 TINY = MiniRecipe(
-    size=64, pictures=18, vocabulary=420, width=64, layers=1, autoencoder_steps=2,
+    size=64, pictures=18, vocabulary=420, width=64, layers=1, autoencoder_steps=2, polish_steps=1,
     half_steps=2, full_steps=2, double_steps=1, seed=1,
 )  # fmt: skip
 
@@ -62,6 +64,23 @@ def test_a_batch_comes_in_parts_of_one_size_and_loses_no_picture():
         for row, number in enumerate(shown):
             text = captions.drawings.caption(number, 0)
             assert part.words[row, : part.mask[row].sum()].tolist() == [*map(ord, text[:500]), 0]
+
+
+def test_polishing_changes_the_decoder_and_nothing_else(tmp_path):
+    torch.manual_seed(0)
+    start = Autoencoder(AutoencoderConfig(block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=2,
+                                          scaling_factor=0.7, shift_factor=0.2))  # fmt: skip
+    drawings = Drawings(5, 64)
+    pictures = drawn(drawings, 3, tmp_path / "pictures.bin", workers=1, say=lambda text: None)
+    recipe = AutoencoderRecipe(config=start.config, steps=2, batch=2, decoder_only=True)
+    polished = train_autoencoder(
+        recipe, pictures, tmp_path / "run", device=torch.device("cpu"), say=lambda text: None, start=start
+    )
+    assert polished.config == start.config
+    changed = {
+        name.split(".")[0] for name, value in polished.state_dict().items() if not value.equal(start.state_dict()[name])
+    }
+    assert changed == {"decoder"}
 
 
 class Letters:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Final, NamedTuple
 
+from newbie.train.figures.face import EYE_Y
 from newbie.train.figures.legs import sole
 from newbie.train.figures.spec import Character, PictureSpec
 
@@ -61,6 +63,22 @@ def places(spec: PictureSpec, width: float) -> list[Place]:
         y = GROUND - size * sole(figure) if whole else 46 + (0.415 - unit) * 34
         found.append(Place(centres[i], y + figure.pose.dy * (0.5 if whole else JITTER[count]), size, (left, right)))
     return [place._replace(room=(place.room[0] / unit, place.room[1] / unit)) for place in found]
+
+
+def eyes(spec: PictureSpec, size: int) -> list[tuple[int, int, int, int]]:
+    """Where the eyes of each figure are, in pixels: (left, top, right, bottom), one box for both, cut at the frame."""
+    width, height = canvas(spec.shape, size)
+    boxes = []
+    for character, place in zip(spec.characters, places(spec, 100 * width / height), strict=True):
+        unit = place.unit * height / 100
+        angle = math.radians(character.pose.tilt)
+        lean = 52 - EYE_Y  # a head is tilted about the chin
+        x = place.x * height / 100 + (math.sin(angle) * lean + character.pose.turn * 6.5) * unit
+        y = place.y * height / 100 + (52 - math.cos(angle) * lean) * unit
+        box = (x - 44 * unit, y - 20 * unit, x + 44 * unit, y + 20 * unit)
+        limits = (width, height, width, height)
+        boxes.append(tuple(int(min(max(edge, 0), limit)) for edge, limit in zip(box, limits, strict=True)))
+    return boxes  # type: ignore[return-value]
 
 
 def reach(figure: Character, count: int) -> float:

@@ -285,8 +285,10 @@ def test_the_boxes_of_the_eyes_hold_the_eyes(characters: int):
         plain = {"lighting": "daylight", "style": "anime_style", "background": "white_background"}
         picture = draw(replace(spec, characters=figures, **plain), 256).astype(int)
         aqua = np.abs(picture - np.array(EYES["aqua"])).max(-1) < 50
-        for left, top, right, bottom in layout.eyes(spec, 256):
+        boxes = layout.eyes(spec, 256)
+        for left, top, right, bottom in boxes:
             middle = (left + right) // 2
             assert aqua[top:bottom, left:middle].any() and aqua[top:bottom, middle:right].any()
+        for left, top, right, bottom in boxes:
             aqua[top:bottom, left:right] = False
         assert aqua.sum() < 12  # hardly any outside all boxes

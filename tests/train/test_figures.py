@@ -283,7 +283,8 @@ def test_the_boxes_of_the_eyes_hold_the_eyes(characters: int):
             for figure in spec.characters
         )  # fmt: skip
         plain = {"lighting": "daylight", "style": "anime_style", "background": "white_background"}
-        picture = draw(replace(spec, characters=figures, **plain), 256).astype(int)
+        spec = replace(spec, characters=figures, **plain)
+        picture = draw(spec, 256).astype(int)
         aqua = np.abs(picture - np.array(EYES["aqua"])).max(-1) < 50
         boxes = layout.eyes(spec, 256)
         for left, top, right, bottom in boxes:

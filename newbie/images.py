@@ -31,6 +31,7 @@ KEY = "newbie"
 MAX_TEXT_BYTES = 4 * 2**20  # of one text chunk; the largest prompt is 256 KiB
 MAX_CHUNKS = 20_000
 MAX_NAMES = 10_000
+FLAT = 2.0  # standard deviation
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _USER_TEXT = {"request", "prompt", "negative", "canonical_prompt"}  # kept byte for byte
 
@@ -53,8 +54,8 @@ def pixel_hash(image: Image.Image) -> str:
 
 
 def is_blank(image: Image.Image) -> bool:
-    """Whether the picture is one flat colour, give or take two steps of 255."""
-    return all(high - low <= 2 for low, high in ImageStat.Stat(image.convert("RGB")).extrema)
+    """Whether the picture is one flat colour: no channel's values, 0 to 255, spread by more than `FLAT`."""
+    return all(spread < FLAT for spread in ImageStat.Stat(image.convert("RGB")).stddev)
 
 
 def complete_record(record: Mapping[str, Any], image: Image.Image) -> dict[str, Any]:

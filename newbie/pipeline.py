@@ -21,6 +21,7 @@ from torch import Tensor
 
 import newbie
 from newbie import devices
+from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
 from newbie.checkpoints import (
@@ -33,15 +34,16 @@ from newbie.checkpoints import (
     require_fit,
     weights_hash,
 )
+from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture, Cancelled, MemoryShortage, UsageError, WeightsError
-from newbie.model.nextdit import NextDiT, Prepared
+from newbie.images import is_blank
+from newbie.model.nextdit import NextDiT
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
 from newbie.prompt.learnt import Vocabulary, unlearnt
 from newbie.request import Recommended, Request, Result, Settings
 from newbie.sampling import noise, preview, solvers, times
-from newbie.sampling.guidance import Guidance, Velocity
+from newbie.sampling.guidance import Guidance
 from newbie.text.encode import Encoded, TextStack
-from newbie.text.features import TextFeatures
 from newbie.text.gemma import GemmaEncoder
 from newbie.text.jina import JinaEncoder
 from newbie.vae import Autoencoder
@@ -49,7 +51,6 @@ from newbie.vae.pixels import to_uint8
 
 BUNDLED = Path(__file__).resolve().parent.parent / "weights" / "newbie-mini"
 RECORD_FORMAT = "newbie/1"
-FLAT = 2.0  # a picture whose 8-bit values spread less than this is blank
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Pipeline:
     chosen: dict[str, devices.Choice]
     load_seconds: float
     licences: tuple[str, ...] = ()
+    savings: Savings = field(default=Savings())
     vocabulary: Vocabulary | None = None  # of a model that learnt few words
 
     @classmethod
@@ -105,6 +107,7 @@ class Pipeline:
         allow_pickle: bool = False,
         axes_dims: Sequence[int] | None = None,
         on_note: Callable[[str], None] | None = None,
+        savings: Savings | None = None,
     ) -> Pipeline:
         """Load a model: a folder, a file, a hub id, or None for the bundled newbie-mini; parts can be replaced.
 
@@ -113,6 +116,7 @@ class Pipeline:
             allow_pickle: also read `.pth` files, with PyTorch's restricted unpickler.
             axes_dims: rotary channels of the three axes, for files whose shapes do not tell.
             on_note: told what a person may want to know while loading.
+            savings: for measurements only: exact savings to leave out.
 
         Raises:
             WeightsError: a part is missing, broken or of another family.
@@ -120,6 +124,7 @@ class Pipeline:
         """
         began = time.perf_counter()
         settings = settings or Settings()
+        savings = savings or Savings()
         say = on_note or (lambda note: None)
         parts = locate(
             model if model is not None or transformer is not None else bundled(),
@@ -164,6 +169,7 @@ class Pipeline:
             chosen=chosen,
             load_seconds=time.perf_counter() - began,
             licences=tuple(parts.licences),
+            savings=savings,
             vocabulary=parts.vocabulary,
         )
         pipeline.kernel()  # a kernel that cannot serve is refused now, not after the text has been encoded
@@ -290,7 +296,10 @@ class Pipeline:
         clock = _Clock()
         with clock("text"):
             prompt = self.read(request)
-            encoded = self.text.encode([prompt.rendered.positive, prompt.rendered.negative])
+            encoded = self.text.encode(
+                [prompt.rendered.positive, prompt.rendered.negative], reuse=self.savings.text_cache
+            )
+            denoiser = self._denoiser(request, encoded)
         notes = _lost_notes(encoded) + self._unlearnt_notes(prompt)
         images: list[Image.Image] = []
         records: list[dict[str, Any]] = []
@@ -299,74 +308,69 @@ class Pipeline:
         for first in range(0, len(seeds), request.batch_size):
             batch = seeds[first : first + request.batch_size]
             with clock("denoise"):
-                latents, ran = self._denoise(request, encoded.features, batch, first, on_step)
+                latents, ran = self._denoise(request, denoiser, batch, first, on_step)
             with clock("decode"):
                 pixels = [to_uint8(self.vae.decode(row[None]))[0] for row in latents]
             for number, (seed, picture) in enumerate(zip(batch, pixels, strict=True), start=first):
-                array = picture.cpu().numpy()
-                if array.std() < FLAT:
+                image = Image.fromarray(picture.cpu().numpy())
+                if is_blank(image):
                     raise BlankPicture(
                         f"picture {number + 1} (seed {seed}) came out as one flat colour",
                         "try another seed or more steps; if it stays, verify the weights: python -m newbie verify",
                     )
-                image = Image.fromarray(array)
                 record = self._record(request, prompt, seed, ran)
                 images.append(image)
                 records.append(record)
                 if on_picture is not None:
                     on_picture(number, image, record)
-        return Result(images, seeds, records, request, ran, clock.seconds, notes)
+        work = {"texts_encoded": encoded.runs, **denoiser.work()}
+        return Result(images, seeds, records, request, ran, clock.seconds, notes, work)
 
     def _unlearnt_notes(self, prompt: Prompt) -> list[str]:
         words = unlearnt(prompt.reading.scene, self.vocabulary) if self.vocabulary is not None else []
         return [f"{self.name} never learnt: {', '.join(words)}"] if words else []
 
-    def _denoise(
-        self, request: Request, features: TextFeatures, seeds: list[int], first: int, on_step: OnStep | None
-    ) -> tuple[Tensor, dict[str, Any]]:
-        """Latents (n, C, h, w) float32 of the pictures with these seeds, and what really ran."""
+    def _denoiser(self, request: Request, encoded: Encoded) -> Denoiser:
+        """What all pictures of a request share."""
         assert request.height and request.width and request.steps  # resolved
         assert request.sampler and request.schedule and request.shift
-        device = torch.device(self.chosen["device"].value)
         factor = self.vae.config.factor
-        size = (request.height // factor, request.width // factor)
-        n = len(seeds)
-        lengths = features.lengths()
-        kernels: list[str] = []
-
-        def prepare(rows: list[int]) -> Prepared:
-            kernel = self.kernel([lengths[row] for row in rows])
-            kernels.append(kernel.name)
-            pooled = None if features.pooled is None else features.pooled[rows]
-            return self.transformer.prepare(features.hidden[rows], features.mask[rows], pooled, size, attend=kernel)
-
         schedule = times.resolve(request.schedule, request.sampler)
-        grid = times.schedule(schedule, request.steps, shift=request.shift, sampler=request.sampler)
-        steps = len(grid) - 1
-        velocity = Velocity(
+        return Denoiser(
             self.transformer,
-            Guidance.parse(request.cfg_scale or 0.0, request.cfg_trunc or "", request.cfg_renorm or 0.0),
-            pair=lambda: prepare([0] * n + [1] * n),
-            alone=lambda: prepare([0] * n),
-            steps=steps,
-            evaluations=solvers.evaluations(request.sampler, steps),
+            encoded.features,
+            size=(request.height // factor, request.width // factor),
+            grid=times.schedule(schedule, request.steps, shift=request.shift, sampler=request.sampler),
+            sampler=request.sampler,
+            guidance=Guidance.parse(request.cfg_scale or 0.0, request.cfg_trunc or "", request.cfg_renorm or 0.0),
+            kernel=self.kernel,
+            savings=self.savings,
+            same=encoded.same(0, 1),
         )
 
+    def _denoise(
+        self, request: Request, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Latents (n, C, h, w) float32 of the pictures with these seeds, and what really ran."""
+        assert request.schedule and request.sampler  # resolved
+        n = len(seeds)
+        velocity = denoiser.velocity(n)
+        velocity.prepare()
         colours = cache(self._preview_colours)
 
         def report(index: int, count: int, x: Tensor, t: float, denoised: Tensor) -> None:
             if on_step is not None:
                 on_step(StepEvent(index, count, first, n, t, lambda: _small_picture(colours(), denoised)))
 
-        start = noise.draw(seeds, (self.vae.config.latent_channels, *size)).to(device)
-        start = start * times.initial_scale(schedule, grid)
-        latents = solvers.SOLVERS[request.sampler](velocity, start, grid, report)
+        start = noise.draw(seeds, (self.vae.config.latent_channels, *denoiser.size)).to(self.chosen["device"].value)
+        start = start * times.initial_scale(times.resolve(request.schedule, request.sampler), denoiser.grid)
+        latents = solvers.SOLVERS[request.sampler](velocity, start, denoiser.grid, report)
         if not torch.isfinite(latents).all():
             raise BlankPicture(
                 f"the transformer produced NaN or infinity (seeds {seeds[0]} to {seeds[-1]})",
                 "use --dtype float32 or bf16; if it stays, verify the weights: python -m newbie verify",
             )
-        ran = {**self.describe(), "attention": " + ".join(dict.fromkeys(kernels)), "evaluations": velocity.index}
+        ran = {**self.describe(), "attention": " + ".join(denoiser.kernels), "evaluations": velocity.index}
         return latents, ran
 
     def _preview_colours(self) -> Tensor:
@@ -472,4 +476,5 @@ def _joined(results: Sequence[Result]) -> Result:
         ran=results[0].ran,
         seconds=seconds,
         notes=[note for r in results for note in r.notes],
+        work={name: sum(r.work[name] for r in results) for name in results[0].work},
     )

@@ -160,6 +160,7 @@ class Result:
     ran: dict[str, Any]
     seconds: dict[str, float]
     notes: list[str] = field(default_factory=list)
+    work: dict[str, int] = field(default_factory=dict)  # what it took: evaluations, rows in them, texts encoded, …
 
 
 def _fits(value: object, kind: str) -> bool:

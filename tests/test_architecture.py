@@ -16,6 +16,7 @@ ROWS = [
     {"cli"},
     {"train", "parity", "doctor", "bench"},
     {"pipeline", "images"},
+    {"denoise"},
     {"sampling", "checkpoints", "accel"},
     {"model", "vae", "text"},
     {"attention", "prompt"},

@@ -220,13 +220,12 @@ class _Broken:
 
     def __init__(self, inner) -> None:
         self.inner = inner
-        self.config = inner.config
 
-    def prepare(self, *args, **kwargs):
-        return self.inner.prepare(*args, **kwargs)
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
 
-    def __call__(self, latents, t, prepared):
-        return torch.full_like(latents, float("nan"))
+    def __call__(self, latents, t, prepared, **options):
+        return torch.full((len(t), *latents.shape[1:]), float("nan"))
 
 
 def test_a_missing_model_names_what_was_looked_for(tmp_path):

@@ -7,7 +7,7 @@ runner, and `run_in_order` of the model runs instead. x is (B, L, dim), m has on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from newbie.model.block import Block, Modulation, TokenSequence
 from newbie.step import Step
 
 Attend = Callable[[Step | None, int, Block, Tensor, Tensor, TokenSequence], Tensor]  # the attention branch
+RunOne = Callable[[Step | None, int, Block, Tensor, Modulation, TokenSequence], Tensor]  # (.., layer, block, ..) -> x
 Feed = Callable[[Step | None, int, Block, Tensor, Tensor], Tensor]  # the feed-forward branch
 
 
@@ -52,9 +53,10 @@ class RunBlock:
 
 @dataclass(frozen=True)
 class InOrder:
-    """Every block once, from the first to the last."""
+    """Every block once, from the first to the last; `last` may run that one in its own way, as `ImageQueries` does."""
 
     run_block: RunBlock
+    last: RunOne | None = None
 
     def __call__(
         self, step: Step | None, blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
@@ -64,9 +66,10 @@ class InOrder:
         x = x if stream is None else x.to(stream)
         for layer, (block, said) in enumerate(zip(blocks, m, strict=True)):
             assert isinstance(block, Block)
-            x = self.run_block(step, layer, block, x, said, seq)
+            run = self.last if self.last is not None and layer == len(m) - 1 else self.run_block
+            x = run(step, layer, block, x, said, seq)
         return x.to(given)
 
     def refine(self, blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence) -> Tensor:
         """The form the noise refiner takes: no step, because no policy of a step ever acts there."""
-        return self(None, blocks, x, m, seq)
+        return replace(self, last=None)(None, blocks, x, m, seq)

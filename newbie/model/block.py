@@ -23,6 +23,7 @@ class TokenSequence(NamedTuple):
     rope: Rope
     info: SequenceInfo
     attend: Kernel
+    image: slice | Tensor  # where the image tokens stand: x[:, image]; behind the words, if there are any
 
 
 class Modulation(NamedTuple):
@@ -33,6 +34,13 @@ class Modulation(NamedTuple):
     gate_attn: Tensor
     scale_ffn: Tensor
     gate_ffn: Tensor
+
+    @classmethod
+    def of(cls, said: Tensor) -> Modulation:
+        """From what `adaLN_modulation` answers, (B, 4 dim)."""
+        scale_attn, gate_attn, scale_ffn, gate_ffn = said.unsqueeze(1).chunk(4, dim=-1)
+        # The gate goes through tanh before the sandwich norm is added: checkpoints depend on it.
+        return cls(1 + scale_attn, gate_attn.tanh(), 1 + scale_ffn, gate_ffn.tanh())
 
 
 class Attention(nn.Module):
@@ -81,9 +89,7 @@ class Block(nn.Module):
         if temb is None:
             one = self.attention_norm1.weight.new_ones(1, 1, 1)
             return Modulation(one, one, one, one)
-        scale_attn, gate_attn, scale_ffn, gate_ffn = self.adaLN_modulation(temb).unsqueeze(1).chunk(4, dim=-1)
-        # The gate goes through tanh before the sandwich norm is added: checkpoints depend on it.
-        return Modulation(1 + scale_attn, gate_attn.tanh(), 1 + scale_ffn, gate_ffn.tanh())
+        return Modulation.of(self.adaLN_modulation(temb))
 
     def qkv(self, x: Tensor, scale: Tensor, seq: TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
         """x (B, L, dim) -> q (B, L, H, D), k and v (B, L, K, D), ready for the kernel."""

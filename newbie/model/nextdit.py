@@ -168,10 +168,10 @@ class NextDiT(nn.Module):
         places = tokens.positions(lengths, width, grid)  # (B, L + N, 3)
         turns = rope(places, config.axes_dims, config.rope_theta, mask.device)
         real = join(mask, tokens.image_mask(grid, mask.device))
-        parts = (0, width), (width, None), (0, None)
+        parts = (0, width, width), (width, None, 0), (0, None, width)
         words, image, both = (
-            TokenSequence(turns.part(start, stop), SequenceInfo.of(real[:, start:stop]), attend)
-            for start, stop in parts
+            TokenSequence(turns.part(start, stop), SequenceInfo.of(real[:, start:stop]), attend, slice(pictures, None))
+            for start, stop, pictures in parts
         )
         return words, image, both
 

@@ -7,7 +7,7 @@ conditional rows run.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -21,7 +21,8 @@ from newbie.step import Memory, Step
 UNITS = ("time", "steps", "sigma")
 EXAMPLES = 'for example "time:0.25", "steps:0.5", "sigma:0.8"; leave it empty to guide every step'
 
-Runner = Callable[..., Tensor]  # (step, blocks, x, temb, seq) -> x
+Runner = Callable[..., Tensor]  # (step, blocks, x, m, seq) -> x
+Known = Callable[[Any, Sequence[float]], Callable[[float], Any]]
 
 
 class Model(Protocol):
@@ -122,18 +123,23 @@ class Guidance:
 class Velocity:
     """velocity(x, t): one evaluation of the model, guided or not. One object serves one generation.
 
-    The two `Prepared` are made by the callables when they are first needed and then kept: often one of them
-    never is. What caching policies remember also lives and dies with this object, apart for guided and
-    unguided evaluations, whose batches differ.
+    The two `Prepared` are made by the callables when they are first needed, or all that will be by `prepare`, and then
+    kept: often one of them never is. What caching policies remember also lives and dies with this object, apart for
+    guided and unguided evaluations, whose batches differ.
 
     Args:
-        model: `model(latents (B, C, h, w), t (B,), prepared) -> velocity`.
+        model: `model(latents (B, C, h, w), t (rows,), prepared) -> velocity`.
         guidance: see there.
         pair: makes the Prepared of the rows [conditional …, unconditional …].
         alone: makes the Prepared of the conditional rows.
         steps: intervals of the time grid.
         evaluations: calls that the solver will make in them (`solvers.evaluations`).
-        runner: a policy (step, blocks, x, temb, seq) -> x for the joint blocks; None is the plain loop.
+        times: of these calls, where they are known (`solvers.asked`).
+        runner: a policy (step, blocks, x, m, seq) -> x for the joint blocks; None is the plain loop.
+        refine: the same for the noise refiner, which gets the number of captions per picture in place of the step.
+        known: (prepared, times) -> (t -> prepared): adds what can be known of an evaluation before the first.
+        shared: the pair's Prepared takes each picture once (its `copies` is 2).
+        same: both prompts are one: guided evaluations run the conditional rows only, and use them twice.
     """
 
     def __init__(
@@ -145,33 +151,68 @@ class Velocity:
         alone: Callable[[], Any],
         steps: int,
         evaluations: int,
+        times: Sequence[float] = (),
         runner: Runner | None = None,
+        refine: Runner | None = None,
+        known: Known | None = None,
+        shared: bool = False,
+        same: bool = False,
     ) -> None:
         self.model = model
         self.guidance = guidance
         self.steps = steps
         self.evaluations = evaluations
+        self.times = list(times)
         self.runner = runner
+        self.refine = refine
+        self.known = known or (lambda prepared, times: lambda t: prepared)
+        self.shared = shared
+        self.same = same
         self.index = 0  # evaluations made so far
+        self.rows = 0  # of the model's batches in all these evaluations
         self._prepare = {True: pair, False: alone}
-        self._prepared: dict[bool, Any] = {}
+        self._prepared: dict[bool, Callable[[float], Any]] = {}
         self._memories = {True: Memory(), False: Memory()}
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
-        guided = self.guidance.active(t, self.index * self.steps // self.evaluations, self.steps)
-        v = self._evaluate(torch.cat([x, x]) if guided else x, t, guided)
+        guided = self._guided(self.index, t)
+        v = self._evaluate(x, t, guided and not self.same)
         self.index += 1
-        return self.guidance.combine(*v.chunk(2)) if guided else v
+        if not guided:
+            return v
+        return self.guidance.combine(v, v) if self.same else self.guidance.combine(*v.chunk(2))
 
-    def _evaluate(self, x: Tensor, t: float, guided: bool) -> Tensor:
-        if guided not in self._prepared:
-            self._prepared[guided] = self._prepare[guided]()
+    def prepare(self) -> None:
+        """Make everything that evaluations at `times` will need, so that none of them has to stop for it."""
+        for pair in dict.fromkeys(self._paired(i, t) for i, t in enumerate(self.times)):
+            self._of(pair)
+
+    def _guided(self, index: int, t: float) -> bool:
+        return self.guidance.active(t, index * self.steps // self.evaluations, self.steps)
+
+    def _paired(self, index: int, t: float) -> bool:
+        return self._guided(index, t) and not self.same
+
+    def _of(self, pair: bool) -> Callable[[float], Any]:
+        if pair not in self._prepared:
+            times = [t for i, t in enumerate(self.times) if self._paired(i, t) == pair]
+            self._prepared[pair] = self.known(self._prepare[pair](), times)
+        return self._prepared[pair]
+
+    def _evaluate(self, x: Tensor, t: float, pair: bool) -> Tensor:
+        """Velocities (B, …) of the conditional rows, or (2B, …) of the pair, float32."""
+        prepared = self._of(pair)(t)
+        copies = 2 if pair else 1
         options: dict[str, Any] = {}
         if self.runner is not None:
-            step = Step(self.index, self.evaluations, t, self._memories[guided])
+            step = Step(self.index, self.evaluations, t, self._memories[pair])
             options["run_blocks"] = partial(self.runner, step)
-        times = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
-        return self.model(x, times, self._prepared[guided], **options).float()
+        if self.refine is not None:
+            options["refine"] = partial(self.refine, copies)
+        times = torch.full((copies * len(x),), t, dtype=torch.float32, device=x.device)
+        self.rows += len(times)
+        latents = x if self.shared or not pair else torch.cat([x, x])
+        return self.model(latents, times, prepared, **options).float()
 
 
 def _length(v: Tensor) -> Tensor:

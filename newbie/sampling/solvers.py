@@ -167,6 +167,18 @@ def evaluations(name: str, steps: int) -> int:
     return PER_INTERVAL[name] * steps
 
 
+def asked(name: str, times: Tensor) -> list[float]:
+    """The times at which the solver will ask for a velocity on this grid, in its order: none depends on the answers."""
+    found: list[float] = []
+
+    def note(x: Tensor, t: float) -> Tensor:
+        found.append(t)
+        return x
+
+    solver(name)(note, times.new_zeros(1), times)
+    return found
+
+
 def denoise(x: Tensor, t: float, v: Tensor) -> Tensor:
     """The image that a straight path from (x, t) with velocity v ends at."""
     return x + (1.0 - t) * v

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from torch import Tensor
+
 from newbie.prompt import EncoderInput, EncoderText, Rendered, encoder_input
-from newbie.text.features import TextFeatures
+from newbie.text.cache import TextCache
+from newbie.text.features import Key, TextFeatures
 from newbie.text.gemma import GemmaEncoder
 from newbie.text.jina import JinaEncoder
 from newbie.text.tokens import Tokenizer
@@ -18,6 +21,13 @@ class Encoded(NamedTuple):
 
     features: TextFeatures
     inputs: list[dict[str, EncoderInput]]
+    runs: int  # texts that an encoder had to read for it; the others were known
+
+    def same(self, row: int, other: int) -> bool:
+        """Whether two rows were the same tokens to every encoder, and so have the same features."""
+        return all(
+            given.token_ids == self.inputs[other][encoder].token_ids for encoder, given in self.inputs[row].items()
+        )
 
     def lost(self) -> list[dict[str, tuple[str, ...]]]:
         """Per row and encoder what did not fit, as paths of elements; encoders that lost nothing are absent.
@@ -40,12 +50,26 @@ class TextStack:
 
     gemma: GemmaEncoder
     jina: JinaEncoder | None = None
+    cache: TextCache = field(default_factory=TextCache)
 
-    def encode(self, prompts: Sequence[Rendered]) -> Encoded:
-        """Encode rendered prompts, one row each; a row never depends on the others in the batch."""
-        hidden, mask = self.gemma.encode([prompt.gemma.text for prompt in prompts])
-        pooled = None if self.jina is None else self.jina.encode([prompt.jina.text for prompt in prompts])
-        return Encoded(TextFeatures(hidden, mask, pooled), self.inputs(prompts))
+    def encode(self, prompts: Sequence[Rendered], *, reuse: bool = True) -> Encoded:
+        """Encode rendered prompts, one row each; a row never depends on the others in the batch.
+
+        With `reuse`, texts that this stack has encoded before are taken from its cache.
+        """
+        runs = 0
+
+        def keep(key: Key, encode: Callable[[], Tensor]) -> Tensor:
+            def count() -> Tensor:
+                nonlocal runs
+                runs += 1
+                return encode()
+
+            return self.cache.get(key, count) if reuse else count()
+
+        hidden, mask = self.gemma.encode([prompt.gemma.text for prompt in prompts], keep)
+        pooled = None if self.jina is None else self.jina.encode([prompt.jina.text for prompt in prompts], keep)
+        return Encoded(TextFeatures(hidden, mask, pooled), self.inputs(prompts), runs)
 
     def inputs(self, prompts: Sequence[Rendered]) -> list[dict[str, EncoderInput]]:
         """What each encoder would read, without running it: tokens, spans, and what falls off."""

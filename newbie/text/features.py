@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+Key = tuple[str | int, ...]  # the encoder's name, its limit, the token ids of one text
+Keep = Callable[[Key, Callable[[], Tensor]], Tensor]  # (key, encode) -> features: kept ones, or what `encode` gives
+
+
+def afresh(key: Key, encode: Callable[[], Tensor]) -> Tensor:
+    """Keeps nothing."""
+    return encode()
 
 
 class TextFeatures(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from newbie.errors import WeightsError
-from newbie.text.features import stack_rows
+from newbie.text.features import Keep, afresh, stack_rows
 from newbie.text.tokens import Tokenizer, check_vocabulary
 
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -281,15 +282,19 @@ class GemmaEncoder:
         check_vocabulary("Gemma", self.tokenizer, self.model.get_parameter("embed_tokens.weight").shape[0])
 
     @torch.no_grad()
-    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def encode(self, texts: Sequence[str], keep: Keep = afresh) -> tuple[Tensor, Tensor]:
         """hidden (B, L, E) and mask (B, L) bool, L a multiple of 8.
 
-        Each text runs by itself: a row is the same, bit for bit, whatever else is in the batch.
+        Each text runs by itself: a row is the same, bit for bit, whatever else is in the batch. `keep` may know it.
         """
-        device = next(self.model.parameters()).device
         rows: dict[str, Tensor] = {}
         for text in texts:
             if text not in rows:
-                ids = torch.tensor([self.tokenizer.encode(text, limit=self.limit).ids], device=device)
-                rows[text] = hidden_states(self.model, ids)[0]
+                ids = self.tokenizer.encode(text, limit=self.limit).ids
+                rows[text] = keep(("gemma", self.limit, *ids), partial(self._features, ids))
         return stack_rows([rows[text] for text in texts])
+
+    def _features(self, ids: list[int]) -> Tensor:
+        """(L, E)."""
+        device = next(self.model.parameters()).device
+        return hidden_states(self.model, torch.tensor([ids], device=device))[0]

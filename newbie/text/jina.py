@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from newbie.errors import WeightsError
+from newbie.text.features import Keep, afresh
 from newbie.text.tokens import Tokenizer, check_vocabulary
 
 
@@ -206,12 +208,17 @@ class JinaEncoder:
         check_vocabulary("Jina", self.tokenizer, self.model.config.vocab_size)
 
     @torch.no_grad()
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """Pooled vectors (B, E), float32. Each text runs by itself, so no row depends on its neighbours."""
-        device = next(self.model.parameters()).device
+    def encode(self, texts: Sequence[str], keep: Keep = afresh) -> Tensor:
+        """Pooled vectors (B, E), float32. Each text runs by itself, so no row depends on its neighbours; `keep` may
+        know it."""
         rows: dict[str, Tensor] = {}
         for text in texts:
             if text not in rows:
-                ids = torch.tensor([self.tokenizer.encode(text, limit=self.limit).ids], device=device)
-                rows[text] = self.model.pooled(ids)[0]
+                ids = self.tokenizer.encode(text, limit=self.limit).ids
+                rows[text] = keep(("jina", self.limit, *ids), partial(self._pooled, ids))
         return torch.stack([rows[text] for text in texts])
+
+    def _pooled(self, ids: list[int]) -> Tensor:
+        """(E,)."""
+        device = next(self.model.parameters()).device
+        return self.model.pooled(torch.tensor([ids], device=device))[0]

@@ -40,7 +40,7 @@ class Model:
         self.rows.append(len(latents))
         self.times.append(t)
         v = prepared + 0 * latents
-        return options["run_blocks"](["block"], v, "temb", "seq") if "run_blocks" in options else v
+        return options["run_blocks"](["block"], v, "m", "seq") if "run_blocks" in options else v
 
 
 COND = torch.tensor([3.0, 5.0, -1.0]).reshape(3, 1, 1, 1)
@@ -174,8 +174,8 @@ def test_each_prepared_state_is_made_once_and_only_when_needed() -> None:
 def test_a_runner_receives_every_step_with_a_memory_for_pairs_and_one_for_single_rows() -> None:
     seen: list[Step] = []
 
-    def runner(step: Step, blocks: list[str], x: Tensor, temb: str, seq: str) -> Tensor:
-        assert (blocks, temb, seq) == (["block"], "temb", "seq")
+    def runner(step: Step, blocks: list[str], x: Tensor, m: str, seq: str) -> Tensor:
+        assert (blocks, m, seq) == (["block"], "m", "seq")
         step.memory["evaluations"] = step.memory.get("evaluations", 0) + 1
         seen.append(step)
         return x
@@ -192,7 +192,7 @@ def test_a_runner_receives_every_step_with_a_memory_for_pairs_and_one_for_single
 def test_two_generations_on_one_model_share_nothing() -> None:
     memories: list[object] = []
 
-    def runner(step: Step, blocks: object, x: Tensor, temb: object, seq: object) -> Tensor:
+    def runner(step: Step, blocks: object, x: Tensor, m: object, seq: object) -> Tensor:
         memories.append(step.memory)
         return x
 

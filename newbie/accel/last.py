@@ -1,0 +1,67 @@
+"""The last block computes what somebody reads: its image tokens. Words serve it as keys and values, and end there.
+
+The final layer looks at image tokens only, so in the last joint block the words' attention, output projection and
+feed-forward are work for nobody. Rows do not meet in any of these, so leaving some out changes no bit of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
+
+from torch import Tensor, nn
+
+from newbie.accel.leaves import Leaves
+from newbie.accel.runner import InOrder
+from newbie.attention.kernel import takes_fewer_queries
+from newbie.model.block import Block, Modulation, TokenSequence
+from newbie.model.nextdit import run_in_order
+from newbie.step import Step
+
+
+@dataclass(frozen=True)
+class ImageQueries:
+    """A block for its image tokens alone, in the form of `RunBlock`: x (B, L, dim) -> (B, N, dim)."""
+
+    leaves: Leaves
+
+    def __call__(
+        self, step: Step | None, layer: int, block: Block, x: Tensor, m: Modulation, seq: TokenSequence
+    ) -> Tensor:
+        return image_tokens(self.leaves, block, x, m, seq)
+
+
+def image_tokens(leaves: Leaves, block: Block, x: Tensor, m: Modulation, seq: TokenSequence) -> Tensor:
+    """x (B, L, dim) -> (B, N, dim), the rows `x[:, seq.image]` of what the whole block would give."""
+    q, k, v = leaves.qkv(block, x, m.scale_attn, seq)
+    if takes_fewer_queries(seq.attend, seq.info):
+        o = seq.attend(q[:, seq.image], k, v, seq.info)
+    else:
+        o = seq.attend(q, k, v, seq.info)[:, seq.image]
+    per_token = m.gate_attn.shape[1] > 1
+    said = Modulation(*(numbers[:, seq.image] for numbers in m)) if per_token else m
+    return leaves.rest(block, x[:, seq.image], o, said)
+
+
+def to_the_image(blocks: InOrder) -> InOrder:
+    """The same, its last block for the image alone; where a policy wants that block's branches, it is left whole."""
+    run_block = blocks.run_block
+    if run_block.attend is not None or run_block.feed is not None:
+        return blocks
+    return replace(blocks, last=ImageQueries(run_block.leaves))
+
+
+def in_order(step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence) -> Tensor:
+    """The model's own loop as a policy."""
+    return run_in_order(blocks, x, m, seq)
+
+
+def in_order_to_the_image(
+    step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
+) -> Tensor:
+    """The model's own loop; its last block gives the image tokens alone."""
+    *front, last = blocks
+    trimmed = partial(image_tokens, Leaves.plain(), cast("Block", last))
+    return run_in_order([*front, cast("nn.Module", trimmed)], x, m, seq)

@@ -1,0 +1,150 @@
+"""From text features to the velocity that a solver follows: what a request needs before its first step, made once.
+
+Here the exact savings come together (`newbie.accel.savings`), and how the blocks run. The pipeline and the benchmark
+both draw through this; docs/exact-savings.md tells what each saving is, and what it is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from torch import Tensor
+
+from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
+from newbie.accel.modulation import ModulationTable
+from newbie.accel.packed import Packed
+from newbie.accel.runner import InOrder
+from newbie.accel.savings import Savings
+from newbie.accel.shared import SharedRefiner
+from newbie.attention.kernel import Kernel
+from newbie.model.nextdit import NextDiT, Prepared, run_in_order
+from newbie.sampling import solvers
+from newbie.sampling.guidance import Guidance, Runner, Velocity
+from newbie.text.features import TextFeatures
+
+PROMPT, NEGATIVE = 0, 1  # rows of the features
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """One request's work before and between the steps; its pictures share what does not depend on their noise.
+
+    Args:
+        features: two rows, of the prompt and of the negative prompt.
+        size: latent (height, width).
+        grid: times from noise to image, as `sampling.times.schedule` makes them.
+        kernel: the attention kernel for rows with these numbers of words.
+        blocks: how the blocks run; None: the model's own loop.
+        same: both prompts are one text.
+    """
+
+    transformer: NextDiT
+    features: TextFeatures
+    size: tuple[int, int]
+    grid: Tensor
+    sampler: str
+    guidance: Guidance
+    kernel: Callable[[Sequence[int]], Kernel]
+    savings: Savings = field(default=Savings())
+    blocks: InOrder | None = None
+    same: bool = False
+    kernels: list[str] = field(default_factory=list)  # what attended, in the order of first use
+    tables: list[ModulationTable] = field(default_factory=list)
+    velocities: list[Velocity] = field(default_factory=list)
+    _made: dict[tuple[int, ...], Callable[[float], Prepared]] = field(default_factory=dict)
+
+    @property
+    def image_tokens(self) -> int:
+        """Of one picture."""
+        patch = self.transformer.config.patch_size
+        return (self.size[0] // patch) * (self.size[1] // patch)
+
+    def velocity(self, pictures: int) -> Velocity:
+        """For so many pictures drawn together. One for each batch of them, whatever was made for the last one."""
+        steps = len(self.grid) - 1
+        pair, alone = [PROMPT] * pictures + [NEGATIVE] * pictures, [PROMPT] * pictures
+        velocity = Velocity(
+            self.transformer,
+            self.guidance,
+            pair=lambda: pair,
+            alone=lambda: alone,
+            steps=steps,
+            evaluations=solvers.evaluations(self.sampler, steps),
+            times=solvers.asked(self.sampler, self.grid),
+            runner=self._runner(),
+            refine=self._refine(),
+            known=self._known,
+            shared=self.savings.shared_embedding,
+            same=self.same and self.savings.one_row,
+        )
+        self.velocities.append(velocity)
+        return velocity
+
+    def work(self) -> dict[str, int]:
+        """What was done, in numbers: for a result's statistics."""
+        return {
+            "evaluations": sum(velocity.index for velocity in self.velocities),
+            "rows": sum(velocity.rows for velocity in self.velocities),
+            "preparations": len(self._made),
+            "modulation_bytes": sum(table.bytes for table in self.tables),
+            "modulation_products": sum(table.products for table in self.tables),
+        }
+
+    def _known(self, rows: list[int], times: Sequence[float]) -> Callable[[float], Prepared]:
+        """What an evaluation of these rows is given, by its time."""
+        if not self.savings.prepared_once:
+            return lambda t: self._prepare(rows)
+        key = tuple(rows)
+        if key not in self._made:
+            self._made[key] = self._with_table(self._prepare(rows), times)
+        return self._made[key]
+
+    def _with_table(self, prepared: Prepared, times: Sequence[float]) -> Callable[[float], Prepared]:
+        if not self.savings.modulation_table:
+            return lambda t: prepared
+        table = ModulationTable(self.transformer, prepared.pooled, times, prepared.words.device)
+        self.tables.append(table)
+        if times:
+            table.at(times[0])  # now, not in the first step
+        return lambda t: prepared._replace(modulations=table.at(t))
+
+    def _prepare(self, rows: list[int]) -> Prepared:
+        kernel = self._kernel(rows)
+        hidden, mask, pooled = self.features
+        return self.transformer.prepare(
+            hidden[rows],
+            mask[rows],
+            None if pooled is None else pooled[rows],
+            self.size,
+            attend=kernel,
+            copies=2 if NEGATIVE in rows and self.savings.shared_embedding else 1,
+        )
+
+    def _kernel(self, rows: Sequence[int]) -> Kernel:
+        kernel = self.kernel([self._lengths[row] for row in rows])
+        if kernel.name not in self.kernels:
+            self.kernels.append(kernel.name)
+        return kernel
+
+    @cached_property
+    def _lengths(self) -> list[int]:
+        return self.features.lengths()
+
+    def _runner(self) -> Runner | None:
+        """How the joint blocks run; None: the model's own loop."""
+        if self.savings.image_queries:
+            inner: Runner = in_order_to_the_image if self.blocks is None else to_the_image(self.blocks)
+        else:
+            inner = self.blocks or in_order
+        if self.savings.packed_rows and len(set(self._lengths)) > 1:
+            return Packed(inner, self._kernel([PROMPT]), self.image_tokens)
+        return None if inner is in_order else inner
+
+    def _refine(self) -> Runner | None:
+        """The same for the noise refiner."""
+        inner = run_in_order if self.blocks is None else self.blocks.refine
+        if self.savings.shared_refiner and self.features.pooled is None:
+            return SharedRefiner(inner)
+        return None if self.blocks is None else lambda copies, *given: inner(*given)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from newbie.attention.kernel import Needs, SequenceInfo, repeat_heads
+from newbie.attention.kernel import Needs, SequenceInfo, dense, repeat_heads
 from newbie.attention.unequal import by_length, pack, unpack
 
 
@@ -114,8 +114,3 @@ class FlashVarlen:
 def window(seq: SequenceInfo) -> tuple[int, int]:
     """As the package writes it: -1 is without limit. It counts packed tokens, which are the real ones, as we do."""
     return seq.window or (-1, -1)
-
-
-def dense(x: Tensor) -> Tensor:
-    """The package wants neighbouring numbers of a head side by side in memory."""
-    return x if x.stride(-1) == 1 else x.contiguous()

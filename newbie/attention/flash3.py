@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from newbie.attention.flash import dense, window
-from newbie.attention.kernel import Needs, SequenceInfo
+from newbie.attention.flash import window
+from newbie.attention.kernel import Needs, SequenceInfo, dense
 from newbie.attention.unequal import pack, unpack
 
 

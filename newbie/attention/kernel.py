@@ -99,6 +99,11 @@ def repeat_heads(k: Tensor, heads: int) -> Tensor:
     return k if k.shape[2] == heads else k.repeat_interleave(heads // k.shape[2], dim=2)
 
 
+def dense(x: Tensor) -> Tensor:
+    """CUDA packages want neighbouring numbers of a head side by side in memory."""
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
 def visible(seq: SequenceInfo, queries: int, keys: int) -> Tensor | None:
     """Mask and window together: bool, broadcastable to (B, 1, queries, keys), True = sees it; None: all see all."""
     mask = None if seq.mask is None else seq.mask[:, None, None, :]

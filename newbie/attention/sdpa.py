@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from newbie.attention.kernel import Needs, SequenceInfo, bias_of, repeat_heads, visible
+from newbie.attention.kernel import Needs, SequenceInfo, bias_of, dense, repeat_heads, visible
 from newbie.attention.unequal import by_length, pack, unpack
 
 HALF = (torch.float16, torch.bfloat16)
@@ -86,9 +86,9 @@ class SdpaVarlen:
         if not seq.longest:
             return torch.zeros_like(q)
         o = varlen_attn(
-            pack(q, seq),
-            pack(k, seq),
-            pack(v, seq),
+            dense(pack(q, seq)),
+            dense(pack(k, seq)),
+            dense(pack(v, seq)),
             cu_seq_q=seq.starts,
             cu_seq_k=seq.starts,
             max_q=seq.longest,

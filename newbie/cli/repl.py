@@ -47,6 +47,7 @@ class State:
     stem: str = DEFAULT_STEM
     file_name: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
+    attention: str = ""  # a kernel; "": as the model was opened
 
     def request(self, **changes: Any) -> Request:
         return Request(prompt=self.prompt or "", **(dict(self.fields) | changes))
@@ -68,6 +69,7 @@ class Loop:
 
     def __init__(self, drawer: Drawer, console: Console, state: State, *, interactive: bool) -> None:
         self.drawer = drawer
+        self.opened = drawer.engine
         self.console = console
         self.state = state
         self.interactive = interactive
@@ -162,6 +164,7 @@ class Loop:
         rows = [(f.name, getattr(request, f.name)) for f in fields(request) if f.name not in ("prompt", "seed")]
         seed = self.state.fields.get("seed", -1)
         rows.append(("seed", "random" if seed == -1 else seed))
+        rows.append(("attention", self.drawer.engine.describe()["attention"]))
         rows.append(("as flags", shlex.join(args.to_flags(Request(**dict(self.state.fields))))))
         if self.shown is not None:
             rows.append(("last picture", f"{self.shown.path} (seed {self.shown.seed})"))
@@ -172,6 +175,9 @@ class Loop:
         path, _, value = argument.partition(" ")
         if not value.strip():
             raise UsageError("/set needs an element and its new text", "/set character_1.appearance red_hair")
+        if path == "attention":
+            self.do_attention(value.strip())
+            return
         if (known := SHORT.get(path, path)) in REQUEST_FLAGS:
             self._field(known, value.strip())
             return
@@ -191,6 +197,14 @@ class Loop:
         request = self.state.request().resolved(self.drawer.engine.recommended)
         self.console.say(f"size {request.width}x{request.height}")
 
+    def do_attention(self, argument: str) -> None:
+        """/attention [KERNEL]         which kernel computes attention from now on; default: as at the start"""
+        if argument:
+            name = "" if argument == "default" else argument
+            self._use(name)
+            self._change(attention=name)
+        self.console.say(f"attention {self.drawer.engine.describe()['attention']}")
+
     def do_again(self, argument: str) -> None:
         """/again                     draw the prompt as it is now, with the seed of the last picture"""
         self._prompt()
@@ -207,6 +221,9 @@ class Loop:
         if not self.before:
             raise UsageError("there is nothing to undo")
         undone, self.state = self.state, self.before.pop()
+        if undone.attention != self.state.attention:
+            self._use(self.state.attention)
+            self.do_attention("")
         if undone.prompt != self.state.prompt:
             self.console.result(self.state.prompt if self.state.prompt is not None else "(no prompt)")
         for name in sorted(undone.fields.keys() | self.state.fields.keys()):
@@ -256,6 +273,10 @@ class Loop:
         if self.state.prompt is None:
             raise UsageError("there is no prompt yet", "type one, or /load a file")
         return self.state.prompt
+
+    def _use(self, attention: str) -> None:
+        """Draw with this kernel from now on. Raises UsageError at once where it cannot serve."""
+        self.drawer.engine = self.opened.with_attention(attention) if attention else self.opened
 
     def _take(self, source: Source) -> None:
         reading = source.read()

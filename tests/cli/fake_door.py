@@ -3,6 +3,7 @@
 `python fake_door.py FLAGS` is create.py with this pipeline; FAKE_STEP_SECONDS slows its steps down.
 """
 
+import copy
 import os
 import sys
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from newbie.errors import BlankPicture, MemoryShortage, PromptRefused, WeightsError
+from newbie.errors import BlankPicture, MemoryShortage, PromptRefused, UsageError, WeightsError
 from newbie.request import Recommended, Result, Settings
 
 
@@ -38,6 +39,7 @@ class FakePipeline:
         self.load_seconds = 0.01
         self.licences = ("newbie-fake: Apache-2.0",)
         self.drawn = []
+        self.attention = "fake"
 
     @classmethod
     def open(cls, model=None, *, settings=None, on_note=None, **parts):
@@ -59,9 +61,16 @@ class FakePipeline:
             "device": "cpu",
             "dtype": dtype,
             "vae_dtype": "float32",
-            "attention": "fake",
+            "attention": self.attention,
             "caches": [],
         }
+
+    def with_attention(self, name):
+        if name not in ("fake", "tiled"):
+            raise UsageError(f"there is no attention kernel {name!r}", "use one of: fake, tiled")
+        switched = copy.copy(self)  # the same pictures
+        switched.attention = name
+        return switched
 
     def generate(self, request, *, on_step=None, on_picture=None):
         if "refuse_me" in request.prompt:

@@ -1,6 +1,7 @@
 """The prompt loop, driven by a script of commands as `create.py < script` does."""
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -110,6 +111,25 @@ def test_set_sets_settings_too(script):
     assert record("newbie-4.png").steps == 3
 
 
+def test_the_attention_kernel_is_switched_and_switched_back(script):
+    ended = script(
+        "/seed 1\n1girl\n/attention tiled\n/seed 2\n1girl\n/attention default\n/seed 3\n1girl\n"
+        "/set attention tiled\n/seed 4\n1girl\n/undo\n/undo\n/undo\n/seed 5\n1girl\n/show\n"
+    )
+    ran = [images.read_record(Path("outputs", f"newbie-{seed}.png")).record["ran"] for seed in range(1, 6)]
+    assert ended.code == 0
+    assert [each["attention"] for each in ran] == ["fake", "tiled", "fake", "tiled", "fake"]
+    assert ended.err.count("attention tiled") == 2 + 2  # told when it is switched, and with each picture
+    assert re.search(r"attention +fake", ended.out)
+
+
+def test_a_kernel_that_cannot_serve_is_refused_at_once_and_changes_nothing(script):
+    ended = script("/attention flashy\n/seed 1\n1girl\n/attention\n")
+    assert ended.code == 2
+    assert "no attention kernel 'flashy'" in ended.err and "use one of" in ended.err
+    assert images.read_record(Path("outputs/newbie-1.png")).record["ran"]["attention"] == "fake"
+
+
 def test_undo_takes_back_one_change_at_a_time(script):
     ended = script(DUO + "\n/set character_1.appearance red_hair\n/steps 9\n/undo\n/undo\n/again")
     assert ended.code == 0
@@ -137,7 +157,7 @@ def test_help_lists_every_command(script):
     out = script("/help").out
     for name in commands():
         assert f"/{name}" in out
-    wanted = "help show set seed steps size cfg n negative again vary undo save load quit"
+    wanted = "help show set seed steps size cfg n negative attention again vary undo save load quit"
     for name in wanted.split():
         assert f"/{name}" in out
 

@@ -1,5 +1,5 @@
 # Shortcuts. The README's own commands are plain pip and python, so that they work everywhere.
-.PHONY: help install check test test-slow lint format types picture ci
+.PHONY: help install check test test-slow lint format types bench picture ci
 
 help:  ## list the shortcuts
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -23,6 +23,9 @@ test:  ## the fast tests
 
 test-slow:  ## all tests
 	python -m pytest
+
+bench:  ## measure speed: everything, briefly
+	python -m newbie bench all --quick
 
 picture:  ## one picture with the bundled model
 	python create.py --prompt prompts/duo.xml

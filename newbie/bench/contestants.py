@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from newbie.accel.cpu import CpuBlocks
+from newbie.accel.runner import InOrder, RunBlock
+from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
 from newbie.bench import peer as diffusers
 from newbie.bench.race import Contestant, Velocity
 from newbie.bench.sizes import Given, Size
+from newbie.denoise import Denoiser
+from newbie.model.block import Block
 from newbie.model.nextdit import NextDiT
-from newbie.sampling.guidance import Guidance, Runner
-from newbie.sampling.guidance import Velocity as Guided
+from newbie.sampling.guidance import Guidance
+from newbie.text.features import TextFeatures
 
 GUIDED = Guidance(4.5)
+ALL = Savings()
 
 
 @dataclass(frozen=True)
@@ -33,29 +40,33 @@ class Both(Guidance):
 
 @dataclass(frozen=True)
 class Ours:
-    """Our model: what is done once per generation, and its velocity."""
+    """Our model: what is done once per generation, and its velocity. The same code as in the pipeline."""
 
     name: str
     model: NextDiT
     size: Size
     given: Given
     times: Tensor  # the whole time grid
-    kernel: Kernel
-    runner: Runner | None = None
+    kernel: str = "auto"
+    savings: Savings = ALL
+    blocks: InOrder | None = None  # None: the model's own loop
     guidance: Guidance = GUIDED
 
     def begin(self) -> Velocity:
-        prepared = self.model.prepare(self.given.hidden, self.given.mask, None, self.size.latent, attend=self.kernel)
-        steps = len(self.times) - 1
-        return Guided(
+        denoiser = Denoiser(
             self.model,
-            self.guidance,
-            pair=lambda: prepared,
-            alone=lambda: prepared,
-            steps=steps,
-            evaluations=steps,
-            runner=self.runner,
+            TextFeatures(self.given.hidden, self.given.mask, None),
+            size=self.size.latent,
+            grid=self.times,
+            sampler="euler",
+            guidance=self.guidance,
+            kernel=lambda words: kernel_for(self.kernel, self.model, self.size, words),
+            savings=self.savings,
+            blocks=self.blocks,
         )
+        velocity = denoiser.velocity(1)
+        velocity.prepare()
+        return velocity
 
     def contestant(self) -> Contestant:
         return Contestant(self.name, self.begin)
@@ -91,16 +102,24 @@ class Theirs:
         return replace(self, guidance=Both()).contestant()
 
 
-def kernel_for(name: str, size: Size, device: torch.device, dtype: torch.dtype) -> Kernel:
-    """As the pipeline chooses it for a guidance pair of this size."""
-    config = size.config
+def kernel_for(name: str, model: NextDiT, size: Size, words: Sequence[int]) -> Kernel:
+    """As the pipeline chooses it for rows with these numbers of words."""
+    config, weight = model.config, model.x_embedder.weight
     return choose(
         name,
-        device=device,
-        dtype=dtype,
+        device=weight.device,
+        dtype=weight.dtype,
         head_dim=config.head_dim,
         n_heads=config.n_heads,
         n_kv_heads=config.n_kv_heads,
-        masked=size.words,
-        length=max(size.tokens),
+        masked=words,
+        length=max(words) + size.image_tokens,
     )
+
+
+def fast_blocks(model: NextDiT) -> InOrder | None:
+    """How the pipeline runs the blocks when nothing is asked for."""
+    if model.x_embedder.weight.device.type != "cpu":
+        return None
+    blocks = cast("list[Block]", [*model.noise_refiner, *model.layers])
+    return InOrder(RunBlock(CpuBlocks.of(blocks).leaves()))

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from newbie.bench import attention, characters, model, profile, report, step_kernels
+from newbie.bench import attention, characters, model, profile, report, step_kernels, waterfall
 from newbie.bench.options import Options, parser, resolve, threads
 from newbie.bench.results import Result, write
 from newbie.bench.sizes import Size
@@ -21,6 +21,7 @@ Measure = Callable[[Size, Options, Say], dict[str, Any]]
 MEASURES: dict[str, dict[str, Measure]] = {
     "model": {"model": model.measure},
     "attention": {"attention": attention.measure, "steps": step_kernels.measure},
+    "waterfall": {"waterfall": waterfall.measure},
     "profile": {"profile": profile.measure},
     "characters": {"characters": characters.measure},
 }

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from newbie.bench import agreement, floor
-from newbie.bench.contestants import Ours, Theirs, kernel_for
+from newbie.bench.contestants import Ours, Theirs, fast_blocks, kernel_for
 from newbie.bench.options import Options
 from newbie.bench.peer import peer_of
 from newbie.bench.race import Record, evaluate, race
@@ -20,7 +20,6 @@ from newbie.bench.timing import Timing, attempt, significant, stopwatch, synchro
 from newbie.model.nextdit import NextDiT
 
 Say = Callable[[str], None]
-MIDDLE = 0.3  # flow time at which outputs are compared: neither noise nor image
 
 
 @torch.no_grad()
@@ -30,10 +29,12 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     grid = time_grid(options.steps)
     say(f"{size.name}: agreement in float32")
     exact_model = build(size.config, options.device, torch.float32, options.seed)
-    exact, agrees = _agreement_in_float32(exact_model, size, material, grid, options)
+    exact, in_float32 = _agreement_in_float32(exact_model, size, material, grid)
+    agrees: dict[str, Any] = {"float32": in_float32}
+    t = middle(grid)
     model = exact_model.to(options.dtype)
     peer = peer_of(model)
-    ours = our_contestants(model, size, material, grid, options)
+    ours = our_contestants(model, size, material, grid)
     theirs = [
         Theirs("diffusers, one call", peer, material, True),
         Theirs("diffusers, two calls", peer, material, False),
@@ -43,12 +44,12 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     if options.compiled:
         say(f"{size.name}: compiling")
         wait = synchroniser(options.device)
-        fitter = min(theirs, key=lambda each: _seconds(each, material))
+        fitter = min(theirs, key=lambda each: _seconds(each, material, t))
         peer_compiled = Theirs(f"{fitter.name}, compiled", compiled_peer(model), material, fitter.together)
-        own_compiled = our_compiled(model, size, material, grid, options)
+        own_compiled = our_compiled(model, size, material, grid)
         both: list[Ours | Theirs] = [peer_compiled, *own_compiled]
         for each in both:
-            reason, seconds = attempt(partial(evaluate, each.contestant(), material.noise, MIDDLE), wait)
+            reason, seconds = attempt(partial(evaluate, each.contestant(), material.noise, t), wait)
             if reason:
                 left_out[each.name] = reason
                 say(f"{size.name}: left out {each.name}: {reason}")
@@ -59,7 +60,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     if options.dtype != torch.float32:
         agrees["rounded"] = {
             one.name: agreement.rounded(
-                evaluate(one.both(), material.noise, MIDDLE), evaluate(theirs[0].both(), material.noise, MIDDLE), exact
+                evaluate(one.both(), material.noise, t), evaluate(theirs[0].both(), material.noise, t), exact
             )
             for one in ours
         }
@@ -86,7 +87,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
         "contestants": {name: record.to_json() for name, record in records.items()},
         "first_call_seconds": first_call,
         "left_out": left_out,
-        "kernels": {one.name: one.kernel.name for one in ours},
+        "kernel": kernel_for("auto", model, size, size.words[:1]).name,
         "agreement": agrees,
         "floor": lowest,
         "share_of_floor": {
@@ -96,15 +97,22 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     }
 
 
-def our_contestants(model: NextDiT, size: Size, material: Given, grid: Tensor, options: Options) -> list[Ours]:
-    """The plain loop, and what the pipeline runs when nothing is asked for."""
-    kernel = kernel_for("auto", size, options.device, options.dtype)
-    return [Ours("newbie", model, size, material, grid, kernel)]
+def our_contestants(model: NextDiT, size: Size, material: Given, grid: Tensor) -> list[Ours]:
+    """The blocks as they are written, and what the pipeline runs when nothing is asked for."""
+    return [
+        Ours("newbie, plain blocks", model, size, material, grid),
+        Ours("newbie", model, size, material, grid, blocks=fast_blocks(model)),
+    ]
 
 
-def our_compiled(model: NextDiT, size: Size, material: Given, grid: Tensor, options: Options) -> list[Ours]:
+def our_compiled(model: NextDiT, size: Size, material: Given, grid: Tensor) -> list[Ours]:
     """What `--compile` runs."""
     return []
+
+
+def middle(grid: Tensor) -> float:
+    """The time at which outputs are compared: neither noise nor image."""
+    return float(grid[2 * len(grid) // 3])
 
 
 def compiled_peer(model: NextDiT) -> Callable[..., object]:
@@ -136,15 +144,14 @@ def floor_of(probed: dict[str, Timing], product_flop: int, attention_flop: int) 
     }
 
 
-def _agreement_in_float32(
-    model: NextDiT, size: Size, material: Given, grid: Tensor, options: Options
-) -> tuple[Tensor, dict[str, Any]]:
+def _agreement_in_float32(model: NextDiT, size: Size, material: Given, grid: Tensor) -> tuple[Tensor, dict[str, Any]]:
     """diffusers' float32 output, and how far ours is from it."""
     theirs = Theirs("diffusers", peer_of(model), material, True)
-    exact = evaluate(theirs.both(), material.noise, MIDDLE)
-    kernel = kernel_for("auto", size, options.device, torch.float32)
-    ours = Ours("newbie", model, size, material, grid, kernel)
-    return exact, {"float32": agreement.in_float32(evaluate(ours.both(), material.noise, MIDDLE), exact)}
+    exact = evaluate(theirs.both(), material.noise, middle(grid))
+    ours = our_contestants(model, size, material, grid)
+    return exact, {
+        one.name: agreement.in_float32(evaluate(one.both(), material.noise, middle(grid)), exact) for one in ours
+    }
 
 
 def _finals(records: dict[str, Record], ours: Sequence[Ours], theirs: Sequence[Theirs]) -> dict[str, Any]:
@@ -156,8 +163,8 @@ def _finals(records: dict[str, Record], ours: Sequence[Ours], theirs: Sequence[T
     }
 
 
-def _seconds(one: Ours | Theirs, material: Given) -> float:
+def _seconds(one: Theirs, material: Given, t: float) -> float:
     """One evaluation, after one to warm up."""
     wait, velocity = synchroniser(material.noise.device), one.begin()
-    stopwatch(lambda: velocity(material.noise, MIDDLE), wait)
-    return stopwatch(lambda: velocity(material.noise, MIDDLE), wait)
+    stopwatch(lambda: velocity(material.noise, t), wait)
+    return stopwatch(lambda: velocity(material.noise, t), wait)

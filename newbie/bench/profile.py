@@ -18,6 +18,7 @@ from torch._C._autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, record_function
 
+from newbie.accel.savings import Savings
 from newbie.attention.kernel import Kernel, Needs, SequenceInfo
 from newbie.bench.options import Options
 from newbie.bench.sizes import Size, build
@@ -62,10 +63,11 @@ class Watched(Pipeline):
         return Marked(super().kernel(*args, **options))
 
 
-def pipeline_of(size: Size, options: Options) -> Pipeline:
+def pipeline_of(size: Size, options: Options, savings: Savings | None = None) -> Pipeline:
     """A whole pipeline with a transformer of this size: random weights, the text encoders and the decoder of
     newbie-mini, whose words and pooled vector it is made to take."""
-    mini = Pipeline.open(settings=Settings(device=str(options.device), dtype=options.dtype_name))
+    settings = Settings(device=str(options.device), dtype=options.dtype_name)
+    mini = Pipeline.open(settings=settings, savings=savings)
     if size.name.startswith("mini"):
         return mini
     own = mini.transformer.config

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from newbie.attention.choose import KERNELS
 from newbie.bench import floor, memory
-from newbie.bench.contestants import Ours, kernel_for
+from newbie.bench.contestants import Ours, fast_blocks, kernel_for
 from newbie.bench.options import Options
 from newbie.bench.sizes import Size, build, given
 from newbie.bench.timing import attempt, interleave, significant, synchroniser
@@ -35,7 +34,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     naive = naive_kernel(serving)
     names = [name for name in serving if name == naive or name not in floor.NOT_FOR_SPEED]
     runs = {name: guided_step(model, size, grid, name, options) for name in names}
-    automatic = kernel_for("auto", size, device, dtype).name
+    automatic = kernel_for("auto", model, size, size.words[:1]).name
     failed = {name: why for name, run in runs.items() if (why := attempt(run, synchroniser(device))[0])}
     runs = {name: run for name, run in runs.items() if name not in failed}
     peaks = {name: memory.peak_bytes(step, device) for name, step in runs.items()}
@@ -75,7 +74,7 @@ def time_grid(steps: int) -> Tensor:
 def guided_step(model: NextDiT, size: Size, grid: Tensor, kernel: str, options: Options) -> Callable[[], Tensor]:
     """A function that makes the first guided evaluation of a generation; what is done once is done before."""
     material = given(size, options.device, options.seed)
-    velocity = Ours(kernel, model, size, material, grid, KERNELS[kernel]).begin()
+    velocity = Ours(kernel, model, size, material, grid, kernel, blocks=fast_blocks(model)).begin()
 
     def step() -> Tensor:
         velocity.index = 0  # type: ignore[attr-defined]

@@ -51,7 +51,7 @@ def model(values: Mapping[str, Any]) -> list[str]:
         for name, row in sorted(contestants.items(), key=lambda item: item[1]["step"]["median"])
     ]
     floor, agrees = values["floor"], values["agreement"]
-    exact = agrees["float32"]
+    exact = max(agrees["float32"].values(), key=lambda each: float(each["largest_difference"]))
     lines = table(
         (
             "",
@@ -150,9 +150,21 @@ def waterfall(values: Mapping[str, Any]) -> list[str]:
         return f"{100 * (medians[number] / medians[against] - 1):+.1f} %" if number else ""
 
     return table(
-        ("with", "one picture, s", "against the row before", "against the first"),
+        (
+            "with",
+            "one picture, s",
+            "against the row before",
+            "against the first",
+            "largest difference of a pixel, of 255",
+        ),
         [
-            (row["with"], _spread(row["seconds"]), change(number, number - 1), change(number, 0))
+            (
+                row["with"],
+                _spread(row["seconds"]),
+                change(number, number - 1),
+                change(number, 0),
+                row["largest_pixel_difference"],
+            )
             for number, row in enumerate(rows)
         ],
     )

@@ -60,7 +60,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for characters, words in enumerate(counts, start=1):
         captioned = size._replace(words=(words, EMPTY))
-        fast = kernel_for("auto", model, captioned, captioned.words[:1]).name
+        fast = kernel_for("auto", model, captioned.tokens[:1]).name
         for kind, kernel in (("standard", naive), ("fast", fast)):
             name = f"{characters} {kind}"
             steps[name] = guided_step(model, captioned, grid, kernel, options)

@@ -60,7 +60,7 @@ class Ours:
             grid=self.times,
             sampler="euler",
             guidance=self.guidance,
-            kernel=lambda words: kernel_for(self.kernel, self.model, self.size, words),
+            kernel=lambda lengths: kernel_for(self.kernel, self.model, lengths),
             savings=self.savings,
             blocks=self.blocks,
         )
@@ -102,8 +102,8 @@ class Theirs:
         return replace(self, guidance=Both()).contestant()
 
 
-def kernel_for(name: str, model: NextDiT, size: Size, words: Sequence[int]) -> Kernel:
-    """As the pipeline chooses it for rows with these numbers of words."""
+def kernel_for(name: str, model: NextDiT, lengths: Sequence[int]) -> Kernel:
+    """As the pipeline chooses it for rows of so many tokens, words and image."""
     config, weight = model.config, model.x_embedder.weight
     return choose(
         name,
@@ -112,8 +112,8 @@ def kernel_for(name: str, model: NextDiT, size: Size, words: Sequence[int]) -> K
         head_dim=config.head_dim,
         n_heads=config.n_heads,
         n_kv_heads=config.n_kv_heads,
-        masked=words,
-        length=max(words) + size.image_tokens,
+        masked=lengths,
+        length=max(lengths),
     )
 
 

@@ -87,7 +87,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
         "contestants": {name: record.to_json() for name, record in records.items()},
         "first_call_seconds": first_call,
         "left_out": left_out,
-        "kernel": kernel_for("auto", model, size, size.words[:1]).name,
+        "kernel": kernel_for("auto", model, size.tokens[:1]).name,
         "agreement": agrees,
         "floor": lowest,
         "share_of_floor": {

@@ -34,7 +34,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     naive = naive_kernel(serving)
     names = [name for name in serving if name == naive or name not in floor.NOT_FOR_SPEED]
     runs = {name: guided_step(model, size, grid, name, options) for name in names}
-    automatic = kernel_for("auto", model, size, size.words[:1]).name
+    automatic = kernel_for("auto", model, size.tokens[:1]).name
     failed = {name: why for name, run in runs.items() if (why := attempt(run, synchroniser(device))[0])}
     runs = {name: run for name, run in runs.items() if name not in failed}
     peaks = {name: memory.peak_bytes(step, device) for name, step in runs.items()}

@@ -35,7 +35,7 @@ class Denoiser:
         features: two rows, of the prompt and of the negative prompt.
         size: latent (height, width).
         grid: times from noise to image, as `sampling.times.schedule` makes them.
-        kernel: the attention kernel for rows with these numbers of words.
+        kernel: the attention kernel for rows of so many tokens, words and image.
         blocks: how the blocks run; None: the model's own loop.
         same: both prompts are one text.
     """
@@ -123,7 +123,7 @@ class Denoiser:
         )
 
     def _kernel(self, rows: Sequence[int]) -> Kernel:
-        kernel = self.kernel([self._lengths[row] for row in rows])
+        kernel = self.kernel([self._lengths[row] + self.image_tokens for row in rows])
         if kernel.name not in self.kernels:
             self.kernels.append(kernel.name)
         return kernel

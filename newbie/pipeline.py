@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,7 +161,7 @@ class Pipeline:
                 GemmaEncoder(words.module, words.tokenizer),
                 None if pooled is None else JinaEncoder(pooled.module, pooled.tokenizer),
             ),
-            vae=decoder.module,
+            vae=decoder.module.channels_last() if savings.channels_last else decoder.module,
             attention=settings.attention,
             recommended=parts.recommended,
             name=parts.name,
@@ -235,8 +235,8 @@ class Pipeline:
             "threads": devices.threads(),
         }
 
-    def kernel(self, lengths: Sequence[int] = (1, 2)) -> Kernel:
-        """The attention kernel for rows with these numbers of words; unequal ones need a mask or packing.
+    def kernel(self, lengths: Sequence[int] = ()) -> Kernel:
+        """The attention kernel for rows of so many tokens, words and image; none: for rows of any lengths.
 
         Raises:
             UsageError: the kernel that was asked for cannot serve here.
@@ -249,8 +249,19 @@ class Pipeline:
             head_dim=config.head_dim,
             n_heads=config.n_heads,
             n_kv_heads=config.n_kv_heads,
-            masked=lengths,
+            masked=lengths or True,
+            length=max(lengths, default=None),
         )
+
+    def with_attention(self, name: str) -> Pipeline:
+        """The same model with another attention kernel. Both can be used, also at the same time.
+
+        Raises:
+            UsageError: there is no such kernel, or it cannot serve here.
+        """
+        switched = replace(self, attention=name)
+        switched.kernel()
+        return switched
 
     def reasons(self) -> dict[str, str]:
         """Why device and number formats are what they are."""

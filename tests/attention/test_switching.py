@@ -18,7 +18,7 @@ CPU = [name for name in ("tiled", "sdpa", "sdpa-flash", "sdpa-math") if name in 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return Pipeline.open(settings=Settings(device="cpu", dtype="float32", attention="reference"))
+    return Pipeline.open(settings=Settings(device="cpu", dtype="float32", vae_dtype="float32", attention="reference"))
 
 
 def draw(pipeline):

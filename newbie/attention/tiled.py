@@ -39,7 +39,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from newbie.attention.kernel import Needs, SequenceInfo
+from newbie.attention.kernel import Needs, SequenceInfo, bias_of
 from newbie.errors import UsageError
 
 
@@ -54,7 +54,7 @@ class Tiled:
     block_q: int = 128
     block_k: int = 128
     name: str = "tiled"
-    needs: Needs = field(default=Needs())
+    needs: Needs = field(default=Needs(bias=True))
 
     def __post_init__(self) -> None:
         """Raises UsageError for tiles without rows or columns."""
@@ -62,8 +62,8 @@ class Tiled:
             raise UsageError(f"attention tiles of {self.block_q} x {self.block_k}", "both sizes must be at least 1")
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
-        """q (B, L, H, D), k and v (B, L, K, D) -> (B, L, H, D) in q's dtype."""
-        return self.with_lse(q, k, v, keys=seq.mask, bias=getattr(seq, "bias", None))[0]
+        """q (B, Lq, H, D), k and v (B, L, K, D) -> (B, Lq, H, D) in q's dtype."""
+        return self.with_lse(q, k, v, keys=seq.mask, bias=bias_of(seq, q.shape[1]))[0]
 
     def with_lse(
         self, q: Tensor, k: Tensor, v: Tensor, *, keys: Tensor | None = None, bias: Tensor | None = None

@@ -7,15 +7,15 @@ what would be left if everything else cost nothing. It is measured beside the mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from newbie.attention.choose import KERNELS, explain
-from newbie.attention.kernel import Kernel, SequenceInfo
+from newbie.attention.kernel import Kernel, SequenceInfo, takes_fewer_queries
 from newbie.bench.sizes import Size
-from newbie.bench.timing import attempt, stopwatch, synchroniser
+from newbie.bench.timing import Timing, attempt, significant, stopwatch, synchroniser
 from newbie.model.block import Block
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
@@ -41,18 +41,27 @@ class Ceilings(NamedTuple):
     gb_per_second: float  # memory, read and written
 
 
-def products(model: NextDiT, size: Size) -> list[Product]:
-    """The products of one guided evaluation: real tokens of both rows, no padding; the captions are refined before."""
-    joint, image = sum(size.tokens), 2 * size.image_tokens
-    found = [Product(image, model.x_embedder.weight), Product(image, model.final_layer.linear.weight)]
-    for blocks, rows in ((model.noise_refiner, image), (model.layers, joint)):
-        for block in cast("Iterable[Block]", blocks):
-            linears = (
-                block.attention.qkv, block.attention.out,
-                block.feed_forward.w1, block.feed_forward.w3, block.feed_forward.w2,
-            )  # fmt: skip
-            found += [Product(rows, linear.weight) for linear in linears]
+def products(model: NextDiT, size: Size, *, spared: bool = False) -> list[Product]:
+    """The products of one guided evaluation: real tokens of both rows, no padding; the captions are refined before.
+
+    `spared`: without what `newbie.accel.savings` leaves out exactly: image tokens are embedded and refined once for
+    both rows, and the last block computes image tokens only.
+    """
+    joint, both = sum(size.tokens), 2 * size.image_tokens
+    early = size.image_tokens if spared else both
+    found = [Product(early, model.x_embedder.weight), Product(both, model.final_layer.linear.weight)]
+    for block in cast("Iterable[Block]", model.noise_refiner):
+        found += _products_of(block, early, early)
+    for number, block in enumerate(cast("Iterable[Block]", model.layers), start=1):
+        found += _products_of(block, joint, both if spared and number == len(model.layers) else joint)
     return found
+
+
+def _products_of(block: Block, rows: int, rows_after: int) -> list[Product]:
+    """Of a block, whose rows may become fewer after the attention."""
+    feed = block.feed_forward
+    after = (block.attention.out, feed.w1, feed.w3, feed.w2)
+    return [Product(rows, block.attention.qkv.weight), *(Product(rows_after, each.weight) for each in after)]
 
 
 def multiply(work: Sequence[Product]) -> Callable[[], None]:
@@ -70,31 +79,85 @@ def multiply(work: Sequence[Product]) -> Callable[[], None]:
     return run
 
 
-def attention_flop(size: Size) -> int:
-    """Of the two products of attention, in one guided evaluation."""
-    per_layer = 4 * size.config.dim
-    joint = sum(n * n for n in size.tokens) * size.config.n_layers
-    return per_layer * (joint + 2 * size.image_tokens**2 * size.config.n_refiner_layers)
+class Attended(NamedTuple):
+    """One row of so many queries and keys, in so many blocks."""
+
+    queries: int
+    keys: int
+    blocks: int
 
 
-def attentions(size: Size, device: torch.device, dtype: torch.dtype) -> Mapping[str, Callable[[], None]]:
-    """Per fast kernel that can serve, and does: a function that runs all attention of one guided evaluation, row by
-    row, so that no kernel pays for padding."""
-    config = size.config
-    names = [name for name in serving(config, device, dtype, masked=False) if name not in NOT_FOR_SPEED]
-    work = [(n, config.n_layers) for n in size.tokens] + [(size.image_tokens, 2 * config.n_refiner_layers)]
-    sets = [(*qkv(1, n, config, device, dtype), count) for n, count in work]
+def attention_work(size: Size, *, spared: bool = False) -> list[Attended]:
+    """The attention of one guided evaluation, row by row; `spared` as in `products`."""
+    image, layers, refiners = size.image_tokens, size.config.n_layers, size.config.n_refiner_layers
+    if not spared:
+        return [Attended(image, image, 2 * refiners), *(Attended(n, n, layers) for n in size.tokens)]
+    last = [Attended(image, n, 1) for n in size.tokens]
+    return [Attended(image, image, refiners), *(Attended(n, n, layers - 1) for n in size.tokens), *last]
+
+
+def attention_flop(size: Size, work: Sequence[Attended]) -> int:
+    """Of its two products."""
+    return sum(4 * size.config.dim * each.queries * each.keys * each.blocks for each in work)
+
+
+def attentions(
+    size: Size, work: Sequence[Attended], device: torch.device, dtype: torch.dtype
+) -> Mapping[str, Callable[[], None]]:
+    """Per fast kernel that can serve, and does: a function that runs this work, row by row, so that no kernel pays
+    for padding."""
+    names = [name for name in serving(size.config, device, dtype, masked=False) if name not in NOT_FOR_SPEED]
+    sets = [(each, *qkv(1, each.keys, size.config, device, dtype)) for each in work]
     runs = {name: _attend(KERNELS[name], sets) for name in names}
     return {name: run for name, run in runs.items() if not attempt(run, synchroniser(device))[0]}
 
 
-def _attend(kernel: Kernel, sets: Sequence[tuple[Tensor, Tensor, Tensor, SequenceInfo, int]]) -> Callable[[], None]:
+def _attend(
+    kernel: Kernel, sets: Sequence[tuple[Attended, Tensor, Tensor, Tensor, SequenceInfo]]
+) -> Callable[[], None]:
     def run() -> None:
-        for q, k, v, info, count in sets:
-            for _ in range(count):
-                kernel(q, k, v, info)
+        for (queries, keys, blocks), q, k, v, info in sets:
+            asked = q[:, keys - queries :] if takes_fewer_queries(kernel, info) else q
+            for _ in range(blocks):
+                kernel(asked, k, v, info)
 
     return run
+
+
+FLOORS = ("same shapes", "after the exact savings")
+
+
+class Work(NamedTuple):
+    """What a floor consists of, ready to be timed."""
+
+    runs: Mapping[str, Callable[[], None]]  # "products", and every kernel by name
+    product_flop: int
+    attention_flop: int
+
+    @classmethod
+    def of(cls, model: NextDiT, size: Size, device: torch.device, dtype: torch.dtype, *, spared: bool) -> Work:
+        multiplied, attended = products(model, size, spared=spared), attention_work(size, spared=spared)
+        return cls(
+            {"products": multiply(multiplied), **attentions(size, attended, device, dtype)},
+            sum(product.flop for product in multiplied),
+            attention_flop(size, attended),
+        )
+
+    def measured(self, timings: Mapping[str, Timing]) -> dict[str, Any]:
+        """Products and the best attention, in seconds per guided evaluation."""
+        kernels = {name: timing for name, timing in timings.items() if name != "products"}
+        best = min(kernels, key=lambda name: kernels[name].median)
+        seconds = timings["products"].median, kernels[best].median
+        return {
+            "seconds": significant(sum(seconds)),
+            "products": timings["products"].to_json(),
+            "attention": {name: timing.to_json() for name, timing in kernels.items()},
+            "best_attention": best,
+            "product_gflop": significant(self.product_flop / 1e9),
+            "attention_gflop": significant(self.attention_flop / 1e9),
+            "product_tflops": significant(self.product_flop / seconds[0] / 1e12),
+            "attention_tflops": significant(self.attention_flop / seconds[1] / 1e12),
+        }
 
 
 def qkv(

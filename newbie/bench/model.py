@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from newbie.bench import agreement, floor
+from newbie.bench import agreement
 from newbie.bench.contestants import Ours, Theirs, fast_blocks, kernel_for
+from newbie.bench.floor import FLOORS, Work
 from newbie.bench.options import Options
 from newbie.bench.peer import peer_of
 from newbie.bench.race import Record, evaluate, race
@@ -65,18 +66,22 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
             for one in ours
         }
     say(f"{size.name}: racing {len(ours) + len(theirs)} contestants over {options.steps} steps")
-    work = floor.products(model, size)
-    attentions = floor.attentions(size, options.device, options.dtype)
+    floors = {
+        name: Work.of(model, size, options.device, options.dtype, spared=spared)
+        for name, spared in zip(FLOORS, (False, True), strict=True)
+    }
     records, probed = race(
         [*(one.contestant() for one in ours), *(one.contestant() for one in theirs)],
         material.noise,
         grid,
         generations=options.repeats,
         seed=options.seed,
-        probes={"products": floor.multiply(work), **attentions},
+        probes={f"{floor}: {name}": run for floor, work in floors.items() for name, run in work.runs.items()},
     )
     agrees["generations"] = _finals(records, ours, theirs)
-    lowest = floor_of(probed, sum(product.flop for product in work), floor.attention_flop(size))
+    lowest = {
+        name: work.measured({each: probed[f"{name}: {each}"] for each in work.runs}) for name, work in floors.items()
+    }
     for name, record in records.items():
         say(f"{size.name}: {name}: {Timing(tuple(record.step)).median:.4g} s per step")
     return {
@@ -89,10 +94,15 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
         "left_out": left_out,
         "kernel": kernel_for("auto", model, size.tokens[:1]).name,
         "agreement": agrees,
-        "floor": lowest,
-        "share_of_floor": {
-            name: significant(lowest["seconds"] / Timing(tuple(record.step)).median, 3)
-            for name, record in records.items()
+        "floors": {
+            name: {
+                **about,
+                "shares": {
+                    one: significant(about["seconds"] / Timing(tuple(record.step)).median, 3)
+                    for one, record in records.items()
+                },
+            }
+            for name, about in lowest.items()
         },
     }
 
@@ -125,23 +135,6 @@ def compiled_peer(model: NextDiT) -> Callable[..., object]:
         for block in blocks:
             block.compile(dynamic=False)
     return peer
-
-
-def floor_of(probed: dict[str, Timing], product_flop: int, attention_flop: int) -> dict[str, Any]:
-    """Products and the best attention, in seconds per guided evaluation."""
-    attentions = {name: timing for name, timing in probed.items() if name != "products"}
-    best = min(attentions, key=lambda name: attentions[name].median)
-    products = probed["products"].median
-    return {
-        "seconds": significant(products + attentions[best].median),
-        "products": probed["products"].to_json(),
-        "attention": {name: timing.to_json() for name, timing in attentions.items()},
-        "best_attention": best,
-        "product_gflop": significant(product_flop / 1e9),
-        "attention_gflop": significant(attention_flop / 1e9),
-        "product_tflops": significant(product_flop / products / 1e12),
-        "attention_tflops": significant(attention_flop / attentions[best].median / 1e12),
-    }
 
 
 def _agreement_in_float32(model: NextDiT, size: Size, material: Given, grid: Tensor) -> tuple[Tensor, dict[str, Any]]:

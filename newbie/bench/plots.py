@@ -62,7 +62,7 @@ def model(figure: Any, result: Result) -> None:
             f"{tables.figure(value)} ms", (0, place), (6, 0), textcoords="offset points", va="center", color="white"
         )
     axes.margins(y=0.12)
-    floor = 1e3 * result.values["floor"]["seconds"]
+    floor = 1e3 * result.values["floors"]["same shapes"]["seconds"]
     axes.axvline(floor, color=GREY, linestyle="--")
     axes.annotate(
         f"floor {tables.figure(floor)} ms", (floor, 1.0), (0, 2), xycoords=("data", "axes fraction"),
@@ -107,16 +107,22 @@ def waterfall(figure: Any, result: Result) -> None:
     """Seconds per picture as one saving after another is switched on."""
     axes = figure.subplots()
     rows = result.values["rows"]
-    values = [row["seconds"]["median"] for row in rows]
-    names = [row["with"] for row in rows]
-    axes.barh(names, values, color=[GREY, *[OURS] * (len(rows) - 1)], xerr=_whiskers([r["seconds"] for r in rows], 1.0))
-    axes.invert_yaxis()
-    for place, value in enumerate(values):
-        change = "" if place == 0 else f"   {100 * (value / values[0] - 1):+.1f} %"
+    names, first = [row["with"] for row in rows], rows[0]["seconds"]
+    left = [0.0] * len(rows)
+    for part, colour in (("text", COLOURS[2]), ("denoise", OURS), ("decode", COLOURS[4])):
+        widths = [row[part] for row in rows]
+        axes.barh(names, widths, left=left, color=colour, height=0.7, label=part)
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+    for place, row in enumerate(rows):
+        change = f"   {100 * (row['seconds'] / first - 1):+.1f} %" if place else ""
         axes.annotate(
-            f"{value:.3g} s{change}", (0, place), (6, 0), textcoords="offset points", va="center", color="white"
-        )
-    axes.set_xlabel("seconds per picture (median; whiskers: quartiles); percent: against the first row")
+            f"{tables.figure(row['seconds'])} s{change}", (row["seconds"], place), (4, 0),
+            textcoords="offset points", va="center", fontsize=9,
+        )  # fmt: skip
+    axes.invert_yaxis()
+    axes.set_xlim(right=1.25 * max(row["seconds"] for row in rows))
+    axes.set_xlabel("seconds per picture; percent: against the first row")
+    axes.legend(loc="lower right")
 
 
 def profile(figure: Any, result: Result) -> None:

@@ -16,7 +16,7 @@ from newbie.bench.timing import Run, Timing, stopwatch, synchroniser
 from newbie.sampling.solvers import euler
 
 Velocity = Callable[[Tensor, float], Tensor]  # guided, (1, C, h, w) float32
-TURN = 1.0  # seconds that a contestant keeps the machine, so that its caches are as warm as when it is alone
+TURN = 0.25  # seconds that a contestant keeps the machine, so that its caches are nearly as warm as when it is alone
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,17 @@ def race(
     seed: int,
     probes: Mapping[str, Run] | None = None,
     probe_rounds: int = 7,
+    turn: float = TURN,
 ) -> tuple[dict[str, Record], dict[str, Timing]]:
     """Generate with every contestant, and time `probes` in between.
 
-    Contestants must be warm: each has run before. Every turn is in a new random order.
+    Contestants must be warm: each has run before. Every turn is in a new random order and lasts
+    about `turn` seconds, but at least a step.
     """
     wait, order = synchroniser(noise.device), random.Random(seed)
     records = {one.name: Record() for one in contestants}
     probed: dict[str, list[float]] = {name: [] for name in probes or {}}
-    length, steps = turn_length(contestants, noise, times), len(times) - 1
+    length, steps = turn_length(contestants, noise, times, turn), len(times) - 1
     turns = [(first, min(first + length, steps)) for first in range(0, steps, length)]
     due = _spread(probe_rounds, len(turns) * generations)
     for generation in range(generations):
@@ -65,12 +67,12 @@ def race(
         spent = {name: stopwatch(running[name].begin, wait) for name in order.sample(list(running), len(running))}
         for name, seconds in spent.items():
             records[name].begin.append(seconds)
-        for turn, (first, last) in enumerate(turns):
+        for number, (first, last) in enumerate(turns):
             for name in order.sample(list(running), len(running)):
                 seconds = stopwatch(partial(running[name].advance, first, last), wait)
                 records[name].step.append(seconds / (last - first))
                 spent[name] += seconds
-            for _ in range(due[generation * len(turns) + turn]):
+            for _ in range(due[generation * len(turns) + number]):
                 for name in order.sample(list(probed), len(probed)):
                     probed[name].append(stopwatch((probes or {})[name], wait))
         for name, record in records.items():
@@ -101,15 +103,15 @@ def _spread(rounds: int, turns: int) -> list[int]:
     return [rounds * (turn + 1) // turns - rounds * turn // turns for turn in range(turns)]
 
 
-def turn_length(contestants: Sequence[Contestant], noise: Tensor, times: Tensor) -> int:
-    """Steps per turn: as many as the fastest contestant makes in `TURN` seconds. Warms all of them up."""
+def turn_length(contestants: Sequence[Contestant], noise: Tensor, times: Tensor, turn: float) -> int:
+    """Steps per turn: as many as the fastest contestant makes in `turn` seconds. Warms all of them up."""
     wait, fastest = synchroniser(noise.device), math.inf
     for one in contestants:
         running = Running(one, noise, times)
         running.begin()
         running.advance(0, 1)
         fastest = min(fastest, stopwatch(partial(running.advance, 1, 2), wait))
-    return max(1, min(len(times) - 1, round(TURN / fastest)))
+    return max(1, min(len(times) - 1, round(turn / fastest)))
 
 
 @torch.no_grad()

@@ -38,19 +38,20 @@ def model(values: Mapping[str, Any]) -> list[str]:
     """Contestants, then agreement and floor in sentences."""
     contestants = values["contestants"]
     peers = {name: row["step"]["median"] for name, row in contestants.items() if name.startswith("diffusers")}
+    floor, least = values["floors"].values()
     eager = min(second for name, second in peers.items() if "compiled" not in name)
     rows = [
         (
             name,
             _spread(row["step"], 1e3),
             f"{eager / row['step']['median']:.2f}",
-            f"{100 * values['share_of_floor'][name]:.0f} %",
+            f"{100 * floor['shares'][name]:.0f} %",
             _spread(row["generation"]),
             figure(1e3 * row["begin"]["median"]),
         )
         for name, row in sorted(contestants.items(), key=lambda item: item[1]["step"]["median"])
     ]
-    floor, agrees = values["floor"], values["agreement"]
+    agrees = values["agreement"]
     exact = max(agrees["float32"].values(), key=lambda each: float(each["largest_difference"]))
     lines = table(
         (
@@ -69,7 +70,8 @@ def model(values: Mapping[str, Any]) -> list[str]:
         f"{values['size']['words'][1]} tokens. Floor: {figure(1e3 * floor['seconds'])} ms, of which "
         f"{figure(1e3 * floor['products']['median'])} ms products ({floor['product_tflops']:.3g} TFLOP/s) and "
         f"{figure(1e3 * floor['attention'][floor['best_attention']]['median'])} ms attention "
-        f"(`{floor['best_attention']}`, {floor['attention_tflops']:.3g} TFLOP/s).",
+        f"(`{floor['best_attention']}`, {floor['attention_tflops']:.3g} TFLOP/s). What the exact savings leave of it: "
+        f"{figure(1e3 * least['seconds'])} ms; `newbie` reaches {100 * least['shares']['newbie']:.0f} % of that.",
         f"Largest difference from diffusers in float32: {exact['largest_difference']:.1e} where outputs have a "
         f"standard deviation of {exact['output_std']:.2g}.",
     ]
@@ -144,30 +146,28 @@ def steps(values: Mapping[str, Any]) -> list[str]:
 def waterfall(values: Mapping[str, Any]) -> list[str]:
     """One saving more per row."""
     rows = values["rows"]
-    medians = [row["seconds"]["median"] for row in rows]
+    seconds = [row["seconds"] for row in rows]
 
     def change(number: int, against: int) -> str:
-        return f"{100 * (medians[number] / medians[against] - 1):+.1f} %" if number else ""
+        return f"{100 * (seconds[number] / seconds[against] - 1):+.1f} %" if number else ""
 
-    return table(
-        (
-            "with",
-            "one picture, s",
-            "against the row before",
-            "against the first",
-            "largest difference of a pixel, of 255",
-        ),
+    lines = table(
+        ("", "one picture, s", "text, ms", "one step, ms", "decode, ms", "against the row before", "against the first"),
         [
             (
                 row["with"],
-                _spread(row["seconds"]),
+                figure(row["seconds"]),
+                figure(1e3 * row["text"]),
+                _spread(row["step"], 1e3),
+                figure(1e3 * row["decode"]),
                 change(number, number - 1),
                 change(number, 0),
-                row["largest_pixel_difference"],
             )
             for number, row in enumerate(rows)
         ],
     )
+    worst = max(row["difference"] for row in rows)
+    return [*lines, "", f"Largest relative difference of any stage's latents from those of the first: {worst:.1e}."]
 
 
 def profile(values: Mapping[str, Any]) -> list[str]:

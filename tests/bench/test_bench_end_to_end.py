@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from newbie.accel.savings import Savings
 from newbie.bench import main as bench
 from newbie.bench import model, report, tables
 from newbie.bench.plots import PLOTS
@@ -66,11 +67,12 @@ def test_our_outputs_agree_with_those_of_diffusers(results):
 def test_every_contestant_has_a_time_and_a_share_of_the_floor(results):
     values = results["model"].values
     assert {"newbie", "diffusers, one call", "diffusers, two calls"} <= values["contestants"].keys()
-    assert values["share_of_floor"].keys() == values["contestants"].keys()
     for record in values["contestants"].values():
         assert all(record[part]["median"] > 0 for part in ("begin", "step", "generation"))
-    floor = values["floor"]
-    assert floor["seconds"] >= floor["products"]["median"] > 0
+    assert len(values["floors"]) == 2
+    for floor in values["floors"].values():
+        assert floor["seconds"] >= floor["products"]["median"] > 0
+        assert floor["shares"].keys() == values["contestants"].keys()
 
 
 def test_kernels_are_judged_at_every_length_or_left_out_with_a_reason(results):
@@ -87,6 +89,14 @@ def test_the_parts_of_a_step_are_at_least_what_was_measured(results):
     assert set(values["step_parts"]) == {"products", "attention", "element-wise", "Python and dispatch"}
     assert min(values["step_parts"].values()) >= 0 and values["step_parts"]["products"] > 0
     assert values["step_parts"]["attention"] > 0 and values["gpu_utilisation"] is None
+
+
+def test_every_saving_has_its_stage_and_leads_to_the_same_latents(results):
+    rows = results["waterfall"].values["rows"]
+    names = [field.name.replace("_", " ") for field in dataclasses.fields(Savings)]
+    assert [row["with"] for row in rows] == ["nothing saved", *(f"+ {name}" for name in names), "+ fast blocks"]
+    assert all(row["difference"] < 1e-4 for row in rows)
+    assert all(row["seconds"] == pytest.approx(row["text"] + row["denoise"] + row["decode"], rel=1e-3) for row in rows)
 
 
 def test_more_characters_have_longer_captions(results):

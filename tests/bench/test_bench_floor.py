@@ -31,20 +31,32 @@ def counted(run) -> int:
     return counter.get_total_flops()
 
 
+def flop_of(model, *, spared: bool) -> int:
+    work = floor.Work.of(model, TINY, CPU, torch.float32, spared=spared)
+    return work.product_flop + work.attention_flop
+
+
 def test_the_floor_is_what_torch_counts_in_one_evaluation(model):
     material = given(TINY, CPU, 0)
     prepared = model.prepare(material.hidden, material.mask, None, TINY.latent, attend=KERNELS["reference"])
     times = torch.full((2,), 0.5)
     whole = counted(lambda: model(torch.cat([material.noise] * 2), times, prepared))
     conditioning = counted(lambda: model.modulations(times, None))  # known before the loop
-    work = sum(product.flop for product in floor.products(model, TINY))
-    assert work + floor.attention_flop(TINY) == whole - conditioning
+    assert flop_of(model, spared=False) == whole - conditioning
 
 
-def test_what_the_floor_runs_is_what_it_counts(model):
-    work = floor.products(model, TINY)
+def test_the_lower_floor_is_what_torch_counts_after_all_exact_savings(model):
+    material, grid = given(TINY, CPU, 0), time_grid(4)
+    with torch.no_grad():
+        velocity = Ours("ours", model, TINY, material, grid, "reference").begin()
+    assert flop_of(model, spared=True) == counted(lambda: velocity(material.noise, float(grid[0])))
+
+
+@pytest.mark.parametrize("spared", [False, True])
+def test_what_the_floor_runs_is_what_it_counts(model, spared):
+    work = floor.products(model, TINY, spared=spared)
     assert counted(floor.multiply(work)) == sum(product.flop for product in work)
-    runs = floor.attentions(TINY, CPU, torch.float32)
+    runs = floor.attentions(TINY, floor.attention_work(TINY, spared=spared), CPU, torch.float32)
     assert "sdpa" in runs and not {"reference", "tiled"} & runs.keys()
 
 

@@ -107,9 +107,9 @@ class MiniTransformer(nn.Module):
 
     @torch.no_grad()
     def looks_at(self, digits: Tensor) -> Tensor:
-        """The weights of the first block, (H, L, L), averaged over the batch: for the picture, so all at once."""
+        """The weights of the first block, (B, H, L, L): for pictures only, so all at once."""
         q, k, _ = self.blocks[0].split(self.digit(digits) + self.place)
-        return (torch.einsum("bqhd,bkhd->bhqk", q, k) * q.shape[-1] ** -0.5).softmax(-1).mean(0)
+        return (torch.einsum("bqhd,bkhd->bhqk", q, k) * q.shape[-1] ** -0.5).softmax(-1)
 
 
 def reverse(digits: Tensor) -> Tensor:
@@ -123,12 +123,18 @@ def ascending(digits: Tensor) -> Tensor:
 
 
 class Run(NamedTuple):
-    """One training: losses and lengths of the gradient step by step, and where the heads ended up looking."""
+    """One training: losses and lengths of the gradient step by step, and where the heads ended up looking.
+
+    `at_places` (H, L, L): the weight that each place gives to each other, on average over rows; `at_digits`
+    (H, L, 10): the weight that it gives to all ones, all twos, and so on.
+    """
 
     loss: list[float]
     norm: list[float]
     seconds: float
-    looks: Tensor
+    largest_weight: float
+    at_places: Tensor
+    at_digits: Tensor
 
 
 def train(
@@ -161,12 +167,18 @@ def train(
         loss = F.cross_entropy(model(digits).flatten(0, 1), answer(digits).flatten())
         opt.zero_grad()
         loss.backward()
-        norms.append(nn.utils.clip_grad_norm_(model.parameters(), clip).item())
+        norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+        if not (loss.isfinite() and norm.isfinite()):
+            break  # NaN never comes back
+        losses.append(loss.item())
+        norms.append(norm.item())
         opt.step()
         warm.step()
-        losses.append(loss.item())
     seconds = time.perf_counter() - start
-    return Run(losses, norms, seconds, model.looks_at(digits))
+    weights = model.looks_at(digits)
+    at_digits = torch.einsum("bhqk,bkn->hqn", weights, F.one_hot(digits, DIGITS).float()) / ROWS
+    largest = max(p.abs().max().item() for p in model.parameters())
+    return Run(losses, norms, seconds, largest, weights.mean(0), at_digits)
 
 
 # --- The chapters: each gives what is written into numbers.json ---
@@ -199,7 +211,8 @@ def chapter_train(effort: float) -> dict[str, Any]:
             "heads": heads,
             "loss": {kernel: run.loss for kernel, run in runs.items()},
             "seconds": {kernel: run.seconds for kernel, run in runs.items()},
-            "looks": [[[round(w, 4) for w in row] for row in head] for head in runs["reference"].looks.tolist()],
+            "at_places": _rounded(runs["reference"].at_places),
+            "at_digits": _rounded(runs["reference"].at_digits),
         }
     alone = train(ascending, "sdpa", heads=1, steps=max(3, round(240 * effort)))
     print(f"  sort, 1 head of {DIM} instead of 4 of {DIM // 4}: loss {alone.loss[-1]:.4f}")
@@ -207,13 +220,18 @@ def chapter_train(effort: float) -> dict[str, Any]:
     return found
 
 
+def _rounded(weights: Tensor) -> list[list[list[float]]]:
+    return [[[round(w, 4) for w in row] for row in head] for head in weights.tolist()]
+
+
 def chapter_clip(effort: float) -> dict[str, Any]:
     found = {}
     for name, clip in (("as it comes", math.inf), ("clipped to 1", 1.0)):
         steps = max(3, round(120 * effort))
         run = train(ascending, "sdpa", heads=4, steps=steps, rate=2.0, optimizer="sgd", clip=clip)
-        print(f"  {name:12}  loss {run.loss[-1]:.3f}   longest gradient {max(run.norm):.3g}")
-        found[name] = {"loss": run.loss, "norm": run.norm}
+        end = f"loss {run.loss[-1]:.3f}" if len(run.loss) == steps else f"NaN at step {len(run.loss) + 1}"
+        print(f"  {name:12}  {end}   longest gradient {max(run.norm):.3g}   largest weight {run.largest_weight:.3g}")
+        found[name] = {"loss": run.loss, "norm": run.norm, "largest_weight": run.largest_weight}
     return found
 
 
@@ -246,8 +264,8 @@ def main(argv: Iterable[str] | None = None) -> int:
     for name in () if args.draw else args.chapters or CHAPTERS:
         print(name, flush=True)
         command = f"python docs/examples/flash_attention.py {name}"
-        numbers[name] = {"command": command, "machine": measure.machine(), **CHAPTERS[name](args.effort)}
-        path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        numbers[name] = {"command": command, "machine": measure.machine(), "found": CHAPTERS[name](args.effort)}
+        path.write_text(json.dumps(numbers, allow_nan=False) + "\n", encoding="utf-8")
     from flash_attention_plots import draw  # matplotlib is an extra: pip install "newbie[plots]"
 
     for picture in draw(numbers, args.out):

@@ -12,7 +12,6 @@ from flash_attention_measure import full_tiles
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -48,7 +47,7 @@ def draw(numbers: dict[str, Any], folder: Path) -> Iterator[Path]:
         if chapter not in numbers:
             continue
         with plt.rc_context(STYLE):
-            figure = picture(numbers[chapter])
+            figure = picture(numbers[chapter]["found"])
             path = folder / f"{name}.png"
             figure.savefig(path, dpi=110)
             plt.close(figure)
@@ -88,55 +87,59 @@ def idea() -> Figure:
 
 
 def training(found: dict[str, Any]) -> Figure:
-    """Loss curves of the three kernels on two tasks, and how far apart they are."""
-    figure, axes = plt.subplots(2, 2, figsize=(9.6, 5.2), sharex="col", height_ratios=(2.2, 1))
+    """Loss curves of the three kernels on two tasks."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8))
     titles = {"reverse": "reverse 40 digits, one head", "sort": "sort 40 digits, four heads"}
-    look = {"reference": ("-", 5.0, 0.45), "tiled": ("-", 1.8, 1.0), "sdpa": ((0, (2, 2)), 1.8, 1.0)}
-    for (top, bottom), (task, title) in zip(axes.T, titles.items(), strict=True):
+    look = {"reference": ("-", 6.0, 0.4), "tiled": ("-", 2.0, 1.0), "sdpa": ((0, (2, 2)), 2.0, 1.0)}
+    for ax, (task, title) in zip(axes, titles.items(), strict=True):
         losses = found[task]["loss"]
         for name, (line, width, alpha) in look.items():
-            top.plot(losses[name], ls=line, lw=width, alpha=alpha, color=COLOUR[name], label=LABEL[name])
-        for name in ("tiled", "sdpa"):
-            apart = [max(abs(a - b), 1e-9) for a, b in zip(losses[name], losses["reference"], strict=True)]
-            bottom.semilogy(apart, lw=1, color=COLOUR[name])
-        top.set(title=title, ylim=(0, None))
-        bottom.set(xlabel="training step", ylim=(1e-9, 1))
-        bottom.set_yticks([1e-8, 1e-5, 1e-2])
-    axes[0, 0].set_ylabel("loss")
-    axes[1, 0].set_ylabel("distance\nfrom naive")
-    axes[0, 0].legend()
+            ax.plot(losses[name], ls=line, lw=width, alpha=alpha, color=COLOUR[name], label=LABEL[name])
+        pairs = [zip(losses[name], losses["reference"], strict=True) for name in ("tiled", "sdpa")]
+        apart = max(abs(ours - exact) for pair in pairs for ours, exact in pair)
+        ax.text(0.97, 0.6, f"largest distance: {apart:.1e}", transform=ax.transAxes, ha="right", color="#555")
+        ax.set(title=title, ylim=(0, None), xlabel="training step", ylabel="loss")
+    axes[0].legend()
     return figure
 
 
 def heads(found: dict[str, Any]) -> Figure:
     """Where the trained heads look, and what four heads are good for."""
-    figure = plt.figure(figsize=(9.6, 5.4))
-    grid = figure.add_gridspec(2, 4, height_ratios=(1.15, 1))
+    figure = plt.figure(figsize=(9.6, 5.6))
+    grid = figure.add_gridspec(2, 4, height_ratios=(1.1, 1))
     one, curves = figure.add_subplot(grid[0, :2]), figure.add_subplot(grid[0, 2:])
-    _map(one, found["reverse"]["looks"][0], "reverse: the one head")
-    one.set(ylabel="place that asks", xlabel="place it looks at")
+    one.imshow(found["reverse"]["at_places"][0], cmap="magma", vmin=0)
+    one.set(title="reverse: the one head", ylabel="place that asks", xlabel="place it looks at")
     sort = found["sort"]
     curves.plot(sort["one_head"], color=LEAST, label="one head of 64 channels")
     curves.plot(sort["loss"]["sdpa"], color=TILED, label="four heads of 16 channels")
     curves.set(title="sort: as many weights, more heads", xlabel="training step", ylabel="loss", ylim=(0, None))
     curves.legend()
-    for number, looks in enumerate(sort["looks"][:4]):
-        _map(figure.add_subplot(grid[1, number]), looks, f"sort: head {number + 1}")
+    most = max(weight for head in sort["at_digits"] for row in head for weight in row)
+    for number, looks in enumerate(sort["at_digits"][:4]):
+        ax = figure.add_subplot(grid[1, number])
+        ax.imshow(looks, cmap="magma", vmin=0, vmax=most, aspect="auto", interpolation="nearest")
+        ax.set(title=f"sort: head {number + 1}", xlabel="digit it looks at", xticks=range(10))
+        ax.grid(False)
+        if number == 0:
+            ax.set_ylabel("place that asks")
+    for ax in (one, *figure.axes[2:]):
+        ax.set_yticks([0, 20, 39])
+    one.set_xticks([0, 20, 39])
+    one.grid(False)
     return figure
-
-
-def _map(ax: Axes, looks: list[list[float]], title: str) -> None:
-    ax.imshow(looks, cmap="magma", vmin=0)
-    ax.set(title=title, xticks=[0, 20, 39], yticks=[0, 20, 39])
-    ax.grid(False)
 
 
 def clipping(found: dict[str, Any]) -> Figure:
     """The same training with and without a limit to the gradient's length."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.4))
-    for (name, run), colour in zip(found.items(), (NAIVE, TILED), strict=False):
+    steps = max(len(run["loss"]) for run in found.values())
+    for (name, run), colour in zip(found.items(), (NAIVE, TILED), strict=True):
         left.semilogy(run["loss"], color=colour, label=name)
         right.semilogy(run["norm"], color=colour, label=name)
+        if (last := len(run["loss"]) - 1) < steps - 1:
+            left.plot(last, run["loss"][last], "x", color=colour, ms=8, mew=2)
+            left.annotate("NaN", (last, run["loss"][last]), (6, 6), textcoords="offset points", color=colour)
     left.set(title="loss", xlabel="training step")
     right.axhline(1, color=LEAST, ls=":", lw=1.2)
     right.set(title="length of the gradient, before clipping", xlabel="training step")
@@ -220,27 +223,19 @@ def tiles(found: dict[str, Any]) -> Figure:
 def alignment(found: dict[str, Any]) -> Figure:
     """Time around a round length, around round head sizes, and what whole tiles cost on a GPU."""
     figure, (by_length, by_dim, on_gpu) = plt.subplots(1, 3, figsize=(11.4, 3.5))
-    near, ms = found["length"], found["ms"]
+    ms, lengths, dims = found["ms"], found["lengths"], found["dims"]
     for name in ("tiled", "sdpa"):
-        lengths, dims = found["lengths"], found["dims"]
-        per_pair = [ms[f"{name} length {n}"] / n**2 for n in lengths]
-        per_channel = [ms[f"{name} dim {n}"] / n for n in dims]
-        round_pair, round_channel = ms[f"{name} length {near}"] / near**2, ms[f"{name} dim 64"] / 64
-        by_length.plot(lengths, [t / round_pair for t in per_pair], "o-", ms=3.5, color=COLOUR[name], label=LABEL[name])
-        by_dim.plot(dims, [t / round_channel for t in per_channel], "o-", ms=3.5, color=COLOUR[name])
-    by_length.set(title=f"time per pair of tokens,\n{near:,} tokens = 1", xlabel="tokens")
-    by_dim.set(title="time per channel,\n64 channels = 1", xlabel="head size", xticks=[48, 64, 80, 96])
-    top = max(*by_length.get_ylim(), *by_dim.get_ylim())
-    for ax, mark in ((by_length, near), (by_dim, 64)):
-        ax.axvline(mark, color=LEAST, ls=":", lw=1.2)
-        ax.set_ylim(0, top)
-    by_length.legend(loc="lower left")
-    lengths = list(range(16, 1281))
-    on_gpu.plot(lengths, [100 * full_tiles(n, 128) for n in lengths], color=TILED, lw=1.2)
-    on_gpu.set(
-        title="useful work where tiles of 128\nare always computed whole (counted)",
-        xlabel="tokens",
-        ylabel="%",
-        ylim=(0, 103),
-    )
+        look = {"marker": "o", "ms": 3.5, "color": COLOUR[name]}
+        by_length.plot(lengths, [ms[f"{name} length {n}"] for n in lengths], label=LABEL[name], **look)
+        by_dim.plot(dims, [ms[f"{name} dim {n}"] for n in dims], **look)
+    by_length.set(title="milliseconds, heads of 64", xlabel="tokens", ylim=(0, None))
+    by_dim.set(title=f"milliseconds, {found['length']:,} tokens", xlabel="head size", ylim=(0, None))
+    by_dim.set_xticks([48, 64, 80, 96])
+    for ax, marks in ((by_length, [found["length"]]), (by_dim, [48, 64, 80, 96])):
+        for mark in marks:
+            ax.axvline(mark, color=LEAST, ls=":", lw=1.2, zorder=0)
+    by_length.legend(loc="center left")
+    every = range(16, 1281)
+    on_gpu.plot(every, [100 * full_tiles(n, 128) for n in every], color=TILED, lw=1.2)
+    on_gpu.set(title="useful work in whole tiles of 128\n(GPU; counted)", xlabel="tokens", ylabel="%", ylim=(0, 103))
     return figure

@@ -21,7 +21,7 @@ class Rope(NamedTuple):
 
     def part(self, start: int, stop: int | None = None) -> Rope:
         """The tokens from `start` to `stop`."""
-        return Rope(self.cos[:, start:stop], self.sin[:, start:stop])
+        return Rope(self.cos[:, start:stop].contiguous(), self.sin[:, start:stop].contiguous())
 
 
 def rope(positions: Tensor, axes_dims: tuple[int, ...], theta: float, device: torch.device) -> Rope:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from newbie.model.block import Block, Modulation, TokenSequence
+from newbie.model.rope import Rope
 
 Qkv = Callable[[Block, Tensor, Tensor, TokenSequence], tuple[Tensor, Tensor, Tensor]]
 
@@ -40,8 +41,18 @@ class Leaves:
     @classmethod
     def compiled(cls, compiler: Callable[[Callable[..., object]], Callable[..., object]]) -> Leaves:
         """The same methods, each compiled by `compiler` when it first runs."""
-        parts = (Block.qkv, rest, Block.project, Block.feed)
-        return cls("compiled", *(compiler(part) for part in parts))  # type: ignore[arg-type]
+        # A compiled function is tied to all it is given: of the sequence that must be the turns alone.
+        before: Callable[..., tuple[Tensor, Tensor, Tensor]] = compiler(_qkv)  # type: ignore[assignment]
+
+        def qkv(block: Block, x: Tensor, scale: Tensor, seq: TokenSequence) -> tuple[Tensor, Tensor, Tensor]:
+            return before(block, x, scale, *seq.rope)
+
+        parts = (rest, Block.project, Block.feed)
+        return cls("compiled", qkv, *(compiler(part) for part in parts))  # type: ignore[arg-type]
+
+
+def _qkv(block: Block, x: Tensor, scale: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return block.attention(block.attention_norm1(x) * scale, Rope(cos, sin))
 
 
 def rest(block: Block, x: Tensor, o: Tensor, m: Modulation) -> Tensor:

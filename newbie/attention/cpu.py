@@ -44,24 +44,24 @@ class Folded:
         keys, kv_heads = k.shape[1:3]
         if 0 in (batch, queries, keys):
             return torch.zeros_like(q)
-        groups = batch * kv_heads
-        grouped = q.unflatten(2, (kv_heads, -1)).permute(0, 2, 3, 1, 4)  # (B, K, H/K, L, D)
-        q = grouped.reshape(groups, -1, size)  # (B*K, H/K*L, D)
-        k = k.permute(0, 2, 3, 1).reshape(groups, size, keys)
+        groups, shared = batch * kv_heads, heads // kv_heads
+        k = k.transpose(1, 2).reshape(groups, keys, size).transpose(1, 2)
         v = v.transpose(1, 2).reshape(groups, keys, size)
-        o = torch.empty_like(q)
-        rows = _even(q.shape[1], self.tile_bytes // (groups * keys * q.element_size()))
-        buffer = q.new_empty(groups * rows * keys)
-        for start in range(0, q.shape[1], rows):
-            some = q[:, start : start + rows]
-            scores = buffer[: groups * some.shape[1] * keys].view(groups, -1, keys)
-            torch.baddbmm(scores, some, k, beta=0, alpha=size**-0.5, out=scores)
+        o = q.new_empty(batch, queries, heads, size)
+        tile = _even(queries, self.tile_bytes // (groups * shared * keys * q.element_size()))
+        buffer = q.new_empty(groups * shared * tile * keys)
+        for start in range(0, queries, tile):
+            some = q[:, start : start + tile].unflatten(2, (kv_heads, shared)).permute(0, 2, 3, 1, 4)
+            rows = some.reshape(groups, -1, size)  # (B*K, H/K * tile, D)
+            scores = buffer[: groups * rows.shape[1] * keys].view(groups, -1, keys)
+            torch.baddbmm(scores, rows, k, beta=0, alpha=size**-0.5, out=scores)
             torch.softmax(scores, -1, out=scores)
-            torch.bmm(scores, v, out=o[:, start : start + rows])
-        return o.view(grouped.shape).permute(0, 3, 1, 2, 4).reshape(batch, queries, heads, size)
+            mixed = torch.bmm(scores, v).view(some.shape)  # (B, K, H/K, tile, D)
+            o[:, start : start + tile].unflatten(2, (kv_heads, shared)).copy_(mixed.permute(0, 3, 1, 2, 4))
+        return o
 
 
 def _even(total: int, most: int) -> int:
-    """Rows of a tile: at most `most` (but not fewer than 64), such that all tiles are of about one size."""
-    tiles = -(-total // max(most, 64))
+    """Queries of a tile: at most `most` (but not fewer than 32), such that all tiles are of about one size."""
+    tiles = -(-total // max(most, 32))
     return -(-total // tiles)

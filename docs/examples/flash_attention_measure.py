@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def traffic_by_length(_: float) -> dict[str, Any]:
     lengths = [2**n for n in range(7, 15)]
     heights = [16, 32, 64, 128, 256, 512]
     image = 4352  # 1024 x 1024 pixels: 4096 image tokens, and 256 of text
-    found = {
+    found: dict[str, Any] = {
         "head_dim": 96,
         "bytes": 2,
         "lengths": lengths,
@@ -132,7 +132,7 @@ def _call_and_back(kernel: Kernel, length: int) -> Callable[[], object]:
 
 
 def milliseconds(
-    calls: dict[str, Callable[[], object]], repeats: int, pick: Callable[[list[float]], float]
+    calls: Mapping[str, Callable[[], object]], repeats: int, pick: Callable[[list[float]], float]
 ) -> dict[str, float]:
     """One time for each call, picked from `repeats` that are taken in turn, so that a disturbance hits all alike."""
     for call in calls.values():

@@ -95,6 +95,15 @@ def test_bias_of_every_broadcastable_shape_and_its_gradient(shape):
     torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("queries", [7, 3])
+def test_bias_and_mask_of_a_sequence_also_for_its_last_queries_alone(queries):
+    q, k, v = draw()
+    bias = torch.randn(2, 4, 7, 7, generator=torch.Generator().manual_seed(1))
+    seq = SequenceInfo.of(real([7, 5], 7))._replace(bias=bias)
+    expected = REFERENCE(q, k, v, seq)[:, -queries:]
+    torch.testing.assert_close(Tiled(2, 3)(q[:, -queries:], k, v, seq), expected, atol=1e-6, rtol=0)
+
+
 def test_minus_infinity_in_a_bias_hides_keys():
     q, k, v = draw(rows=1)
     visible = torch.tril(torch.ones(7, 7, dtype=torch.bool), -1)  # the first query sees nothing

@@ -120,3 +120,20 @@ def test_measured_memory_grows_with_the_length_and_with_its_square(numbers):
     for which in ("forward", "backward"):
         naive, tiled = (found[which][name][-1] / found[which][name][-2] for name in ("reference", "tiled"))
         assert naive > 0.9 * longer**2 and tiled < 1.1 * longer
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_measured_numbers_on_the_page_are_those_in_the_results(numbers, page: Path):
+    tiles, lines = numbers["tiles"]["ms"], numbers["alignment"]["ms"]
+    heads, clip = numbers["train"]["sort"], numbers["clip"]
+    said = [f"{tiles[name]:.0f}" for name in ("reference", "128x128", "256x512", "sdpa", "2048x2048")]
+    said += [f"{numbers['memory'][which]['reference'][-1] / 2**20:.0f}" for which in ("forward", "backward")]
+    said += [f"{numbers['memory'][which]['tiled'][-1] / 2**20:.1f}" for which in ("forward", "backward")]
+    said += [f"{lines[f'sdpa dim {n}']:.1f}" for n in (63, 64)]
+    said += [f"{100 * (lines['tiled length 1025'] / lines['tiled length 1024'] - 1):.0f} %"]
+    said += [f"{heads['one_head'][-1]:.3f}", f"{heads['loss']['sdpa'][-1]:.3f}"]
+    said += [f"{heads['seconds'][name]:.1f}" for name in ("reference", "tiled", "sdpa")]
+    said += [f"{max(clip['clipped to 1']['norm']):.1f}", f"{clip['clipped to 1']['loss'][-1]:.2f}"]
+    said += [str(len(clip["as it comes"]["loss"]) + 1), f"{numbers['claim']['ceiling']:.2f}"]
+    assert [number for number in said if not re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", text(page))] == []
+    assert min((name for name in tiles if "x" in name), key=lambda name: tiles[name]) == "256x512"

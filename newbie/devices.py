@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import NamedTuple
 
+import platformdirs
 import torch
 
 from newbie.errors import UsageError
@@ -109,6 +111,22 @@ def vae_dtype(name: str, device_name: str) -> Choice:
     if native_bf16(device_name):
         return Choice("bf16", "bf16 in hardware" if name == "auto" else "asked for")
     return Choice("float32", "this device has no bf16 in hardware")
+
+
+def free_memory() -> int:
+    """Bytes of main memory that can be had without pushing others out; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    return int(sizes.get("MemAvailable", "0 kB").split()[0]) * 1024
+
+
+def keep_compiled() -> Path:
+    """Let torch keep what it compiles in the user's cache folder, or where TORCHINDUCTOR_CACHE_DIR says; returns it."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(platformdirs.user_cache_path("newbie") / "compiled"))
+    return Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
 
 
 def threads() -> int:

@@ -21,6 +21,8 @@ from torch import Tensor
 
 import newbie
 from newbie import devices
+from newbie.accel import choose as accel
+from newbie.accel.compiler import worth
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
@@ -93,6 +95,7 @@ class Pipeline:
     licences: tuple[str, ...] = ()
     savings: Savings = field(default=Savings())
     vocabulary: Vocabulary | None = None  # of a model that learnt few words
+    blocks: accel.Blocks = field(default=accel.Blocks())
 
     @classmethod
     def open(
@@ -155,6 +158,11 @@ class Pipeline:
         for part in (loaded, words, pooled, decoder):
             for note in part.report.notes if part is not None else ():
                 say(note)
+        if settings.compile:
+            devices.keep_compiled()
+        blocks = accel.choose(loaded.module, leaves=settings.leaves, compile=settings.compile)
+        for note in blocks.notes:
+            say(note)
         pipeline = cls(
             transformer=loaded.module,
             text=TextStack(
@@ -171,6 +179,7 @@ class Pipeline:
             licences=tuple(parts.licences),
             savings=savings,
             vocabulary=parts.vocabulary,
+            blocks=blocks,
         )
         pipeline.kernel()  # a kernel that cannot serve is refused now, not after the text has been encoded
         return pipeline
@@ -231,6 +240,7 @@ class Pipeline:
             "weights": self.weights_hash,
             **{name: choice.value for name, choice in self.chosen.items()},
             "attention": self.kernel().name,
+            "leaves": self.blocks.name,
             "caches": [],
             "threads": devices.threads(),
         }
@@ -316,6 +326,9 @@ class Pipeline:
         records: list[dict[str, Any]] = []
         ran: dict[str, Any] = {}
         seeds = request.seeds()
+        if self.blocks.compiler is not None and not self.blocks.compiler.graphs:
+            with clock("compile"):
+                notes.append(self._compiled(denoiser, min(len(seeds), request.batch_size)))
         for first in range(0, len(seeds), request.batch_size):
             batch = seeds[first : first + request.batch_size]
             with clock("denoise"):
@@ -356,8 +369,24 @@ class Pipeline:
             guidance=Guidance.parse(request.cfg_scale or 0.0, request.cfg_trunc or "", request.cfg_renorm or 0.0),
             kernel=self.kernel,
             savings=self.savings,
+            blocks=self.blocks.runner,
             same=encoded.same(0, 1),
         )
+
+    def _compiled(self, denoiser: Denoiser, pictures: int) -> str:
+        """Compile now, before the first picture, and tell what that costs and gains."""
+        assert self.blocks.compiler is not None
+        size = (pictures, self.vae.config.latent_channels, *denoiser.size)
+        empty = torch.zeros(size, device=self.chosen["device"].value)
+        compiled = replace(denoiser, velocities=[], tables=[])
+        plain = replace(compiled, blocks=self.blocks.plain)
+        first = float(denoiser.grid[0])
+        gain = worth(
+            self.blocks.compiler,
+            lambda: plain.velocity(pictures)(empty, first),
+            lambda: compiled.velocity(pictures)(empty, first),
+        )
+        return gain.told(compiled.velocities[0].evaluations)
 
     def _denoise(
         self, request: Request, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None

@@ -147,6 +147,8 @@ class Settings:
     dtype: str = "auto"  # auto, float32, bf16, fp16
     vae_dtype: str = "auto"
     attention: str = "auto"
+    leaves: str = "auto"  # auto, plain, cpu, triton: how the parts of a block are computed
+    compile: bool = False  # and whether they are compiled
 
 
 @dataclass(frozen=True)

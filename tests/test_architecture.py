@@ -32,6 +32,7 @@ GUESTS = {
     "flash_attn": "newbie/attention/flash.py",
     "flash_attn_interface": "newbie/attention/flash3.py",
     "xformers": "newbie/attention/xformers.py",
+    "triton": "newbie/accel/triton.py",
     "huggingface_hub": "newbie/checkpoints/hub.py",
     "skia": "newbie/train/figures",
     "sentencepiece": "newbie/text/tokens.py",

@@ -39,7 +39,7 @@ class Compiler:
 
         def run(*given: Any) -> Any:
             # Without this a length that happens to equal another size would be taken to equal it always.
-            with torch.fx.experimental._config.patch(use_duck_shape=False):
+            with torch.fx.experimental._config.patch(use_duck_shape=False):  # type: ignore[attr-defined]
                 return compiled(*(_bare(each) for each in given))
 
         return run  # type: ignore[return-value]
@@ -93,8 +93,8 @@ class Worth(NamedTuple):
         pictures = self.pictures(evaluations)
         pays = "it never pays here" if pictures is None else f"it pays from picture {pictures} on"
         return (
-            f"compiled {self.graphs} graphs in {self.compiling:.1f} s: an evaluation takes {self.compiled:.3f} s instead of "
-            f"{self.plain:.3f} s, {pays}"
+            f"compiled {self.graphs} graphs in {self.compiling:.1f} s: "
+            f"an evaluation takes {self.compiled:.3f} s instead of {self.plain:.3f} s, {pays}"
         )
 
 

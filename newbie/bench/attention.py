@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from newbie import devices
 from newbie.attention.choose import KERNELS
 from newbie.attention.kernel import Kernel, SequenceInfo
 from newbie.bench import floor, memory
@@ -99,20 +99,14 @@ def _too_much(before: tuple[int, float, int] | None, tokens: int, device: torch.
     seconds, peak, free = before[1] * growth, before[2] * growth, free_bytes(device)
     if seconds > PATIENCE:
         return f"one call would take some {seconds:.0f} s"
-    if free is not None and peak > free / 2:
+    if free and peak > free / 2:
         return f"one call may take {peak / 2**30:.1f} GiB"
     return ""
 
 
-def free_bytes(device: torch.device, meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Memory that can be had now; None where the system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = meminfo.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+def free_bytes(device: torch.device) -> int:
+    """Memory that can be had now; 0 where the system does not tell."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else devices.free_memory()
 
 
 def _errors(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from newbie.accel.cpu import CpuBlocks
-from newbie.accel.runner import InOrder, RunBlock
+from newbie.accel import choose as accel
+from newbie.accel.runner import InOrder
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
@@ -18,7 +17,7 @@ from newbie.bench import peer as diffusers
 from newbie.bench.race import Contestant, Velocity
 from newbie.bench.sizes import Given, Size
 from newbie.denoise import Denoiser
-from newbie.model.block import Block
+from newbie.errors import UsageError
 from newbie.model.nextdit import NextDiT
 from newbie.sampling.guidance import Guidance
 from newbie.text.features import TextFeatures
@@ -119,7 +118,23 @@ def kernel_for(name: str, model: NextDiT, lengths: Sequence[int]) -> Kernel:
 
 def fast_blocks(model: NextDiT) -> InOrder | None:
     """How the pipeline runs the blocks when nothing is asked for."""
-    if model.x_embedder.weight.device.type != "cpu":
-        return None
-    blocks = cast("list[Block]", [*model.noise_refiner, *model.layers])
-    return InOrder(RunBlock(CpuBlocks.of(blocks).leaves()))
+    return accel.choose(model).runner
+
+
+def ways(model: NextDiT, *, compiled: bool) -> tuple[dict[str, InOrder | None], dict[str, str]]:
+    """How the blocks can run here, by the contestant's name; and those that cannot be had, with the reason."""
+    found: dict[str, InOrder | None] = {"newbie, plain blocks": None}
+    refused: dict[str, str] = {}
+    found["newbie"] = fast_blocks(model)
+    if model.x_embedder.weight.is_cuda:
+        try:
+            found["newbie, Triton leaves"] = accel.choose(model, leaves="triton").runner
+        except UsageError as error:
+            refused["newbie, Triton leaves"] = error.message
+    if compiled:
+        blocks = accel.choose(model, compile=True)
+        if blocks.compiler is None:
+            refused["newbie, compiled"] = "; ".join(blocks.notes)
+        else:
+            found["newbie, compiled"] = blocks.runner
+    return found, refused

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from newbie.bench import agreement
-from newbie.bench.contestants import Ours, Theirs, fast_blocks, kernel_for
+from newbie.bench.contestants import Ours, Theirs, kernel_for, ways
 from newbie.bench.floor import FLOORS, Work
 from newbie.bench.options import Options
 from newbie.bench.peer import peer_of
@@ -35,29 +35,28 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     t = middle(grid)
     model = exact_model.to(options.dtype)
     peer = peer_of(model)
-    ours = our_contestants(model, size, material, grid)
+    found, left_out = ways(model, compiled=options.compiled)
+    ours = [Ours(name, model, size, material, grid, blocks=blocks) for name, blocks in found.items()]
     theirs = [
         Theirs("diffusers, one call", peer, material, True),
         Theirs("diffusers, two calls", peer, material, False),
     ]
-    left_out: dict[str, str] = {}
-    first_call: dict[str, float] = {}
     if options.compiled:
-        say(f"{size.name}: compiling")
-        wait = synchroniser(options.device)
         fitter = min(theirs, key=lambda each: _seconds(each, material, t))
-        peer_compiled = Theirs(f"{fitter.name}, compiled", compiled_peer(model), material, fitter.together)
-        own_compiled = our_compiled(model, size, material, grid)
-        both: list[Ours | Theirs] = [peer_compiled, *own_compiled]
-        for each in both:
-            reason, seconds = attempt(partial(evaluate, each.contestant(), material.noise, t), wait)
-            if reason:
-                left_out[each.name] = reason
-                say(f"{size.name}: left out {each.name}: {reason}")
-            else:
-                first_call[each.name] = significant(seconds, 3)
-        theirs += [peer_compiled] if peer_compiled.name in first_call else []
-        ours += [one for one in own_compiled if one.name in first_call]
+        theirs.append(Theirs(f"{fitter.name}, compiled", compiled_peer(model), material, fitter.together))
+    first_call: dict[str, float] = {}
+    everybody: list[Ours | Theirs] = [*ours, *theirs]
+    for each in everybody:
+        say(f"{size.name}: first call of {each.name}")
+        reason, seconds = attempt(partial(evaluate, each.contestant(), material.noise, t), synchroniser(options.device))
+        if reason:
+            left_out[each.name] = reason
+        else:
+            first_call[each.name] = significant(seconds, 3)
+    ours = [one for one in ours if one.name not in left_out]
+    theirs = [one for one in theirs if one.name not in left_out]
+    for name, reason in left_out.items():
+        say(f"{size.name}: left out {name}: {reason}")
     if options.dtype != torch.float32:
         agrees["rounded"] = {
             one.name: agreement.rounded(
@@ -107,19 +106,6 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     }
 
 
-def our_contestants(model: NextDiT, size: Size, material: Given, grid: Tensor) -> list[Ours]:
-    """The blocks as they are written, and what the pipeline runs when nothing is asked for."""
-    return [
-        Ours("newbie, plain blocks", model, size, material, grid),
-        Ours("newbie", model, size, material, grid, blocks=fast_blocks(model)),
-    ]
-
-
-def our_compiled(model: NextDiT, size: Size, material: Given, grid: Tensor) -> list[Ours]:
-    """What `--compile` runs."""
-    return []
-
-
 def middle(grid: Tensor) -> float:
     """The time at which outputs are compared: neither noise nor image."""
     return float(grid[2 * len(grid) // 3])
@@ -141,7 +127,8 @@ def _agreement_in_float32(model: NextDiT, size: Size, material: Given, grid: Ten
     """diffusers' float32 output, and how far ours is from it."""
     theirs = Theirs("diffusers", peer_of(model), material, True)
     exact = evaluate(theirs.both(), material.noise, middle(grid))
-    ours = our_contestants(model, size, material, grid)
+    found, _ = ways(model, compiled=False)
+    ours = [Ours(name, model, size, material, grid, blocks=blocks) for name, blocks in found.items()]
     return exact, {
         one.name: agreement.in_float32(evaluate(one.both(), material.noise, middle(grid)), exact) for one in ours
     }

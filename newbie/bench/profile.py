@@ -18,6 +18,7 @@ from torch._C._autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, record_function
 
+from newbie.accel import choose as accel
 from newbie.accel.savings import Savings
 from newbie.attention.kernel import Kernel, Needs, SequenceInfo
 from newbie.bench.options import Options
@@ -72,7 +73,8 @@ def pipeline_of(size: Size, options: Options, savings: Savings | None = None) ->
         return mini
     own = mini.transformer.config
     config = replace(size.config, cap_feat_dim=own.cap_feat_dim, clip_text_dim=own.clip_text_dim)
-    return replace(mini, transformer=build(config, options.device, options.dtype, options.seed), name=size.name)
+    transformer = build(config, options.device, options.dtype, options.seed)
+    return replace(mini, transformer=transformer, blocks=accel.choose(transformer), name=size.name)
 
 
 def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     request = Request(prompt=PROMPT, width=size.side, height=size.side, steps=options.steps, seed=options.seed)
     pipeline.generate(request)  # warm up
     results = [pipeline.generate(request) for _ in range(options.repeats)]
-    stages = {name: Timing(tuple(each.seconds[name] for each in results)) for name in results[0].seconds}
+    stages = {name: Timing(tuple(each.seconds[name] for each in results)) for name in ("text", "denoise", "decode")}
     say(f"{size.name}: " + ", ".join(f"{name} {timing.median:.3g} s" for name, timing in stages.items()))
     parts, busy = profiled(pipeline, request, options)
     step = stages["denoise"].median / options.steps

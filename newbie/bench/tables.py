@@ -80,7 +80,8 @@ def model(values: Mapping[str, Any]) -> list[str]:
             f"Relative error of `{name}` against float32: {errors['newbie_error']:.2e}; of diffusers: "
             f"{errors['diffusers_error']:.2e}; ratio {errors['ratio']:.2f}."
         )
-    compiled = [f"{name} {seconds:.0f} s" for name, seconds in values["first_call_seconds"].items()]
+    first_calls = values["first_call_seconds"].items()
+    compiled = [f"{name} {figure(seconds)} s" for name, seconds in first_calls if "compiled" in name]
     lines += [f"First call, compilation included: {', '.join(compiled)}."] if compiled else []
     lines += [f"Left out: {name}: {reason}." for name, reason in values["left_out"].items()]
     return lines

@@ -141,13 +141,14 @@ def test_a_compiler_that_fails_is_told_and_spoils_nothing(options, monkeypatch):
             raise RuntimeError("no C++ compiler\nmore")
 
     monkeypatch.setattr("newbie.bench.model.compiled_peer", lambda model: Peer())
-    monkeypatch.setattr("newbie.bench.model.our_compiled", lambda *_: [])
+    monkeypatch.setattr("newbie.accel.choose.broken", lambda *_: "no C++ compiler")
     made = dataclasses.replace(options(), compiled=True, repeats=1)
     values = model.measure(made.sizes[0], made, lambda text: None)
-    (name,) = values["left_out"]
+    own, name = values["left_out"]
+    assert own == "newbie, compiled" and "no C++ compiler" in values["left_out"][own]
     assert name.startswith("diffusers") and name.endswith("compiled")
     assert values["left_out"][name] == "RuntimeError: no C++ compiler"
-    assert name not in values["contestants"] and "newbie" in values["contestants"]
+    assert not {own, name} & values["contestants"].keys() and "newbie" in values["contestants"]
     assert any("RuntimeError: no C++ compiler" in line for line in tables.model(values))
 
 

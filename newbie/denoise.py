@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 from torch import Tensor
 
+from newbie.accel.apart import Apart, pays
 from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
 from newbie.accel.modulation import ModulationTable
 from newbie.accel.packed import Packed
@@ -19,7 +21,9 @@ from newbie.accel.runner import InOrder
 from newbie.accel.savings import Savings
 from newbie.accel.shared import SharedRefiner
 from newbie.attention.kernel import Kernel
+from newbie.model.block import Block
 from newbie.model.nextdit import NextDiT, Prepared, run_in_order
+from newbie.model.tokens import useful_width
 from newbie.sampling import solvers
 from newbie.sampling.guidance import Guidance, Runner, Velocity
 from newbie.text.features import TextFeatures
@@ -73,7 +77,7 @@ class Denoiser:
             steps=steps,
             evaluations=solvers.evaluations(self.sampler, steps),
             times=solvers.asked(self.sampler, self.grid),
-            runner=self._runner(),
+            runner=self._runner(pictures),
             refine=self._refine(),
             known=self._known,
             shared=self.savings.shared_embedding,
@@ -132,15 +136,23 @@ class Denoiser:
     def _lengths(self) -> list[int]:
         return self.features.lengths()
 
-    def _runner(self) -> Runner | None:
+    def _runner(self, pictures: int) -> Runner | None:
         """How the joint blocks run; None: the model's own loop."""
         if self.savings.image_queries:
             inner: Runner = in_order_to_the_image if self.blocks is None else to_the_image(self.blocks)
         else:
             inner = self.blocks or in_order
         if self.savings.packed_rows and len(set(self._lengths)) > 1:
-            return Packed(inner, self._kernel([PROMPT]), self.image_tokens)
+            if self.features.pooled is None:
+                return Packed(inner, self._kernel([PROMPT]), self.image_tokens)
+            if self._apart_pays(pictures):
+                return Apart(inner, self._kernel([PROMPT]), self.image_tokens)
         return None if inner is in_order else inner
+
+    def _apart_pays(self, pictures: int) -> bool:
+        """On a GPU it never does: starting a block again costs more there than its padding."""
+        padding = pictures * sum(useful_width(self._lengths, max(self._lengths)) - n for n in self._lengths)
+        return self.features.hidden.device.type == "cpu" and pays(padding, cast("Block", self.transformer.layers[0]))
 
     def _refine(self) -> Runner | None:
         """The same for the noise refiner."""

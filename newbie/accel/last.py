@@ -40,9 +40,7 @@ def image_tokens(leaves: Leaves, block: Block, x: Tensor, m: Modulation, seq: To
         o = seq.attend(q[:, seq.image], k, v, seq.info)
     else:
         o = seq.attend(q, k, v, seq.info)[:, seq.image]
-    per_token = m.gate_attn.shape[1] > 1
-    said = Modulation(*(numbers[:, seq.image] for numbers in m)) if per_token else m
-    return leaves.rest(block, x[:, seq.image], o, said)
+    return leaves.rest(block, x[:, seq.image], o, m)
 
 
 def to_the_image(blocks: InOrder) -> InOrder:

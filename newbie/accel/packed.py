@@ -12,25 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from newbie.accel.runner import Runner
 from newbie.attention.kernel import Kernel, Needs, SequenceInfo
 from newbie.model.block import Modulation, TokenSequence
 from newbie.model.rope import Rope
 from newbie.step import Step
 
 KEY = ("packed rows",)
-
-
-class Runner(Protocol):
-    """How the joint blocks run in one evaluation."""
-
-    def __call__(
-        self, step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
-    ) -> Tensor: ...
 
 
 class Segment(NamedTuple):
@@ -44,6 +37,12 @@ class Segment(NamedTuple):
     def of(cls, rows: int, length: int, device: torch.device) -> Segment:
         starts = (torch.arange(rows + 1, dtype=torch.int32) * length).to(device)
         return cls(rows, length, SequenceInfo(None, (length,) * rows, length, None, starts, ()))
+
+    @classmethod
+    def all_of(cls, info: SequenceInfo) -> tuple[Segment, ...]:
+        """The segments of a padded batch, in its order."""
+        groups = ((length, len(list(same))) for length, same in groupby(info.lengths))
+        return tuple(cls.of(rows, length, info.starts.device) for length, rows in groups)
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,8 @@ class Packing(NamedTuple):
     """Where the tokens of a padded batch stand when packed, and back."""
 
     places: Tensor  # (T,) of the real tokens in the batch flattened to (B*L,)
-    row: Tensor  # (T,) whose they are
+    images: Tensor  # (B*N,) of the image tokens in the packed row
     seq: TokenSequence  # of the packed row
-    image: int  # N
 
     @classmethod
     def of(cls, seq: TokenSequence, image: int, kernel: Kernel) -> Packing | None:
@@ -93,37 +91,19 @@ class Packing(NamedTuple):
         if info.packed is None or info.bias is not None or info.window is not None:
             return None
         device = info.packed.device
-        lengths = torch.tensor(info.lengths)
-        ends = lengths.cumsum(0)
-        images = (ends[:, None] - image + torch.arange(image)).flatten()  # (B*N,)
-        groups = ((length, len(list(same))) for length, same in groupby(info.lengths))
-        segments = tuple(Segment.of(rows, length, device) for length, rows in groups)
-        total = int(ends[-1])
+        ends = torch.tensor(info.lengths).cumsum(0)
+        images = (ends[:, None] - image + torch.arange(image)).flatten().to(device)
         rope = Rope(*(numbers.flatten(0, 1)[info.packed][None] for numbers in seq.rope))
-        whole = SequenceInfo(
-            None, (total,), total, None, torch.tensor([0, total], dtype=torch.int32, device=device), ()
-        )
-        packed = TokenSequence(rope, whole, RowByRow(kernel, segments, image), images.to(device))
-        row = torch.arange(len(lengths)).repeat_interleave(lengths).to(device)
-        return cls(info.packed, row, packed, image)
-
-    def pack(self, x: Tensor) -> Tensor:
-        """(B, L, dim) -> (1, T, dim)."""
-        return x.flatten(0, 1)[self.places][None]
-
-    def spread(self, m: Modulation) -> Modulation:
-        """(B, 1, dim) -> (1, T, dim): each token's own. What is said to all, (1, 1, dim), stays."""
-        return m if len(m.gate_attn) == 1 else Modulation(*(numbers[self.row, 0][None] for numbers in m))
-
-    def images(self, x: Tensor) -> Tensor:
-        """(1, T, dim), or the image tokens alone, -> (B, N, dim)."""
-        tokens = x if x.shape[1] == len(self.seq.image) else x[:, self.seq.image]  # type: ignore[arg-type]
-        return tokens[0].unflatten(0, (-1, self.image))
+        whole = Segment.of(1, int(ends[-1]), device).info
+        attend = RowByRow(kernel, Segment.all_of(info), image)
+        return cls(info.packed, images, TokenSequence(rope, whole, attend, images))
 
 
 @dataclass(frozen=True)
 class Packed:
     """A policy for the joint blocks: `inner` sees one row of real tokens and no mask.
+
+    Only where one conditioning vector speaks to all rows: they are at one time, and no pooled caption sets them apart.
 
     Args:
         kernel: for rows of equal length; how the packed ones attend.
@@ -143,5 +123,8 @@ class Packed:
         packing: Packing | None = step.memory[KEY]
         if packing is None:
             return self.inner(step, blocks, x, m, seq)
-        y = self.inner(step, blocks, packing.pack(x), [packing.spread(said) for said in m], packing.seq)
-        return packing.images(y)
+        to_all = [Modulation(*(numbers[:1] for numbers in said)) for said in m]
+        y = self.inner(step, blocks, x.flatten(0, 1)[packing.places][None], to_all, packing.seq)
+        if y.shape[1] != len(packing.images):
+            y = y[:, packing.images]
+        return y[0].unflatten(0, (-1, self.image))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -18,6 +19,14 @@ from newbie.step import Step
 Attend = Callable[[Step | None, int, Block, Tensor, Tensor, TokenSequence], Tensor]  # the attention branch
 RunOne = Callable[[Step | None, int, Block, Tensor, Modulation, TokenSequence], Tensor]  # (.., layer, block, ..) -> x
 Feed = Callable[[Step | None, int, Block, Tensor, Tensor], Tensor]  # the feed-forward branch
+
+
+class Runner(Protocol):
+    """How a stack of blocks runs in one evaluation."""
+
+    def __call__(
+        self, step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
+    ) -> Tensor: ...
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ class TokenSequence(NamedTuple):
 
 
 class Modulation(NamedTuple):
-    """What the conditioning vector says to one block, each (B, 1, dim), or one per token (B, L, dim): scales are
-    1 + s, gates are tanh(g)."""
+    """What the conditioning vector says to one block, each (B, 1, dim): scales are 1 + s, gates are tanh(g)."""
 
     scale_attn: Tensor
     gate_attn: Tensor

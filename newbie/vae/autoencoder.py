@@ -92,6 +92,12 @@ class Autoencoder(nn.Module):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
+    def channels_last(self) -> Autoencoder:
+        """Keep the numbers of one place side by side in the decoder's weights. Its convolutions then keep them so in
+        the picture too, whatever comes in: on most processors they run faster, and add in another order."""
+        self.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        return self
+
     def encode(self, pixels: Tensor) -> Posterior:
         """Pixels (B, 3, H, W) in [-1, 1] to the unscaled posterior, float32.
 

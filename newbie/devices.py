@@ -125,8 +125,13 @@ def free_memory() -> int:
 
 def keep_compiled() -> Path:
     """Let torch keep what it compiles in the user's cache folder, or where TORCHINDUCTOR_CACHE_DIR says; returns it."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(platformdirs.user_cache_path("newbie") / "compiled"))
-    return Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    # torch sets the variable to its own default, which a restart of the machine empties, when it first looks.
+    if os.environ.get(name) in (None, default_cache_dir()):
+        os.environ[name] = str(platformdirs.user_cache_path("newbie") / "compiled")
+    return Path(os.environ[name])
 
 
 def threads() -> int:

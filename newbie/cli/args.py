@@ -44,7 +44,7 @@ class Asked:
     prompts: list[list[str]] = field(default_factory=list)
     like: Path | None = None
     request: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     model: ModelChoice = ModelChoice()
     output: str | None = None
     overwrite: bool = False

@@ -21,6 +21,7 @@ from newbie.bench.timing import Timing, attempt, significant, stopwatch, synchro
 from newbie.model.nextdit import NextDiT
 
 Say = Callable[[str], None]
+PATIENCE = 180.0  # seconds of a race
 
 
 @torch.no_grad()
@@ -53,6 +54,8 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
             left_out[each.name] = reason
         else:
             first_call[each.name] = significant(seconds, 3)
+    alive = [one for one in everybody if one.name not in left_out]
+    left_out |= _too_long({one.name: _seconds(one, material, t) for one in alive}, options)
     ours = [one for one in ours if one.name not in left_out]
     theirs = [one for one in theirs if one.name not in left_out]
     for name, reason in left_out.items():
@@ -143,7 +146,18 @@ def _finals(records: dict[str, Record], ours: Sequence[Ours], theirs: Sequence[T
     }
 
 
-def _seconds(one: Theirs, material: Given, t: float) -> float:
+def _too_long(seconds: dict[str, float], options: Options) -> dict[str, str]:
+    """Who is left out where a race of all, by the seconds of one evaluation each, would outlast our patience: our plain
+    blocks, and the slower form of diffusers. None of the comparisons that matter needs them."""
+    whole = options.steps * options.repeats * sum(seconds.values())
+    if whole <= PATIENCE:
+        return {}
+    forms = [name for name in seconds if name.startswith("diffusers") and "compiled" not in name]
+    spare = [name for name in seconds if "plain" in name] + sorted(forms, key=lambda name: seconds[name])[1:]
+    return {name: f"for lack of time; one evaluation took {seconds[name]:.3g} s" for name in spare}
+
+
+def _seconds(one: Ours | Theirs, material: Given, t: float) -> float:
     """One evaluation, after one to warm up."""
     wait, velocity = synchroniser(material.noise.device), one.begin()
     stopwatch(lambda: velocity(material.noise, t), wait)

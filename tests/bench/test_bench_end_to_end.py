@@ -152,6 +152,15 @@ def test_a_compiler_that_fails_is_told_and_spoils_nothing(options, monkeypatch):
     assert any("RuntimeError: no C++ compiler" in line for line in tables.model(values))
 
 
+def test_where_time_is_short_only_the_slower_forms_stay_out(options):
+    seconds = {"newbie, plain blocks": 2.0, "newbie": 1.0, "diffusers, one call": 3.0, "diffusers, two calls": 4.0}
+    made = dataclasses.replace(options(), steps=28, repeats=1)
+    assert model._too_long({name: each / 10 for name, each in seconds.items()}, made) == {}
+    left_out = model._too_long(seconds | {"diffusers, one call, compiled": 3.5}, made)
+    assert left_out.keys() == {"newbie, plain blocks", "diffusers, two calls"}
+    assert "4 s" in left_out["diffusers, two calls"]
+
+
 def test_a_result_survives_the_file_and_lists_of_numbers_take_one_line(tmp_path):
     result = Result("x", "model", {"seed": 1}, {"samples": [1.5, 2.0, 3.25], "bad": float("nan"), "text": "[a, b]"})
     path = write(result, tmp_path)

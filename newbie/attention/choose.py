@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -32,7 +33,9 @@ _ALL: tuple[Kernel, ...] = (
 )
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _ALL}
 NAMES = ("auto", *KERNELS)
-FOLDED_FROM = 128  # tokens: below that, "folded" and "sdpa" measured the same
+# Below so much work in a row (tokens squared x heads x head size) the fixed cost of "folded" outweighs its gain: from
+# 60 tokens with the heads of the 3.5B model, from 220 with those of newbie-mini (docs/attention.md).
+FOLDED_WORK = 9_000_000
 
 
 def choose(
@@ -94,13 +97,18 @@ def explain(
 
 def order(case: Case) -> tuple[str, ...]:
     """What "auto" tries, best first. The last serves everywhere."""
-    if case.device.type == "cpu" and devices.native_bf16("cpu") and (case.length or FOLDED_FROM) >= FOLDED_FROM:
+    if case.device.type == "cpu" and devices.native_bf16("cpu") and _row_work(case) >= FOLDED_WORK:
         return ("folded", "sdpa")
     if case.device.type != "cuda":
         return ("sdpa",)
     if case.masked:
         return ("flash3", "flash-varlen", "sdpa-varlen", "xformers", "sdpa")
     return ("flash3", "flash-packed" if case.n_heads == case.n_kv_heads else "flash", "sdpa")
+
+
+def _row_work(case: Case) -> float:
+    """Rows of unknown length are taken for long ones."""
+    return math.inf if case.length is None else case.length**2 * case.n_heads * case.head_dim
 
 
 def case_of(

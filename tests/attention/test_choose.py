@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import types
 
@@ -10,7 +12,7 @@ import torch
 
 from newbie import devices
 from newbie.attention import needs as module
-from newbie.attention.choose import FOLDED_FROM, KERNELS, NAMES, case_of, choose, explain
+from newbie.attention.choose import KERNELS, NAMES, case_of, choose, explain
 from newbie.attention.needs import refusal
 from newbie.errors import MissingExtra, UsageError
 
@@ -50,8 +52,8 @@ def test_on_a_cpu_without_bf16_products_auto_means_sdpa(monkeypatch, dtype, mask
     ("dtype", "length", "backward", "expected"),
     [
         (torch.bfloat16, None, False, "folded"),
-        (torch.bfloat16, FOLDED_FROM, False, "folded"),
-        (torch.bfloat16, FOLDED_FROM - 1, False, "sdpa"),
+        (torch.bfloat16, 63, False, "folded"),
+        (torch.bfloat16, 62, False, "sdpa"),
         (torch.bfloat16, 4352, True, "sdpa"),
         (torch.float32, 4352, False, "sdpa"),
     ],
@@ -59,6 +61,23 @@ def test_on_a_cpu_without_bf16_products_auto_means_sdpa(monkeypatch, dtype, mask
 def test_on_a_cpu_with_bf16_products_auto_takes_them_for_long_rows(monkeypatch, dtype, length, backward, expected):
     monkeypatch.setattr(devices, "native_bf16", lambda device: True)
     assert choose(**(ON_CPU | {"dtype": dtype}), length=length, backward=backward).name == expected
+
+
+@pytest.mark.parametrize(("length", "expected"), [(216, "sdpa"), (217, "folded")])
+def test_small_heads_need_longer_rows_for_that(monkeypatch, length, expected):
+    monkeypatch.setattr(devices, "native_bf16", lambda device: True)
+    small = {"device": "cpu", "dtype": torch.bfloat16, "head_dim": 32, "n_heads": 6, "n_kv_heads": 3}
+    assert choose(**small, length=length).name == expected
+
+
+def test_a_processor_told_to_leave_its_bf16_products_alone_gets_sdpa():
+    code = (
+        "import torch; from newbie.attention.choose import choose\n"
+        "case = dict(device='cpu', head_dim=96, n_heads=24, n_kv_heads=8, length=4000)\n"
+        "assert all(choose(dtype=d, **case).name == 'sdpa' for d in (torch.bfloat16, torch.float32))"
+    )
+    limits = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | limits)
 
 
 @pytest.mark.parametrize("wanted", ["bias", "window"])

@@ -20,6 +20,7 @@ from newbie.errors import BlankPicture, Cancelled, PromptError, PromptRefused, U
 ROOT = Path(__file__).resolve().parent.parent
 DUO = (ROOT / "prompts" / "duo.xml").read_text(encoding="utf-8")
 QUICK = Request(prompt=DUO, seed=11, steps=4)
+ROUNDING = 5  # levels of 255: the last bit of a latent may become another bfloat16 in the decoder
 
 
 def pixels(result) -> list[np.ndarray]:
@@ -42,7 +43,7 @@ def test_pictures_of_one_request_are_those_of_single_requests(mini, alone):
 
 def test_packed_into_one_evaluation_they_differ_by_rounding_only(mini, alone):
     packed = pixels(mini.generate(dataclasses.replace(QUICK, count=4, batch_size=4)))
-    assert max(levels_apart(a, b) for a, b in zip(packed, alone, strict=True)) <= 3
+    assert max(levels_apart(a, b) for a, b in zip(packed, alone, strict=True)) <= ROUNDING
 
 
 def test_seeds_give_different_pictures(alone):
@@ -56,7 +57,7 @@ def test_another_number_of_threads_changes_rounding_only(mini, alone):
         other = pixels(mini.generate(QUICK))[0]
     finally:
         torch.set_num_threads(before)
-    assert levels_apart(other, alone[0]) <= 3
+    assert levels_apart(other, alone[0]) <= ROUNDING
 
 
 def test_two_generations_at_once_equal_the_same_two_alone(mini, alone):
@@ -166,7 +167,7 @@ def test_what_ran_is_stored_with_the_picture(mini):
 def test_the_reference_kernel_draws_the_same_picture(alone):
     other = Pipeline.open(settings=Settings(device="cpu", attention="reference"))
     assert other.describe()["attention"] == "reference"
-    assert levels_apart(pixels(other.generate(QUICK))[0], alone[0]) <= 3
+    assert levels_apart(pixels(other.generate(QUICK))[0], alone[0]) <= ROUNDING
 
 
 def test_bf16_draws_nearly_the_same_picture(alone):

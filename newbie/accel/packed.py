@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 import torch
@@ -91,10 +91,10 @@ class Packing(NamedTuple):
         if info.packed is None or info.bias is not None or info.window is not None:
             return None
         device = info.packed.device
-        ends = torch.tensor(info.lengths).cumsum(0)
-        images = (ends[:, None] - image + torch.arange(image)).flatten().to(device)
+        ends = list(accumulate(info.lengths))
+        images = (torch.tensor(ends)[:, None] - image + torch.arange(image)).flatten().to(device)
         rope = Rope(*(numbers.flatten(0, 1)[info.packed][None] for numbers in seq.rope))
-        whole = Segment.of(1, int(ends[-1]), device).info
+        whole = Segment.of(1, ends[-1], device).info
         attend = RowByRow(kernel, Segment.all_of(info), image)
         return cls(info.packed, images, TokenSequence(rope, whole, attend, images))
 

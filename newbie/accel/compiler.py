@@ -71,7 +71,8 @@ def broken(device: torch.device, backend: Backend = inductor) -> str:
         with torch.no_grad():
             works = torch.equal(torch.compile(lambda x: x + 1, backend=backend)(numbers), numbers + 1)
     except (RuntimeError, OSError, ImportError, subprocess.SubprocessError) as error:
-        return str(error).strip().partition("\n")[0] or type(error).__name__
+        cause = getattr(error, "inner_exception", error)  # dynamo wraps what its backend raised
+        return str(cause).strip().partition("\n")[0] or type(cause).__name__
     return "" if works else "compiled code gives wrong numbers"
 
 

@@ -27,7 +27,7 @@ class Folded:
     system costs more than the softmax. Rows of unequal length are run one by one on their real keys.
     """
 
-    tile_bytes: int = 2 * 2**20
+    tile_bytes: int = 4 * 2**20
     name: str = "folded"
     needs: Needs = field(default=Needs(devices=("cpu",), dtypes=(torch.bfloat16,), backward=False))
 

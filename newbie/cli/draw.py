@@ -41,6 +41,8 @@ class Engine(Protocol):
 
     def describe(self) -> dict[str, Any]: ...
 
+    def reasons(self) -> dict[str, str]: ...
+
     def with_attention(self, name: str) -> Engine: ...
 
     def generate(self, request: Request, *, on_step: Any = None, on_picture: Any = None) -> Result: ...
@@ -212,7 +214,7 @@ def open_engine(choice: ModelChoice, settings: Settings, console: Console, opene
         opener = Pipeline.open
     options = dataclasses.asdict(choice)
     engine = opener(options.pop("model"), settings=settings, on_note=console.say, **options)
-    console.say(f"{engine.name} loaded in {engine.load_seconds:.1f} s")
+    console.say(f"{engine.name} loaded in {engine.load_seconds:.1f} s{chosen_line(settings, engine)}")
     if engine.licences:
         from newbie.checkpoints import licences
 
@@ -221,6 +223,14 @@ def open_engine(choice: ModelChoice, settings: Settings, console: Console, opene
             console.say(line)
         licences.remember(new)
     return engine
+
+
+def chosen_line(settings: Settings, engine: Engine) -> str:
+    """What was chosen for the user, with the reason: "; device cpu (no graphics device ...), ..."."""
+    ran, reasons = engine.describe(), engine.reasons()
+    automatic = [name for name in ("device", "dtype", "vae_dtype") if getattr(settings, name) == "auto"]
+    told = [f"{name.replace('_', ' ')} {ran[name]} ({reasons[name]})" for name in automatic if name in reasons]
+    return "; " + ", ".join(told) if told else ""
 
 
 def as_object(made: Made) -> dict[str, Any]:

@@ -53,6 +53,9 @@ class FakePipeline:
     def ran(self):
         return {**self.describe(), "evaluations": 8}
 
+    def reasons(self):
+        return {"device": "no graphics device here", "dtype": "the model is small"}
+
     def describe(self):
         dtype = "float32" if self.settings.dtype == "auto" else self.settings.dtype
         return {

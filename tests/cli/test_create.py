@@ -62,6 +62,13 @@ def test_the_report_says_what_ran_and_how_long_it_took(create):
     assert f"{Path('outputs') / 'newbie-7.png'}  seed 7  64x64" in ended.out
 
 
+def test_what_was_chosen_automatically_is_told_once_with_its_reason(create):
+    told = create("--prompt", "1girl").err
+    assert told.count("device cpu (no graphics device here), dtype float32 (the model is small)") == 1
+    told = create("--prompt", "1girl", "--device", "cpu", "--dtype", "bf16").err
+    assert "the model is small" not in told and "no graphics device here" not in told
+
+
 def test_the_terms_of_the_weights_are_told_once(create, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     told = [create("--prompt", "1girl", "--seed", seed).err.count("newbie-fake: Apache-2.0") for seed in (1, 2)]

@@ -373,6 +373,13 @@ def test_blank_means_one_colour(picture):
     assert not images.is_blank(one_dark_pixel)
 
 
+def test_noise_of_a_level_or_two_on_one_colour_is_blank_still():
+    speckled = Image.new("RGB", (16, 16), (200, 10, 10))
+    for place in range(0, 16, 3):
+        speckled.putpixel((place, place), (203, 13, 8))
+    assert images.is_blank(speckled)
+
+
 def test_settings_with_commas_are_quoted_in_the_parameters_text():
     text = images.parameters_text({"request": {"prompt": "p", "cfg_trunc": "time:0.25"}, "ran": {"model": "a, b"}})
     assert 'CFG truncation: "time:0.25"' in text

@@ -9,7 +9,6 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from .conftest import GUIDED, Make, noise
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -19,6 +18,8 @@ from newbie.accel.savings import Savings
 from newbie.denoise import Denoiser
 from newbie.model.nextdit import NextDiT
 from newbie.sampling.guidance import Guidance, Truncation
+
+from .conftest import GUIDED, Make, noise
 
 pytestmark = pytest.mark.usefixtures("no_gradients")
 EXACT = {"prepared_once", "image_queries", "shared_embedding", "one_row", "text_cache", "channels_last"}  # not a bit
@@ -32,7 +33,7 @@ def no_gradients() -> Iterator[None]:
 
 
 def only(*names: str) -> Savings:
-    return replace(Savings.none(), **{name: True for name in names})
+    return replace(Savings.none(), **dict.fromkeys(names, True))
 
 
 def velocities(denoiser: Denoiser, pictures: int = 1) -> Tensor:

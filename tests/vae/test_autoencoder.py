@@ -213,6 +213,17 @@ def test_channels_last_gives_the_same_picture() -> None:
 
 
 @torch.no_grad()
+def test_channels_last_in_bf16_is_as_near_to_float32_as_the_other_layout() -> None:
+    model, z = random_model(), torch.randn(4, 4, 8, 8)
+    exact = model.decode(z)
+    model = model.bfloat16()
+    other = (model.decode(z) - exact).square().mean()
+    last = (model.channels_last().decode(z) - exact).square().mean()
+    assert model.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    assert last < 1.2 * other
+
+
+@torch.no_grad()
 def test_a_picture_decodes_the_same_alone_and_in_a_batch() -> None:
     model, z = random_model(), torch.randn(3, 4, 4, 6)
     torch.testing.assert_close(model.decode(z)[1:2], model.decode(z[1:2]), rtol=0, atol=1e-5)

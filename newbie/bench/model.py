@@ -22,6 +22,7 @@ from newbie.model.nextdit import NextDiT
 
 Say = Callable[[str], None]
 PATIENCE = 180.0  # seconds of a race
+MANY, FEW = 31, 7  # samples of the floors, of small and of large models
 
 
 @torch.no_grad()
@@ -55,7 +56,8 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
         else:
             first_call[each.name] = significant(seconds, 3)
     alive = [one for one in everybody if one.name not in left_out]
-    left_out |= _too_long({one.name: _seconds(one, material, t) for one in alive}, options)
+    evaluation = {one.name: _seconds(one, material, t) for one in alive}
+    left_out |= _too_long(evaluation, options)
     ours = [one for one in ours if one.name not in left_out]
     theirs = [one for one in theirs if one.name not in left_out]
     for name, reason in left_out.items():
@@ -78,6 +80,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
         grid,
         generations=options.repeats,
         seed=options.seed,
+        probe_rounds=MANY if sum(evaluation.values()) < 1.0 else FEW,
         probes={f"{floor}: {name}": run for floor, work in floors.items() for name, run in work.runs.items()},
     )
     agrees["generations"] = _finals(records, ours, theirs)

@@ -80,6 +80,7 @@ def test_a_length_that_equals_another_size_is_not_taken_to_equal_it_always():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's code generator imports what torch deprecates
 def test_compiled_loops_compute_what_the_passes_say():
     if why := broken(torch.device("cpu")):
         pytest.skip(why)

@@ -184,9 +184,11 @@ class XFormersOps(Package):
             query, key, value = query.flatten(2, 3), key[:, :, :, 0], value[:, :, :, 0]
         if isinstance(attn_bias, BlockDiagonalMask):
             assert len(query) == 1, "Expected batch_size=1 when using block-diagonal bias"
+            blocks = zip(*(x.split(attn_bias.q_seqlen, dim=1) for x in (query, key, value)), strict=True)
+            return torch.cat([plain(*block, None) for block in blocks], 1).view(shape)
         bias = attn_bias
-        if attn_bias is not None and not isinstance(attn_bias, Tensor):
-            bias = attn_bias.materialize((query.shape[1], key.shape[1]))
+        if isinstance(attn_bias, LocalAttentionFromBottomRightMask):
+            bias = band(query.shape[1], key.shape[1], (attn_bias.window_left, attn_bias.window_right))
         # What its kernels do with a query whose scores are all -inf is not promised: here it is the worst.
         return plain(query, key, value, bias, hidden=math.nan).view(shape)
 
@@ -208,11 +210,6 @@ class BlockDiagonalMask:
         assert device is not None, "without a device the package takes the first card"
         return cls(list(q_seqlen))
 
-    def materialize(self, shape: tuple[int, int]) -> Tensor:
-        block = torch.arange(len(self.q_seqlen)).repeat_interleave(torch.tensor(self.q_seqlen))
-        assert shape == (len(block), len(block))
-        return torch.zeros(shape).masked_fill(block[:, None] != block, -math.inf)
-
 
 @dataclass
 class LocalAttentionFromBottomRightMask:
@@ -222,9 +219,6 @@ class LocalAttentionFromBottomRightMask:
     def __post_init__(self) -> None:
         if min(self.window_left, self.window_right) < 0:
             raise ValueError("Invalid window value passed to `LocalAttentionFromBottomRightMask`")
-
-    def materialize(self, shape: tuple[int, int]) -> Tensor | None:
-        return band(*shape, (self.window_left, self.window_right))
 
 
 def _nothing_else(dropout, scale, causal, softcap, *rest) -> None:

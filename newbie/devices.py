@@ -13,7 +13,8 @@ from newbie.errors import UsageError
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _ALIASES = {"fp32": "float32", "bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
-# Below this size float32 weights are no burden on a CPU, and their pictures are the reference.
+# Below this size float32 weights are no burden on a CPU, and their pictures are the same in any batch: in bf16 newbie-mini's
+# steps take two thirds of the time, but its pictures differ by up to 34 of 255 levels between batches (float32: at most 5).
 SMALL_MODEL_PARAMETERS = 500_000_000
 
 
@@ -83,7 +84,9 @@ def dtype(name: str, device_name: str, parameters: int) -> Choice:
             fast = native_bf16(device_name)
             return Choice("bf16", "the card computes bf16") if fast else Choice("fp16", "the card is older than bf16")
         if parameters <= SMALL_MODEL_PARAMETERS:
-            return Choice("float32", "the model is small")
+            return Choice("float32", "a small model: the same picture in any batch, which bf16 would not keep")
+        if native_bf16(device_name):
+            return Choice("bf16", "this processor computes bf16: faster than float32, and half the memory")
         return Choice("bf16", "half the memory of float32")
     if name not in DTYPES:
         raise UsageError(f"unknown dtype {name!r}", "auto, " + ", ".join(DTYPES))

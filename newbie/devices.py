@@ -13,8 +13,8 @@ from newbie.errors import UsageError
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _ALIASES = {"fp32": "float32", "bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
-# Below this size float32 weights are no burden on a CPU, and their pictures are the same in any batch: in bf16 newbie-mini's
-# steps take two thirds of the time, but its pictures differ by up to 34 of 255 levels between batches (float32: at most 5).
+# Below this size float32 weights are no burden on a CPU, and pictures are the same in any batch: in bf16 the steps of
+# newbie-mini take two thirds of the time, but its pictures differ by up to 34 of 255 levels between batches, not 5.
 SMALL_MODEL_PARAMETERS = 500_000_000
 
 

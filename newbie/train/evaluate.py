@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from newbie import Pipeline, Request, devices
-from newbie.train.data import Drawings
 from newbie.train.figures import sample
 from newbie.train.figures.names import NAMED
 from newbie.train.figures.spec import HELD_OUT_PAIRS
+from newbie.train.mini import drawings_of
 from newbie.train.probe import Probe, Scores, Seen, Verdict, load, shuffled, verdicts
 from newbie.train.recipes import MiniRecipe
 from newbie.train.report import Report, Task, draw_pictures, frechet, suites, tables, variety
@@ -90,7 +90,7 @@ def neighbours(
     pictures: Sequence[Picture], seen: Seen, probe: Probe, studio: Studio, training: int, out: Path
 ) -> dict[str, float]:
     """Write the sheet of nearest training drawings; how near pictures and held-out drawings come to them."""
-    drawings = Drawings(MiniRecipe().seed, studio.side)
+    drawings = drawings_of(MiniRecipe(), studio.side)
     known = studio.pictures([drawings.spec(i) for i in range(training)])
     known_seen = probe.look(known)
     held_out = [sample(random.Random(f"near/{i}"), split="held_out") for i in range(min(len(pictures), 256))]

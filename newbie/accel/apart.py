@@ -88,4 +88,4 @@ def pays(padding: int, block: Block) -> bool:
 
 
 def _rows(said: Modulation, rows: slice) -> Modulation:
-    return said if len(said.gate_attn) == 1 else Modulation(*(numbers[rows] for numbers in said))
+    return said if len(said.gate_attn) == 1 else said.rows(rows)

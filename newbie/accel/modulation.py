@@ -80,7 +80,7 @@ def _of_each(blocks: nn.ModuleList, temb: Tensor) -> list[Modulation]:
 
 
 def _cut(said: Sequence[Modulation], part: slice) -> tuple[Modulation, ...]:
-    return tuple(Modulation(*(numbers[part] for numbers in each)) for each in said)
+    return tuple(each.rows(part) for each in said)
 
 
 def _on(device: torch.device, module: nn.Module) -> nn.Module:

@@ -123,7 +123,7 @@ class Packed:
         packing: Packing | None = step.memory[KEY]
         if packing is None:
             return self.inner(step, blocks, x, m, seq)
-        to_all = [Modulation(*(numbers[:1] for numbers in said)) for said in m]
+        to_all = [said.rows(slice(1)) for said in m]
         y = self.inner(step, blocks, x.flatten(0, 1)[packing.places][None], to_all, packing.seq)
         if y.shape[1] != len(packing.images):
             y = y[:, packing.images]

@@ -32,5 +32,5 @@ class SharedRefiner:
         rows = len(x) // copies
         info = seq.info._replace(lengths=seq.info.lengths[:rows], starts=seq.info.starts[: rows + 1])
         one = seq._replace(rope=Rope(*(numbers[:rows] for numbers in seq.rope)), info=info)
-        said = tuple(Modulation(*(numbers[:rows] for numbers in each)) for each in m)
+        said = tuple(each.rows(slice(rows)) for each in m)
         return self.inner(blocks, x[:rows], said, one).repeat(copies, 1, 1)

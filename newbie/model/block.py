@@ -41,6 +41,10 @@ class Modulation(NamedTuple):
         # The gate goes through tanh before the sandwich norm is added: checkpoints depend on it.
         return cls(1 + scale_attn, gate_attn.tanh(), 1 + scale_ffn, gate_ffn.tanh())
 
+    def rows(self, some: slice) -> Modulation:
+        """What is said to some rows of the batch."""
+        return Modulation(*(numbers[some] for numbers in self))
+
 
 class Attention(nn.Module):
     """The weights of one attention: fused q, k, v without bias, a norm per head, and the output

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from newbie.train.figures import accessories, face, hair, hands, legs, outfit, props, scene
+from newbie.train.figures import accessories, face, hair, hands, legs, outfit, props, scene, tails
 from newbie.train.figures.body import inner
 from newbie.train.figures.layout import GROUND, Place, canvas, order, places
 from newbie.train.figures.light import lit
@@ -89,7 +89,7 @@ def figure(pen: Pen, character: Character, place: Place) -> None:
                 accessories.BEHIND_CROWN[name](pen, character)
         hair.front(pen, character, fringe)
         face.brows(pen, character, hair_tone(character.hair_color).line)
-        hair.over(pen, character)
+        tails.over(pen, character)
         for name in character.accessories:
             if name in accessories.ON_HEAD:
                 accessories.ON_HEAD[name](pen, character)

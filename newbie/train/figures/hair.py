@@ -13,7 +13,6 @@ from newbie.train.figures.palette import Tone, hair_tone
 from newbie.train.figures.pen import Path, Pen, Point, Segment, oval, shape
 from newbie.train.figures.spec import Character
 from newbie.train.figures.tails import buns, ponytail, twintail
-from newbie.train.figures.tails import over as over
 
 Locks = tuple[Point, ...]
 

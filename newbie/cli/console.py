@@ -11,7 +11,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from newbie.errors import Cancelled, MemoryShortage, NewbieError, OutputError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_DIAGNOSTICS = 12  # shown of one prompt
 _COLOURS = {"red": "31", "yellow": "33", "green": "32", "blue": "36", "dim": "2", "bold": "1"}
+_SEVERITY = {"error": "red", "warning": "yellow", "info": "blue"}
 _CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}
 
 
@@ -57,9 +58,20 @@ class Console:
 
     # ---- results: standard output
 
-    def result(self, text: str) -> None:
+    def result(self, text: str, colour: str = "") -> None:
         """What was asked for. Shown even when quiet."""
-        self._result(text)
+        self._result(text, colour)
+
+    def exact(self, text: str) -> None:
+        """A text that is the result, in UTF-8 and unchanged; a terminal gets a final line end and no control codes."""
+        buffer = getattr(self.out, "buffer", None)
+        if is_terminal(self.out) or buffer is None:
+            self._result(text.removesuffix("\n"))
+            return
+        self.out.flush()
+        with _told_as_output_error():
+            buffer.write(text.encode())
+            buffer.flush()
 
     def fact(self, text: str) -> None:
         """What a person wants to know about the result; it makes way for JSON."""
@@ -100,11 +112,10 @@ class Console:
             return
         from newbie.prompt.diagnostics import show
 
-        shown = [d for d in reading.diagnostics if d.severity == "warning" or not self.quiet]
+        shown = [d for d in reading.diagnostics if d.severity != "info" or not self.quiet]
         for diagnostic in shown[:MAX_DIAGNOSTICS]:
             head, *rest = show(diagnostic, reading.source).split("\n")
-            colour = "yellow" if diagnostic.severity == "warning" else "blue"
-            sign = self.paint(f"{diagnostic.severity}:", colour, self.err)
+            sign = self.paint(f"{diagnostic.severity}:", _SEVERITY[diagnostic.severity], self.err)
             write(self.err, "\n".join([f"{sign} {clean(head)}", *map(clean, rest)]) + "\n")
         if len(shown) > MAX_DIAGNOSTICS:
             self.say(f"... and {len(shown) - MAX_DIAGNOSTICS} more")
@@ -116,13 +127,20 @@ class Console:
     def paint(self, text: str, colour: str, stream: TextIO) -> str:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if wants_colour(stream) else text
 
-    def _result(self, text: str) -> None:
-        try:
-            write(self.out, clean(text) + "\n")
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"standard output cannot be written: {error.strerror}") from error
+    def _result(self, text: str, colour: str = "") -> None:
+        text = clean(text)
+        with _told_as_output_error():
+            write(self.out, (self.paint(text, colour, self.out) if colour else text) + "\n")
+
+
+@contextlib.contextmanager
+def _told_as_output_error() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def write(stream: TextIO | None, text: str) -> None:

@@ -142,7 +142,8 @@ class _Reading:
     def end(self, at: int, where: str) -> None:
         """End the innermost element at an offset although its end tag is missing."""
         node = self.stack[-1]
-        place = self.source.place(at)
+        home, spot = self.source.origin(Span(at, at))
+        place = home.place(spot.start)
         self._say(
             "NB101",
             Span(node.outer_start, node.start),

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from newbie.prompt.source import Source, Span
 
-Severity = Literal["warning", "info"]
+Severity = Literal["error", "warning", "info"]
 
 MAX_DIAGNOSTICS = 100
 _MAX_WIDTH = 96  # terminal cells of a quoted line
@@ -22,7 +22,7 @@ class Kind(NamedTuple):
     about: str
 
 
-# NB1xx come from reading the text, NB2xx from looking at the scene that was read.
+# NB1xx come from reading the text, NB2xx from looking at the scene that was read, NB6xx from putting it together.
 KINDS: dict[str, Kind] = {
     "NB101": Kind("warning", "an element is opened and never closed"),
     "NB102": Kind("warning", "a closing tag has nothing to close"),
@@ -40,6 +40,15 @@ KINDS: dict[str, Kind] = {
     "NB203": Kind("warning", "character numbers leave a gap"),
     "NB204": Kind("warning", "a character block without a number"),
     "NB205": Kind("warning", "a placeholder name with another number than its block"),
+    "NB601": Kind("error", "a character file is named where none can be read"),
+    "NB602": Kind("error", "a character file lies outside the prompt's folder, or is no ordinary file"),
+    "NB603": Kind("error", "a character file cannot be read"),
+    "NB604": Kind("error", "character files name each other in a circle, too deep or too often"),
+    "NB605": Kind("error", "a character file holds something else than one character"),
+    "NB606": Kind("error", "a variable without a value"),
+    "NB607": Kind("error", "a wildcard without words"),
+    "NB608": Kind("error", "alternatives without end: too deep, too many or too long"),
+    "NB609": Kind("info", "text that looks like an alternative, a variable or a wildcard, and is sent as it stands"),
 }
 
 
@@ -70,9 +79,10 @@ def sort(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 def show(diagnostic: Diagnostic, source: Source) -> str:
     """The finding as people read it: one headline, the line, carets under the words, the hint."""
-    place = source.place(diagnostic.span.start)
+    source, span = source.origin(diagnostic.span)
+    place = source.place(span.start)
     head = f"{source.name}:{place.line}:{place.column}: {diagnostic.code} {diagnostic.message}"
-    rows = [head, *caret(source, diagnostic.span)]
+    rows = [head, *caret(source, span)]
     if diagnostic.hint:
         rows.append(f"  hint: {diagnostic.hint}")
     return "\n".join(rows)

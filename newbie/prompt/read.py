@@ -70,11 +70,15 @@ def read(text: str, *, name: str = "prompt", negative: bool = False) -> Reading:
         PromptError: too long, lone surrogates, NUL, a DTD, too many tags or attributes, nested too deep.
         PromptRefused: the prompt sexualises minors (not asked of a negative prompt).
     """
-    source = Source(text.removeprefix("\ufeff") if len(text) <= MAX_BYTES else text, name)
+    return read_source(Source(text.removeprefix("\ufeff") if len(text) <= MAX_BYTES else text, name), negative=negative)
+
+
+def read_source(source: Source, *, negative: bool = False) -> Reading:
+    """Read a text that knows its places itself, such as one put together from several files. Errors as in `read`."""
     _check_text(source)
     reading = _understand(source)
     if not negative:
-        safety.check(source.text, name)
+        safety.check(source.text, source.name)
     return reading
 
 
@@ -87,7 +91,7 @@ def read_bytes(data: bytes, name: str = "prompt", *, negative: bool = False) -> 
     """
     if len(data) > MAX_BYTES:
         raise _too_long(name, len(data))
-    text = _decode(data, name).replace("\r\n", "\n").replace("\r", "\n")
+    text = decode(data, name).replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         what = "holds only white space" if text else "is empty"
         hint = "write a prompt into it; the picture without any prompt is --prompt ''"
@@ -164,7 +168,8 @@ def _check_text(source: Source) -> None:
         raise source.error("a NUL character", "delete it; prompts are plain text", nul)
 
 
-def _decode(data: bytes, name: str) -> str:
+def decode(data: bytes, name: str) -> str:
+    """The text of a file in UTF-8, a byte order mark left out. Raises PromptError, which names what it is instead."""
     for signature, what in _SIGNATURES:
         if data.startswith(signature):
             raise PromptError(f"this is {what}, not a text", "name the text file itself", name=name)

@@ -60,7 +60,12 @@ class Source:
         stop = self.line_starts[number] - 1 if number < len(self.line_starts) else len(self.text)
         return self.text[start:stop].rstrip("\r")
 
+    def origin(self, span: Span) -> tuple[Source, Span]:
+        """Where people find this part of the text: here, unless the text was put together from several files."""
+        return self, span
+
     def error(self, message: str, hint: str, offset: int) -> PromptError:
         """A PromptError that points at `offset`; the caller raises it."""
-        place = self.place(offset)
-        return PromptError(message, hint, name=self.name, line=place.line, column=place.column)
+        source, span = self.origin(Span(offset, offset))
+        place = source.place(span.start)
+        return PromptError(message, hint, name=source.name, line=place.line, column=place.column)

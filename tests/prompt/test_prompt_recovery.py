@@ -83,7 +83,8 @@ def test_each_finding_says_what_to_write_instead(text: str, code: str, hint: str
 
 def test_every_kind_of_finding_occurs_in_these_tests() -> None:
     here = Path(__file__).read_text("utf-8")
-    assert [code for code in KINDS if code not in here] == []
+    read_here = [code for code in KINDS if not code.startswith("NB6")]  # those: tests/prompt/test_reuse_*.py
+    assert [code for code in read_here if code not in here] == []
 
 
 def test_an_emoticon_like_tag_is_no_further_element_but_a_word_is() -> None:

@@ -14,6 +14,7 @@ from typing import cast
 from torch import Tensor
 
 from newbie.accel.apart import Apart, pays
+from newbie.accel.graphs import Record, Recorded
 from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
 from newbie.accel.modulation import ModulationTable
 from newbie.accel.packed import Packed
@@ -42,6 +43,7 @@ class Denoiser:
         kernel: the attention kernel for rows of so many tokens, words and image.
         blocks: how the blocks run; None: the model's own loop.
         same: both prompts are one text.
+        record: evaluations are recorded by it and replayed (`accel.graphs`); None: each runs by itself.
     """
 
     transformer: NextDiT
@@ -54,6 +56,7 @@ class Denoiser:
     savings: Savings = field(default=Savings())
     blocks: InOrder | None = None
     same: bool = False
+    record: Record | None = None
     kernels: list[str] = field(default_factory=list)  # what attended, in the order of first use
     tables: list[ModulationTable] = field(default_factory=list)
     velocities: list[Velocity] = field(default_factory=list)
@@ -70,7 +73,7 @@ class Denoiser:
         steps = len(self.grid) - 1
         pair, alone = [PROMPT] * pictures + [NEGATIVE] * pictures, [PROMPT] * pictures
         velocity = Velocity(
-            self.transformer,
+            self.transformer if self.recorded is None else self.recorded,
             self.guidance,
             pair=lambda: pair,
             alone=lambda: alone,
@@ -86,6 +89,11 @@ class Denoiser:
         self.velocities.append(velocity)
         return velocity
 
+    @cached_property
+    def recorded(self) -> Recorded | None:
+        """The graphs of this request; None where what an evaluation reads is made anew for each."""
+        return Recorded(self.transformer, self.record) if self.record and self.savings.prepared_once else None
+
     def work(self) -> dict[str, int]:
         """What was done, in numbers: for a result's statistics."""
         return {
@@ -94,6 +102,7 @@ class Denoiser:
             "preparations": len(self._made),
             "modulation_bytes": sum(table.bytes for table in self.tables),
             "modulation_products": sum(table.products for table in self.tables),
+            "cuda_graphs": self.recorded.graphs if self.recorded else 0,
         }
 
     def _known(self, rows: list[int], times: Sequence[float]) -> Callable[[float], Prepared]:

@@ -23,6 +23,7 @@ import newbie
 from newbie import devices
 from newbie.accel import choose as accel
 from newbie.accel.compiler import worth
+from newbie.accel.graphs import Record, on_cuda
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
@@ -96,6 +97,7 @@ class Pipeline:
     savings: Savings = field(default=Savings())
     vocabulary: Vocabulary | None = None  # of a model that learnt few words
     blocks: accel.Blocks = field(default=accel.Blocks())
+    record: Record | None = None  # evaluations become CUDA graphs
 
     @classmethod
     def open(
@@ -141,6 +143,8 @@ class Pipeline:
         )
         chosen = _choices(settings, parts)
         device = torch.device(chosen["device"].value)
+        if settings.cuda_graphs and device.type != "cuda":
+            raise UsageError(f"CUDA graphs need an NVIDIA card, this is {device.type}", "leave --cuda-graphs out")
         dtype = devices.DTYPES[chosen["dtype"].value]
         with _memory_errors(chosen["device"].value):
             loaded = load_transformer(parts.transformer, device=device, dtype=dtype)
@@ -180,6 +184,7 @@ class Pipeline:
             savings=savings,
             vocabulary=parts.vocabulary,
             blocks=blocks,
+            record=on_cuda if settings.cuda_graphs else None,
         )
         pipeline.kernel()  # a kernel that cannot serve is refused now, not after the text has been encoded
         return pipeline
@@ -241,6 +246,7 @@ class Pipeline:
             **{name: choice.value for name, choice in self.chosen.items()},
             "attention": self.kernel().name,
             "leaves": self.blocks.name,
+            "cuda_graphs": self.record is not None,
             "caches": [],
             "threads": devices.threads(),
         }
@@ -347,6 +353,8 @@ class Pipeline:
                 records.append(record)
                 if on_picture is not None:
                     on_picture(number, image, record)
+        if denoiser.recorded and denoiser.recorded.failed:
+            notes.append(f"no CUDA graphs, evaluations cannot be recorded here: {denoiser.recorded.failed}")
         work = {"texts_encoded": encoded.runs, **denoiser.work()}
         return Result(images, seeds, records, request, ran, clock.seconds, notes, work)
 
@@ -371,6 +379,7 @@ class Pipeline:
             savings=self.savings,
             blocks=self.blocks.runner,
             same=encoded.same(0, 1),
+            record=self.record,
         )
 
     def _compiled(self, denoiser: Denoiser, pictures: int) -> str:
@@ -378,7 +387,7 @@ class Pipeline:
         assert self.blocks.compiler is not None
         size = (pictures, self.vae.config.latent_channels, *denoiser.size)
         empty = torch.zeros(size, device=self.chosen["device"].value)
-        compiled = replace(denoiser, velocities=[], tables=[])
+        compiled = replace(denoiser, velocities=[], tables=[], record=None)
         plain = replace(compiled, blocks=self.blocks.plain)
         first = float(denoiser.grid[0])
         gain = worth(
@@ -411,6 +420,7 @@ class Pipeline:
                 "use --dtype float32 or bf16; if it stays, verify the weights: python -m newbie verify",
             )
         ran = {**self.describe(), "attention": " + ".join(denoiser.kernels), "evaluations": velocity.index}
+        ran["cuda_graphs"] = denoiser.work()["cuda_graphs"] > 0  # what was asked for may have failed
         return latents, ran
 
     def _preview_colours(self) -> Tensor:

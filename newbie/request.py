@@ -149,6 +149,7 @@ class Settings:
     attention: str = "auto"
     leaves: str = "auto"  # auto, plain, cpu, triton: how the parts of a block are computed
     compile: bool = False  # and whether they are compiled
+    cuda_graphs: bool = False  # evaluations are recorded on the card and replayed
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from newbie.accel import choose as accel
+from newbie.accel.graphs import Record, on_cuda
 from newbie.accel.runner import InOrder
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
@@ -50,6 +51,12 @@ class Ours:
     savings: Savings = ALL
     blocks: InOrder | None = None  # None: the model's own loop
     guidance: Guidance = GUIDED
+    record: Record | None = None  # evaluations become graphs
+
+    @property
+    def settles(self) -> int:
+        """After how many evaluations it runs as it will from then on."""
+        return 1 if self.record is None else 2
 
     def begin(self) -> Velocity:
         denoiser = Denoiser(
@@ -62,6 +69,7 @@ class Ours:
             kernel=lambda lengths: kernel_for(self.kernel, self.model, lengths),
             savings=self.savings,
             blocks=self.blocks,
+            record=self.record,
         )
         velocity = denoiser.velocity(1)
         velocity.prepare()
@@ -84,6 +92,7 @@ class Theirs:
     given: Given
     together: bool
     guidance: Guidance = GUIDED
+    settles: int = 1
 
     def begin(self) -> Velocity:
         pair = diffusers.velocities(self.peer, self.given, together=self.together)
@@ -114,6 +123,23 @@ def kernel_for(name: str, model: NextDiT, lengths: Sequence[int]) -> Kernel:
         masked=lengths,
         length=max(lengths),
     )
+
+
+def with_graphs(ours: Sequence[Ours]) -> list[Ours]:
+    """The same again, with CUDA graphs: of the blocks as the pipeline runs them, and of compiled ones."""
+    return [
+        replace(one, name=f"{one.name}, CUDA graphs", record=_strictly)
+        for one in ours
+        if one.name in ("newbie", "newbie, compiled") and one.given.noise.is_cuda
+    ]
+
+
+def _strictly(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """A contestant that silently ran without graphs would be measured under a wrong name."""
+    try:
+        return on_cuda(run)
+    except RuntimeError as error:
+        raise UsageError(f"evaluations cannot be recorded: {error}", "leave CUDA graphs out") from error
 
 
 def fast_blocks(model: NextDiT) -> InOrder | None:

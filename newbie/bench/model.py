@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 
 from newbie.bench import agreement
-from newbie.bench.contestants import Ours, Theirs, kernel_for, ways
+from newbie.bench.contestants import Ours, Theirs, kernel_for, ways, with_graphs
 from newbie.bench.floor import FLOORS, Work
 from newbie.bench.options import Options
 from newbie.bench.peer import peer_of
-from newbie.bench.race import Record, evaluate, race
+from newbie.bench.race import Record, Velocity, evaluate, race
 from newbie.bench.sizes import Given, Size, build, given
 from newbie.bench.step_kernels import time_grid
 from newbie.bench.timing import Timing, attempt, significant, stopwatch, synchroniser
 from newbie.model.nextdit import NextDiT
 
 Say = Callable[[str], None]
-PATIENCE = 180.0  # seconds of a race
+PATIENCE = 420.0  # seconds of a race
 MANY, FEW = 31, 7  # samples of the floors, of small and of large models
 
 
@@ -39,6 +39,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     peer = peer_of(model)
     found, left_out = ways(model, compiled=options.compiled)
     ours = [Ours(name, model, size, material, grid, blocks=blocks) for name, blocks in found.items()]
+    ours += with_graphs(ours)
     theirs = [
         Theirs("diffusers, one call", peer, material, True),
         Theirs("diffusers, two calls", peer, material, False),
@@ -50,7 +51,7 @@ def measure(size: Size, options: Options, say: Say) -> dict[str, Any]:
     everybody: list[Ours | Theirs] = [*ours, *theirs]
     for each in everybody:
         say(f"{size.name}: first call of {each.name}")
-        reason, seconds = attempt(partial(evaluate, each.contestant(), material.noise, t), synchroniser(options.device))
+        reason, seconds = attempt(partial(_settle, each, material.noise, t), synchroniser(options.device))
         if reason:
             left_out[each.name] = reason
         else:
@@ -135,6 +136,7 @@ def _agreement_in_float32(model: NextDiT, size: Size, material: Given, grid: Ten
     exact = evaluate(theirs.both(), material.noise, middle(grid))
     found, _ = ways(model, compiled=False)
     ours = [Ours(name, model, size, material, grid, blocks=blocks) for name, blocks in found.items()]
+    ours += with_graphs(ours)
     return exact, {
         one.name: agreement.in_float32(evaluate(one.both(), material.noise, middle(grid)), exact) for one in ours
     }
@@ -160,8 +162,15 @@ def _too_long(seconds: dict[str, float], options: Options) -> dict[str, str]:
     return {name: f"for lack of time; one evaluation took {seconds[name]:.3g} s" for name in spare}
 
 
+def _settle(one: Ours | Theirs, noise: Tensor, t: float) -> Velocity:
+    """Begin a generation, and evaluate until whatever is done once is done."""
+    velocity = one.begin()
+    for _ in range(one.settles):
+        velocity(noise, t)
+    return velocity
+
+
 def _seconds(one: Ours | Theirs, material: Given, t: float) -> float:
-    """One evaluation, after one to warm up."""
-    wait, velocity = synchroniser(material.noise.device), one.begin()
-    stopwatch(lambda: velocity(material.noise, t), wait)
+    """One evaluation, after what is done once."""
+    wait, velocity = synchroniser(material.noise.device), _settle(one, material.noise, t)
     return stopwatch(lambda: velocity(material.noise, t), wait)

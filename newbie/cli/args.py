@@ -89,6 +89,7 @@ SETTINGS_FLAGS = {
     "attention": Flag("auto or a kernel: sdpa, tiled, flash, ...; python -m newbie doctor lists them with reasons"),
     "leaves": Flag("auto, plain, cpu, triton: how the parts of a block are computed"),
     "compile": Flag("compile them: pays after some pictures, and says after how many"),
+    "cuda_graphs": Flag("NVIDIA cards: record an evaluation once and replay it"),
 }
 _EXIT_CODES = """\
 exit codes: 0 fine, 2 usage, 3 prompt, 4 model or weights, 5 memory, 6 blank picture, 7 output, 130 cancelled

@@ -12,8 +12,12 @@ import torch
 from newbie.accel.savings import Savings
 from newbie.bench import main as bench
 from newbie.bench import model, report, tables
+from newbie.bench.contestants import Ours, with_graphs
 from newbie.bench.plots import PLOTS
+from newbie.bench.race import Contestant, race
 from newbie.bench.results import FORMAT, Result, read, read_all, write
+from newbie.bench.sizes import build, given
+from newbie.bench.step_kernels import time_grid
 from newbie.bench.tables import TABLES
 from newbie.cli.main import main
 from newbie.errors import OutputError, UsageError
@@ -152,9 +156,35 @@ def test_a_compiler_that_fails_is_told_and_spoils_nothing(options, monkeypatch):
     assert any("RuntimeError: no C++ compiler" in line for line in tables.model(values))
 
 
+def test_a_contestant_with_graphs_settles_in_two_evaluations_and_ends_where_it_does_without(options):
+    made = options()
+    size = made.sizes[0]
+    network, material = build(size.config, made.device, made.dtype, 0), given(size, made.device, 0)
+    plain = Ours("newbie", network, size, material, time_grid(4))
+    recorded = []
+
+    def twice(run):
+        recorded.append(run)
+        return run
+
+    graphed = dataclasses.replace(plain, record=twice)
+    with torch.no_grad():
+        model._settle(graphed, material.noise, 0.5)
+        assert len(recorded) == 1
+        records, _ = race(
+            [Contestant("plain", plain.begin), Contestant("graphed", graphed.begin)],
+            material.noise,
+            time_grid(4),
+            generations=1,
+            seed=0,
+        )
+    assert torch.equal(records["plain"].final, records["graphed"].final)
+    assert with_graphs([plain]) == []  # no card here
+
+
 def test_where_time_is_short_only_the_slower_forms_stay_out(options):
     seconds = {"newbie, plain blocks": 2.0, "newbie": 1.0, "diffusers, one call": 3.0, "diffusers, two calls": 4.0}
-    made = dataclasses.replace(options(), steps=28, repeats=1)
+    made = dataclasses.replace(options(), steps=50, repeats=1)
     assert model._too_long({name: each / 10 for name, each in seconds.items()}, made) == {}
     left_out = model._too_long(seconds | {"diffusers, one call, compiled": 3.5}, made)
     assert left_out.keys() == {"newbie, plain blocks", "diffusers, two calls"}

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from newbie.errors import PromptError
 from newbie.prompt.diagnostics import Diagnostic
-from newbie.prompt.schema import Known, lookup
+from newbie.prompt.schema import Known, attributes_of, lookup
 from newbie.prompt.source import Source, Span
 
 MAX_TAGS = 4096
@@ -32,7 +32,7 @@ _TAG = re.compile(
     \s*+(/?+)>""",
     re.VERBOSE | re.IGNORECASE,
 )
-_ATTRIBUTE = re.compile(r"\s[A-Za-z_:][\w:.\-]*+\s*+=")
+_PAIR = re.compile(r"""([A-Za-z_:][\w:.\-]*+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'=]++)""")
 _DECLARATION = re.compile(r"<!(DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)|<\?xml-", re.IGNORECASE)
 _QUIET = re.compile(r"<!--|<!\[CDATA\[|<\?xml\s[^<>?,]*+\?>", re.IGNORECASE)
 
@@ -45,11 +45,19 @@ class Tag(NamedTuple):
     known: Known | None
     start: int
     stop: int
-    attributes: bool = False
+    attributes: tuple[str, ...] = ()  # their names
 
     @property
     def span(self) -> Span:
         return Span(self.start, self.stop)
+
+
+class AttributeText(NamedTuple):
+    """An attribute as it was typed; the value and its place are without the quotes."""
+
+    name: str
+    value: str
+    span: Span
 
 
 class Scanned(NamedTuple):
@@ -58,6 +66,7 @@ class Scanned(NamedTuple):
     view: str
     tags: list[Tag]
     found: list[Diagnostic]
+    comments: tuple[Span, ...] = ()  # whole ones, from `<!--` to `-->`
 
 
 def scan(source: Source, start: int = 0) -> Scanned:
@@ -82,9 +91,27 @@ def scan(source: Source, start: int = 0) -> Scanned:
     found += [
         Diagnostic("NB107", t.span, f"the attributes of <{t.name}> mean nothing here", f"write <{t.name}>")
         for t in tags
-        if t.attributes and t.known
+        if t.known and not set(t.attributes) <= set(attributes_of(t.name))
     ]
-    return Scanned(view, tags, found)
+    return Scanned(view, tags, found, tuple(s for s in spans if _is_comment(text[s.start : s.stop])))
+
+
+def attributes_at(view: str, start: int) -> list[AttributeText]:
+    """The attributes of the tag that begins at an offset, in the order written."""
+    match = _TAG.match(view, start)
+    if not match or not match[3]:
+        return []
+    return [_attribute(pair) for pair in _PAIR.finditer(view, *match.span(3))]
+
+
+def _attribute(pair: re.Match[str]) -> AttributeText:
+    quoted = pair[2][0] in "\"'"
+    place = Span(pair.start(2) + quoted, pair.end(2) - quoted)
+    return AttributeText(pair[1], pair.string[place.start : place.stop], place)
+
+
+def _is_comment(text: str) -> bool:
+    return text.startswith("<!--") and text.endswith("-->")
 
 
 def blank(text: str, spans: list[Span], first: str = " ") -> str:
@@ -136,8 +163,9 @@ def _tags(source: Source, view: str, start: int) -> Iterator[Tag]:
     for count, match in enumerate(_TAG.finditer(view, start), 1):
         if count > MAX_TAGS:
             raise source.error(f"more than {MAX_TAGS} tags", "a prompt has some dozens; shorten it", match.start())
-        slash, written, attributes, empty = match.groups()
-        if attributes and sum(1 for _ in _ATTRIBUTE.finditer(attributes)) > MAX_ATTRIBUTES:
+        slash, written, carried, empty = match.groups()
+        attributes = tuple(name for name, _ in _PAIR.findall(carried))
+        if len(attributes) > MAX_ATTRIBUTES:
             raise source.error(
                 f"<{written[:40]}> has more than {MAX_ATTRIBUTES} attributes",
                 f"write <{written[:40]}> without attributes",
@@ -146,7 +174,7 @@ def _tags(source: Source, view: str, start: int) -> Iterator[Tag]:
         known = lookup(written)
         form: Form = "close" if slash else "empty" if empty else "open"
         name = known.name if known else "_".join(written.lower().split())
-        yield Tag(form, name, known, match.start(), match.end(), bool(attributes))
+        yield Tag(form, name, known, match.start(), match.end(), attributes)
 
 
 def _check_depth(source: Source, tags: list[Tag]) -> None:

@@ -1,8 +1,8 @@
 """The prompt language as one table: its elements, their other spellings, where they stand and what they hold.
 
 Everything else asks this table: the scanner (which tags are ours), the reader (what may stand where), the canonical
-layout (in which order), the documentation. Source: the model's README and the tools of its community, as collected in
-docs/prompt-language.md.
+layout (in which order), the published schemas (schemas/), completion, the documentation. Source: the model's README
+and the tools of its community, as collected in docs/prompt-language.md.
 """
 
 from __future__ import annotations
@@ -15,10 +15,19 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["character", "general", "panel", "wrapper", "leaf"]
 Content = Literal["tags", "place", "sentence"]
+Measure = Literal["fraction", "number", "file"]
 
 CHARACTER, GENERAL, PANEL, CAPTION, TAGS = "character", "general_tags", "inset_panel", "caption", "danbooru_tags"
 TOP = "top"  # the parent of whatever stands outside all elements
 LOOSE = "#text"  # the field that holds text standing in a block but in none of its elements
+
+
+class Attribute(NamedTuple):
+    """What an element may carry in its start tag: a fraction (0 to 1) of the picture, a number, or a file's name."""
+
+    name: str
+    measure: Measure
+    about: str
 
 
 @dataclass(frozen=True)
@@ -29,12 +38,15 @@ class Element:
     kind: Kind
     parents: tuple[str, ...]  # names of the elements it may stand in, TOP included
     about: str
+    example: str = ""  # a usual value
     content: Content = "tags"
     aliases: tuple[str, ...] = ()
+    repeats: bool = False  # may stand several times in one parent
+    attributes: tuple[Attribute, ...] = ()
 
 
-def _leaf(name: str, parents: tuple[str, ...], about: str, content: Content = "tags", *aliases: str) -> Element:
-    return Element(name, "leaf", parents, about, content, aliases)
+def _leaf(name: str, parents: tuple[str, ...], about: str, example: str, *aliases: str) -> Element:
+    return Element(name, "leaf", parents, about, example, aliases=aliases)
 
 
 _C, _G = (CHARACTER,), (GENERAL,)
@@ -42,35 +54,43 @@ _C, _G = (CHARACTER,), (GENERAL,)
 # In canonical order: the order of the model's README within each block.
 ELEMENTS: tuple[Element, ...] = (
     Element(CHARACTER, "character", (TOP, PANEL), "one person, numbered"),
-    _leaf("n", _C, "name: a Danbooru character, original_character, or $character_1$", "tags", "name"),
-    _leaf("gender", _C, "1girl, 1boy, …"),
-    _leaf("appearance", _C, "hair, eyes, body, species"),
-    _leaf("body_type", (CHARACTER, GENERAL), "build"),
-    _leaf("clothing", _C, "outfit and accessories", "tags", "clothes"),
-    _leaf("expression", _C, "mood and face"),
-    _leaf("action", _C, "pose and activity"),
-    _leaf("interaction", _C, "contact with others or with objects"),
-    _leaf("position", _C, "place in the frame: left, center_right, …", "place"),
+    _leaf("n", _C, "name: a Danbooru character, original_character, or $character_1$", "$character_1$", "name"),
+    _leaf("gender", _C, "1girl, 1boy, …", "1girl"),
+    _leaf("appearance", _C, "hair, eyes, body, species", "blue_hair, twintails, red_eyes"),
+    _leaf("body_type", (CHARACTER, GENERAL), "build", "petite"),
+    _leaf("clothing", _C, "outfit and accessories", "white_shirt, red_skirt", "clothes"),
+    _leaf("expression", _C, "mood and face", "smile, closed_eyes"),
+    _leaf("action", _C, "pose and activity", "waving"),
+    _leaf("interaction", _C, "contact with others or with objects", "holding_hands"),
+    Element("position", "leaf", _C, "place in the frame: left, center_right, …", "left", content="place"),
     Element(GENERAL, "general", (TOP, PANEL), "what concerns the whole picture", aliases=("general",)),
-    _leaf("count", _G, "1girl, solo; 2girls, multiple_girls"),
-    _leaf("artists", _G, "artist:name or bare names", "tags", "artist"),
-    _leaf("style", (GENERAL, TOP), "drawing style; also as a leading line of its own"),
-    _leaf("background", _G, "what is behind the characters"),
-    _leaf("environment", _G, "the place and its surroundings"),
-    _leaf("perspective", _G, "camera: from_above, close-up, …"),
-    _leaf("lighting", _G, "light and shadow"),
-    _leaf("atmosphere", _G, "mood of the scene"),
-    _leaf("quality", _G, "masterpiece, very_aesthetic, no_text, …"),
-    _leaf("resolution", _G, "max_high_resolution"),
-    _leaf("objects", _G, "things in the scene"),
-    _leaf("other", _G, "anything else"),
-    _leaf("extra_tags", _G, "anything else, as some tools call it"),
-    _leaf(TAGS, (TOP, GENERAL), "a plain Danbooru tag list; used around negative prompts"),
-    Element(PANEL, "panel", (TOP,), "a panel in the picture with characters and general tags of its own"),
-    _leaf(CAPTION, (TOP, GENERAL, PANEL), "one or two sentences in plain language", "sentence"),
+    _leaf("count", _G, "1girl, solo; 2girls, multiple_girls", "1girl, solo"),
+    _leaf("artists", _G, "artist:name or bare names", "artist:someone", "artist"),
+    _leaf("style", (GENERAL, TOP), "drawing style; also as a leading line of its own", "anime_style"),
+    _leaf("background", _G, "what is behind the characters", "sunset"),
+    _leaf("environment", _G, "the place and its surroundings", "beach"),
+    _leaf("perspective", _G, "camera: from_above, close-up, …", "from_above"),
+    _leaf("lighting", _G, "light and shadow", "backlighting"),
+    _leaf("atmosphere", _G, "mood of the scene", "peaceful"),
+    _leaf("quality", _G, "masterpiece, very_aesthetic, no_text, …", "masterpiece, very_aesthetic, no_text"),
+    _leaf("resolution", _G, "max_high_resolution", "max_high_resolution"),
+    _leaf("objects", _G, "things in the scene", "umbrella"),
+    _leaf("other", _G, "anything else", "full_body"),
+    _leaf("extra_tags", _G, "anything else, as some tools call it", "petals"),
+    Element(
+        TAGS, "leaf", (TOP, GENERAL), "a plain Danbooru tag list; used around negative prompts", "blurry, bad_hands",
+        repeats=True,
+    ),
+    Element(PANEL, "panel", (TOP,), "a panel in the picture with characters and general tags of its own", repeats=True),
+    Element(
+        CAPTION, "leaf", (TOP, GENERAL, PANEL), "one or two sentences in plain language",
+        "A girl with blue twintails waves at the sunset.", content="sentence", repeats=True,
+    ),
     Element("img", "wrapper", (TOP,), "optional root of some tools", aliases=("image", "root", "prompt", "xml")),
-    Element("custom_section", "wrapper", (TOP, CHARACTER, GENERAL, PANEL), "internal wrapper of some tools"),
-)
+    Element(
+        "custom_section", "wrapper", (TOP, CHARACTER, GENERAL, PANEL), "internal wrapper of some tools", repeats=True
+    ),
+)  # fmt: skip
 
 PLACES: tuple[str, ...] = (
     "center", "left", "right", "center_left", "center_right", "left_side", "right_side", "foreground", "background",
@@ -110,6 +130,12 @@ def content_of(name: str) -> Content:
     """What an element holds; elements outside the language are taken for tag lists."""
     element = BY_NAME.get(name)
     return element.content if element else "tags"
+
+
+def attributes_of(name: str) -> tuple[str, ...]:
+    """Names of the attributes that mean something on an element; its name in canonical spelling."""
+    element = BY_NAME.get(CHARACTER if _CHARACTER_NAME.fullmatch(name) else name)
+    return tuple(a.name for a in element.attributes) if element else ()
 
 
 @cache

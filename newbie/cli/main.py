@@ -23,6 +23,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "create": Command("newbie.cli.create", "draw pictures; without a prompt, the prompt loop", False),
+    "fmt": Command("newbie.cli.fmt", "write prompt files in canonical layout", False),
     "doctor": Command("newbie.doctor", "what is installed, what this machine can do", usage=""),
     "parity": Command(
         "newbie.parity",

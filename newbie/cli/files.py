@@ -1,0 +1,34 @@
+"""Text files are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from newbie.errors import OutputError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put `data` in place of a file, or make it; its permissions stay, and a link still leads to it.
+
+    Raises:
+        OutputError: the folder is missing or may not be written, the disk is full.
+    """
+    try:
+        target = path.resolve()
+        there = target.stat().st_mode & 0o777 if target.exists() else None
+        draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
+        try:
+            draft.write_bytes(data)
+            if there is not None:
+                draft.chmod(there)
+            os.replace(draft, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
+    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"{path} cannot be written: {reason}", "check the folder and its permissions") from None

@@ -17,7 +17,7 @@ ROWS = [
     {"train", "parity", "doctor", "bench"},
     {"pipeline", "images"},
     {"denoise"},
-    {"sampling", "checkpoints", "accel"},
+    {"sampling", "checkpoints", "lora", "accel", "quant"},
     {"model", "vae", "text"},
     {"attention", "prompt"},
     {"request", "step", "devices"},
@@ -25,7 +25,7 @@ ROWS = [
 ]
 HEIGHT = {name: -row for row, names in enumerate(ROWS) for name in names}
 # Neighbours that may be imported, one way each.
-ALLOWED = {("pipeline", "images"), ("train", "cli"), ("parity", "train")}
+ALLOWED = {("pipeline", "images"), ("train", "cli"), ("lora", "checkpoints"), ("parity", "train"), ("checkpoints", "quant")}
 
 GUESTS = {
     "transformers": "newbie/text/gemma.py",
@@ -37,6 +37,7 @@ GUESTS = {
     "skia": "newbie/train/figures",
     "sentencepiece": "newbie/text/tokens.py",
     "diffusers": "newbie/bench/peer.py",
+    "gguf": "newbie/quant/gguf_package.py",
     "matplotlib": "newbie/bench/plots.py",
 }
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -187,10 +187,13 @@ class ScaledEmbedding(nn.Embedding):
     """Token embeddings times sqrt(width), where the factor is first rounded to the dtype of the weights."""
 
     def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids, self.weight) * self.factor(self.weight.dtype)
+
+    def factor(self, dtype: torch.dtype) -> float:
+        """What rows in `dtype` are multiplied with."""
         # A plain float, not a buffer: it survives the meta device and a change of dtype. Gemma was trained
         # with the rounded factor (50.5 in bfloat16 instead of 50.596).
-        factor = torch.tensor(math.sqrt(self.embedding_dim), dtype=self.weight.dtype).item()
-        return F.embedding(ids, self.weight) * factor
+        return torch.tensor(math.sqrt(self.embedding_dim), dtype=dtype).item()
 
 
 class Rotary(nn.Module):
@@ -279,7 +282,8 @@ class GemmaEncoder:
     limit: int = 512
 
     def __post_init__(self) -> None:
-        check_vocabulary("Gemma", self.tokenizer, self.model.get_parameter("embed_tokens.weight").shape[0])
+        rows = cast("int", self.model.get_submodule("embed_tokens").num_embeddings)
+        check_vocabulary("Gemma", self.tokenizer, rows)
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str], keep: Keep = afresh) -> tuple[Tensor, Tensor]:

@@ -92,7 +92,7 @@ class Embeddings(nn.Module):
         self.token_type_embeddings = nn.Embedding(1, config.hidden_size)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.word_embeddings(ids) + self.token_type_embeddings.weight[0]
+        return self.word_embeddings(ids) + self.token_type_embeddings(ids.new_zeros(1))
 
 
 class Mixer(nn.Module):

@@ -1,0 +1,76 @@
+"""How a matrix is stored in fewer bits, and how it becomes numbers again: the one form that every scheme takes.
+
+A codec is a value. What it stores for a matrix are a few tensors, each with one leading row for every row of the
+matrix, so whoever holds them may cut rows, gather them (an embedding) or stack them (a fused projection) without
+knowing the scheme. Decoding gives float32; the layers in `layers` cast to the format they compute in.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Stored = Mapping[str, Tensor]
+PIECE = 2**18  # stored bytes decoded at a time on a CPU: with what they pass through they stay in its cache
+
+
+class Spec(NamedTuple):
+    """Shape and format of one stored tensor."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class Codec(ABC):
+    """One way to store a matrix. Codecs that are equal store equal matrices alike."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As files and reports call it: "Q4_K"."""
+
+    @abstractmethod
+    def stored(self, rows: int, columns: int) -> dict[str, Spec]:
+        """What is stored for a (rows, columns) matrix; every shape begins with `rows`."""
+
+    @abstractmethod
+    def decode(self, stored: Stored) -> Tensor:
+        """The matrix, (rows, columns) float32."""
+
+    @abstractmethod
+    def problem(self, stored: Stored) -> str:
+        """Why these cannot be the weights of anything ("NaN in a scale"); "" when they can. Cheaper than decoding."""
+
+    def linear(self, stored: Stored, x: Tensor, bias: Tensor | None) -> Tensor:
+        """x (..., columns) -> (..., rows) in the format of x. A scheme with a product of its own replaces this."""
+        return F.linear(x, dense(self, stored, x.dtype), bias)
+
+    def require(self) -> None:
+        """Raise MissingExtra where decoding needs a package that is not installed; most codecs need none."""
+        return
+
+
+def dense(codec: Codec, stored: Stored, dtype: torch.dtype) -> Tensor:
+    """The matrix in `dtype`, decoded a few rows at a time: beside it there is never a second one in float32."""
+    first = next(iter(stored.values()))
+    rows, whole = len(first), sum(tensor.nbytes for tensor in stored.values())
+    if first.device.type != "cpu" or torch.compiler.is_compiling() or whole <= PIECE:
+        return codec.decode(stored).to(dtype)
+    step = max(PIECE * rows // whole, 1)
+    pieces = [some_rows(stored, slice(start, start + step)) for start in range(0, rows, step)]
+    return torch.cat([codec.decode(piece).to(dtype) for piece in pieces])
+
+
+def some_rows(stored: Stored, which: slice | Tensor) -> dict[str, Tensor]:
+    """What is stored for some rows: a slice of them, or their numbers (n,)."""
+    return {name: tensor[which] for name, tensor in stored.items()}
+
+
+def stacked(parts: list[Stored]) -> dict[str, Tensor]:
+    """What is stored for several matrices of one codec, one below the other."""
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,51 @@
+"""The codec of 8-bit floats: a matrix in one of the two fp8 formats, and a factor for each row.
+
+A file has one factor for a whole matrix, or none, which is one. Kept per row it is a few numbers more, and matrices
+with different factors can be stacked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from newbie.quant.codec import Codec, Spec, Stored
+
+CODES, SCALE = "codes", "scale"
+FORMATS = (torch.float8_e4m3fn, torch.float8_e5m2)
+# The codes of NaN and infinity are those from here up, once the sign is taken away.
+_FIRST_BAD = {torch.float8_e4m3fn: 0x7F, torch.float8_e5m2: 0x7C}
+
+
+@dataclass(frozen=True)
+class Fp8(Codec):
+    """`codes` (rows, columns) hold the bits as uint8, so that no change of number format touches them."""
+
+    dtype: torch.dtype
+
+    @property
+    def name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    def stored(self, rows: int, columns: int) -> dict[str, Spec]:
+        return {CODES: Spec((rows, columns), torch.uint8), SCALE: Spec((rows, 1), torch.float32)}
+
+    def decode(self, stored: Stored) -> Tensor:
+        return stored[CODES].view(self.dtype).float() * stored[SCALE]
+
+    def problem(self, stored: Stored) -> str:
+        largest = torch.finfo(self.dtype).max
+        if not torch.isfinite(stored[SCALE] * largest).all():
+            return "a scale that is NaN, infinite or too large"
+        bad = (stored[CODES] & 0x7F).amax() >= _FIRST_BAD[self.dtype] if stored[CODES].numel() else False
+        return "NaN or infinity" if bad else ""
+
+
+def encode(matrix: Tensor, dtype: torch.dtype, *, scaled: bool) -> tuple[Tensor, Tensor]:
+    """A matrix (rows, columns) in 8 bits, and its one factor, float32 (). Values beyond the range become its ends."""
+    largest = torch.finfo(dtype).max
+    peak = matrix.abs().amax().float() if scaled and matrix.numel() else torch.tensor(largest)
+    scale = torch.where(peak > 0, peak / largest, torch.ones(()))
+    return (matrix.float() / scale).clamp(-largest, largest).to(dtype), scale

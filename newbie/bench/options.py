@@ -119,8 +119,19 @@ def resolve(args: argparse.Namespace, argv: Sequence[str]) -> Options:
         out=args.out,
         compiled=not args.no_compile,
         minutes=QUICK_MINUTES if args.quick and args.minutes is None else args.minutes,
-        command=" ".join(["python -m newbie bench", *argv]),
+        command=" ".join(["python -m newbie bench", *_without_folders(argv)]),
     )
+
+
+def _without_folders(argv: Sequence[str]) -> list[str]:
+    """Where results were put says nothing of what was measured, and much of somebody's disk."""
+    kept, skip = [], False
+    for argument in argv:
+        names = argument.partition("=")[0] in ("--out", "--readme")
+        if not (skip or names):
+            kept.append(argument)
+        skip = names and "=" not in argument
+    return kept
 
 
 @contextmanager

@@ -15,15 +15,16 @@ def section(result: Result, plot: str) -> str:
     about = result.about
     machine = about["device"] if about["device"] != "cpu" else f"{about['cpu']}, {about['cpu_capability']}"
     versions = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
+    title = TITLES[result.bench](result) + (", AVX2 only" if result.name.endswith("-avx2") else "")
     lines = [
-        f"### {TITLES[result.bench](result)}",
+        f"### {title}",
         "",
         f"`{about['command']}`  ",
         f"{machine}, CPU threads: {about['threads']}; {about['dtype']}, seed {about['seed']}, {about['date']}; "
         f"Python {about['python']}, {versions}. [{result.name}.json](results/{result.name}.json)",
         "",
         *TABLES[result.bench](result.values),
-        *(["", f"![{TITLES[result.bench](result)}]({plot})"] if plot else []),
+        *(["", f"![{title}]({plot})"] if plot else []),
     ]
     return "\n".join(lines)
 

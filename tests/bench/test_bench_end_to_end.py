@@ -56,7 +56,7 @@ def test_nothing_is_begun_when_the_time_is_up(tmp_path):
 def test_every_result_says_where_when_and_how(results):
     for result in results.values():
         about = result.about
-        assert about["command"].startswith("python -m newbie bench all --quick")
+        assert about["command"] == f"python -m newbie bench {FLAGS}"  # and no folder of anybody's
         assert about["threads"] == 1 and about["seed"] == 0 and about["dtype"] == "float32" and about["cpu"]
         assert {"torch", "diffusers"} <= about["packages"].keys()
 

@@ -54,7 +54,7 @@ def choose(
     """
     if leaves not in NAMES:
         raise UsageError(f"there are no leaves {leaves!r}", f"use one of: {', '.join(NAMES)}")
-    place, dtype = model.final_layer.linear.weight.device, model.dtype
+    place, dtype = model.norm_final.weight.device, model.dtype  # linear layers may be adapted or compressed
     blocks = [block for stack in (model.noise_refiner, model.layers) for block in stack if isinstance(block, Block)]
     refused = _refused(leaves, blocks, place, dtype)
     if refused and leaves not in ("auto", "plain"):

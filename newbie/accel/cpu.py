@@ -5,6 +5,7 @@ that is float32 too: as fast as bfloat16 with its conversions, and more exact. S
 its product are done while the matrix products write their results.
 
 The arranged weights are a copy made once, beside the model: whoever changes the model's weights must make new leaves.
+Adapters stay beside the arranged weights, as they do beside the model's own.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from newbie.accel.leaves import Leaves
 from newbie.accel.passes import EAGER, Norm, Passes
+from newbie.model.adapted import AdaptedLinear
 from newbie.model.block import Block, Modulation, TokenSequence
 from newbie.model.layers import RMSNorm
 
@@ -25,14 +28,32 @@ TOKENS = 1024  # rows of a product for which oneDNN arranges the weights; others
 _OPERATORS = ("_linear_pointwise", "_reorder_linear_weight")
 
 
-class Weights(NamedTuple):
-    """One block, arranged for a CPU. The matrices are oneDNN's, or the model's own where memory is short."""
+class Product(NamedTuple):
+    """A linear layer without bias. The matrix is oneDNN's, or the model's own where memory is short."""
 
-    qkv: Tensor
-    out: Tensor
-    w1: Tensor
-    w2: Tensor
-    w3: Tensor
+    weight: Tensor
+    adapted: AdaptedLinear | None  # that this is the base of
+
+    @classmethod
+    def of(cls, linear: nn.Module, *, arrange: bool) -> Product:
+        adapted = linear if isinstance(linear, AdaptedLinear) else None
+        weight = _plain(linear).weight.detach()
+        return cls(torch.ops.mkldnn._reorder_linear_weight(weight, TOKENS) if arrange else weight, adapted)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")
+        return y if self.adapted is None else self.adapted.add(y, x)
+
+
+class Weights(NamedTuple):
+    """One block, arranged for a CPU."""
+
+    qkv: Product
+    out: Product
+    w1: Product
+    w2: Product
+    w3: Product
     before_attention: Norm
     after_attention: Norm
     before_feed: Norm
@@ -47,7 +68,7 @@ class Weights(NamedTuple):
         queries, keys, _ = attention.heads
         q, k = _norm(attention.q_norm), _norm(attention.k_norm)
         linears = (attention.qkv, attention.out, feed.w1, feed.w2, feed.w3)
-        qkv, out, w1, w2, w3 = (_matrix(linear, arrange) for linear in linears)
+        qkv, out, w1, w2, w3 = (Product.of(linear, arrange=arrange) for linear in linears)
         return cls(
             qkv,
             out,
@@ -60,7 +81,7 @@ class Weights(NamedTuple):
             after_feed=_norm(block.ffn_norm2),
             heads=Norm(torch.cat((q.weight.expand(queries, -1), k.weight.expand(keys, -1))), q.eps),
             split=(queries, keys),
-            dtype=attention.qkv.weight.dtype,
+            dtype=_plain(attention.qkv).weight.dtype,
         )
 
 
@@ -86,7 +107,7 @@ class CpuBlocks:
         w = self.weights[block]
         queries, keys = w.split
         x = self.passes.normed(x, w.before_attention, scale, w.dtype)
-        heads = _product(x, w.qkv).unflatten(-1, (queries + 2 * keys, -1))
+        heads = w.qkv(x).unflatten(-1, (queries + 2 * keys, -1))
         turned = self.passes.turned(heads, w.heads, seq.rope)
         q, k = turned.split((queries, keys), dim=2)
         return q, k, heads[:, :, -keys:]
@@ -95,7 +116,7 @@ class CpuBlocks:
     def project(self, block: Block, o: Tensor) -> Tensor:
         """What the kernel gave, o (B, L, H, D) -> (B, L, dim) float32."""
         w = self.weights[block]
-        return self.passes.normed(_product(o.flatten(2), w.out), w.after_attention, None, torch.float32)
+        return self.passes.normed(w.out(o.flatten(2)), w.after_attention, None, torch.float32)
 
     @torch.no_grad()
     def feed(self, block: Block, x: Tensor, scale: Tensor) -> Tensor:
@@ -107,14 +128,16 @@ class CpuBlocks:
     def rest(self, block: Block, x: Tensor, o: Tensor, m: Modulation) -> Tensor:
         """x (B, L, dim) float32 and what the kernel gave, o (B, L, H, D) -> (B, L, dim) float32."""
         w = self.weights[block]
-        x = self.passes.added(x, _product(o.flatten(2), w.out), w.after_attention, m.gate_attn)
+        x = self.passes.added(x, w.out(o.flatten(2)), w.after_attention, m.gate_attn)
         return self.passes.added(x, self._swiglu(w, x, m.scale_ffn), w.after_feed, m.gate_ffn)
 
     def _swiglu(self, w: Weights, x: Tensor, scale: Tensor) -> Tensor:
         x = self.passes.normed(x, w.before_feed, scale, w.dtype)
-        gate = torch.ops.mkldnn._linear_pointwise(x, w.w1, None, "swish", [], "")
-        hidden = torch.ops.mkldnn._linear_pointwise.binary(x, gate, w.w3, None, "mul")
-        return _product(hidden, w.w2)
+        if w.w1.adapted or w.w3.adapted:  # what adapters add comes before the silu and before the product
+            return w.w2(F.silu(w.w1(x)) * w.w3(x))
+        gate = torch.ops.mkldnn._linear_pointwise(x, w.w1.weight, None, "swish", [], "")
+        hidden = torch.ops.mkldnn._linear_pointwise.binary(x, gate, w.w3.weight, None, "mul")
+        return w.w2(hidden)
 
 
 def unavailable(blocks: Iterable[Block]) -> str:
@@ -122,19 +145,19 @@ def unavailable(blocks: Iterable[Block]) -> str:
     if not torch.backends.mkldnn.is_available() or not all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS):
         return "this torch has no oneDNN products"
     for block in blocks:
-        for name, part in block.named_modules():
-            if name.startswith(("attention.", "feed_forward.")) and type(part) not in (nn.Linear, RMSNorm):
-                return f"{name} is a {type(part).__name__}, not a plain linear layer"
+        for group in ("attention", "feed_forward"):
+            for name, part in block.get_submodule(group).named_children():
+                plain = part.base if isinstance(part, AdaptedLinear) else part
+                if type(plain) not in (nn.Linear, RMSNorm):
+                    return f"{group}.{name} is a {type(plain).__name__}, not a plain linear layer"
     return ""
 
 
-def _product(x: Tensor, weight: Tensor) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
-
-
-def _matrix(linear: nn.Linear, arrange: bool) -> Tensor:
-    weight = linear.weight.detach()
-    return torch.ops.mkldnn._reorder_linear_weight(weight, TOKENS) if arrange else weight
+def _plain(linear: nn.Module) -> nn.Linear:
+    """The layer itself, or the one that adapters stand beside."""
+    plain = linear.base if isinstance(linear, AdaptedLinear) else linear
+    assert isinstance(plain, nn.Linear)
+    return plain
 
 
 def _norm(norm: RMSNorm) -> Norm:

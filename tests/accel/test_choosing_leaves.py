@@ -47,7 +47,8 @@ def test_where_memory_is_short_no_weight_is_copied_and_the_numbers_stay():
     model = small_model()
     short, ample = accel.choose(model, free=0), accel.choose(model, free=2**40)
     weight = model.layers[0].attention.qkv.weight
-    assert short.runner.run_block.leaves.qkv.__self__.weights[model.layers[0]].qkv.data_ptr() == weight.data_ptr()
+    arranged = short.runner.run_block.leaves.qkv.__self__.weights[model.layers[0]]
+    assert arranged.qkv.weight.data_ptr() == weight.data_ptr()
     torch.testing.assert_close(
         draw_velocity(model, short.runner), draw_velocity(model, ample.runner), atol=1e-4, rtol=0
     )

@@ -25,7 +25,9 @@ ROWS = [
 ]
 HEIGHT = {name: -row for row, names in enumerate(ROWS) for name in names}
 # Neighbours that may be imported, one way each.
-ALLOWED = {("pipeline", "images"), ("train", "cli"), ("lora", "checkpoints"), ("parity", "train"), ("checkpoints", "quant")}
+ALLOWED = {
+    ("pipeline", "images"), ("train", "cli"), ("parity", "train"), ("lora", "checkpoints"), ("checkpoints", "quant"),
+}  # fmt: skip
 
 GUESTS = {
     "transformers": "newbie/text/gemma.py",

@@ -1,20 +1,124 @@
-"""`--explain`: what each encoder would be given, to the token, and what falls off its end. Nothing is drawn."""
+"""`python -m newbie explain` and `create.py --explain`: what each encoder is given, to the token. Nothing is drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from newbie.cli.args import Asked
-from newbie.cli.console import Console
-from newbie.request import Request, Settings
+import newbie
+from newbie.cli.args import Asked, Parser, add_request_flags, request_fields
+from newbie.cli.console import Console, report
+from newbie.cli.sources import negative_text, resolve
+from newbie.errors import PromptError, WeightsError
+from newbie.prompt import EncoderInput, Reading, Rendered, encoder_input, read, render_pair
+from newbie.prompt.explain import Speaker, rows, speakers, unread
+from newbie.request import Recommended, Request, Settings
 
 if TYPE_CHECKING:
     from newbie.cli.draw import OpenEngine
 
+BUNDLED = Path(newbie.__file__).resolve().parent.parent / "weights" / "newbie-mini"
+# Folders of the tokenizers in the official layout, and how many tokens the official pipeline lets each encoder read.
+ENCODERS = {"gemma": ("text_encoder", 512), "jina": ("clip_model", 2048)}
+FIELDS = ("negative", "canonical", "system_prompt", "prompt_mode", "unescape_parentheses")
+
+Given = dict[str, EncoderInput]  # by encoder
+
+
+class Explained(NamedTuple):
+    """One prompt and what each side of it gives to each encoder."""
+
+    label: str
+    reading: Reading
+    sides: Mapping[str, Given]
+
+
+# ---- python -m newbie explain: tokenizers alone, no networks
+
+
+def parser() -> Parser:
+    made = Parser(
+        prog="newbie explain",
+        description="Show what the text encoders are given: text, tokens per element, what is cut off, whose words.",
+        epilog="exit codes: 0 fine; 3 a prompt cannot be read; 4 no tokenizer",
+    )
+    made.add_argument("prompts", nargs="+", metavar="FILE|FOLDER|TEXT|-")
+    made.add_argument("--model", "-m", metavar="FOLDER", help="whose tokenizers; default: newbie-mini")
+    made.add_argument("--tags", action="store_true", help="count the tokens of every single tag")
+    made.add_argument("--json", action="store_true", help="one JSON object per prompt")
+    add_request_flags(made.add_argument_group("as for create.py"), FIELDS)
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code. A prompt that cannot be read does not keep the others from being explained."""
+    asked = parser().strict(arguments)
+    console = Console(json=asked.json)
+    folder = Path(asked.model).expanduser() if asked.model else BUNDLED
+    tokenizers = _tokenizers(folder)
+    fields = request_fields(vars(asked))
+    fields["negative"] = negative_text(fields.get("negative", ""))
+    code = 0
+    for source in [source for value in asked.prompts for source in resolve(value)]:
+        try:
+            reading = source.read()
+            request = Request(prompt=reading.source.text, **fields).resolved(_recommended(folder))
+            console.diagnostics(reading)
+            explained = Explained(source.label, reading, _sides(reading, request, tokenizers))
+        except PromptError as error:
+            code = report(error, console)
+            continue
+        show(explained, console, single_tags=asked.tags)
+    return code
+
+
+def _tokenizers(folder: Path) -> dict[str, Any]:
+    """Raises WeightsError: the folder has no tokenizers where the official layout has them."""
+    from newbie.text.tokens import Tokenizer
+
+    found = {}
+    for name, (part, _) in ENCODERS.items():
+        if (folder / part).is_dir():
+            found[name] = Tokenizer.from_folder(folder / part, "gemma" if name == "gemma" else "jina")
+    if "gemma" not in found:
+        hint = "name a folder in the official layout; create.py --explain --model reads every layout"
+        raise WeightsError(f"{folder} has no folder text_encoder with a tokenizer", hint)
+    return found
+
+
+def _recommended(folder: Path) -> Recommended:
+    card = folder / "newbie.json"
+    return Recommended.from_json(json.loads(card.read_text(encoding="utf-8"))) if card.is_file() else Recommended()
+
+
+def _sides(reading: Reading, request: Request, tokenizers: Mapping[str, Any]) -> dict[str, Given]:
+    negative = read(request.negative, name="negative prompt", negative=True) if request.negative else None
+    pair = render_pair(
+        reading,
+        negative,
+        mode=request.prompt_mode,
+        canonical=bool(request.canonical),
+        system_prompt=request.system_prompt,
+        unescape_parentheses=request.unescape_parentheses,
+    )
+
+    def given(rendered: Rendered) -> Given:
+        texts = {"gemma": rendered.gemma, "jina": rendered.jina}
+        return {
+            name: encoder_input(texts[name], tokenizer.encode(texts[name].text), ENCODERS[name][1])
+            for name, tokenizer in tokenizers.items()
+        }
+
+    return {"prompt": given(pair.positive), "negative prompt": given(pair.negative)}
+
+
+# ---- create.py --explain: the model that would draw
+
 
 def explain(requests: Sequence[tuple[str, Request]], asked: Asked, console: Console, opener: OpenEngine | None) -> None:
-    """Print the texts of every request (or one JSON object for each).
+    """Show every request as the model that would draw it reads it.
 
     Raises:
         PromptError: a prompt that would not be drawn either.
@@ -23,33 +127,83 @@ def explain(requests: Sequence[tuple[str, Request]], asked: Asked, console: Cons
 
     engine: Any = open_engine(asked.model, Settings(**asked.settings), console, opener)
     for label, request in requests:
-        given = _texts(engine, request.resolved(engine.recommended))
-        if console.json:
-            console.object({"prompt": label, **{f"{side} texts": encoders for side, encoders in given.items()}})
+        prompt = engine.read(request.resolved(engine.recommended))
+        given = engine.text.inputs([prompt.rendered.positive, prompt.rendered.negative])
+        sides = dict(zip(("prompt", "negative prompt"), given, strict=True))
+        show(Explained(label, prompt.reading, sides), console, single_tags=True)
+
+
+# ---- both
+
+
+def show(explained: Explained, console: Console, *, single_tags: bool = False) -> None:
+    """Print it, or one JSON object of it."""
+    if console.json:
+        console.object(as_object(explained))
+        return
+    for side, given in explained.sides.items():
+        if side != "prompt" and not any(row.text for row in given.values()):
             continue
-        for side, encoders in given.items():
-            for encoder, text in encoders.items():
-                console.result(f"== {label}: {side}, {encoder}: {text['tokens']} of {text['limit']} tokens")
-                console.result(text["text"] or "(empty)")
-                for span in text["elements"]:
-                    console.result(f"   {span['path']:<32} tokens {span['start']}-{span['stop']}")
-                if text["lost"]:
-                    console.warn(f"these fall off the end: {', '.join(text['lost'])}")
+        label = f"{explained.label}: {side}"
+        for encoder, row in given.items():
+            console.result(f"== {label}, {encoder}: {row.total} of {row.limit} tokens", "bold")
+            console.result(row.text or "(empty)")
+        if table := list(_table(given, single_tags)):
+            console.result(f"== {label}: tokens of each element", "bold")
+            for line in table:
+                console.result(line)
+        _tell_cut(given, console)
+    _show_people(explained, console)
 
 
-def _texts(engine: Any, request: Request) -> dict[str, dict[str, Any]]:
-    rendered = engine.read(request).rendered
-    rows = engine.text.inputs([rendered.positive, rendered.negative])
-    return {
-        side: {
+def _table(given: Given, single_tags: bool) -> Iterable[str]:
+    found = rows(given, single_tags=single_tags)
+    if found:
+        yield "  ".join([*(f"{name:>6}" for name in given), "element"])
+    width = max((2 * row.depth + len(row.path) for row in found), default=0)
+    for row in found:
+        counts = ["" if row.tokens[name] is None else str(row.tokens[name]) for name in given]
+        path = "  " * row.depth + row.path
+        cut = f"  (cut off: {', '.join(row.cut)})" if row.cut else ""
+        yield "  ".join([*(f"{count:>6}" for count in counts), f"{path:<{width}}  {row.words}"]).rstrip() + cut
+
+
+def _tell_cut(given: Given, console: Console) -> None:
+    for encoder, row in given.items():
+        if end := unread(row):
+            lost = ", ".join(dict.fromkeys(span.path for span in row.lost))
+            console.warn(f"{encoder} reads {row.limit} of {row.total} tokens; these fall off the end: {lost or 'text'}")
+            console.warn(f"not read by {encoder}: {end}")
+
+
+def _show_people(explained: Explained, console: Console) -> None:
+    """Whose words are whose, and where everybody stands."""
+    said = [each for each in speakers(explained.reading.scene) if each.words]
+    if any(each.path for each in said):
+        console.result(f"== {explained.label}: whose words", "bold")
+        for each in said:
+            console.result(f"{_who(each)}: {', '.join(each.words)}")
+
+
+def _who(speaker: Speaker) -> str:
+    return speaker.path or "nobody in particular"
+
+
+def as_object(explained: Explained) -> dict[str, Any]:
+    """For `--json`."""
+    texts = {
+        f"{side} texts": {
             encoder: {
-                "text": given.text,
-                "tokens": given.total,
-                "limit": given.limit,
-                "elements": [{"path": s.path, "start": s.start, "stop": s.stop} for s in given.spans],
-                "lost": [getattr(span, "path", span) for span in given.lost],
+                "text": row.text,
+                "tokens": row.total,
+                "limit": row.limit,
+                "elements": [{"path": s.path, "start": s.start, "stop": s.stop} for s in row.spans],
+                "lost": [span.path for span in row.lost],
+                "unread": unread(row),
             }
-            for encoder, given in row.items()
+            for encoder, row in given.items()
         }
-        for side, row in zip(("prompt", "negative prompt"), rows, strict=True)
+        for side, given in explained.sides.items()
     }
+    words = {_who(each): list(each.words) for each in speakers(explained.reading.scene)}
+    return {"prompt": explained.label, **texts, "words": words}

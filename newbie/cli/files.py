@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def write_whole(path: Path, data: bytes) -> None:
             draft.write_bytes(data)
             if there is not None:
                 draft.chmod(there)
-            os.replace(draft, target)
+            draft.replace(target)
         except BaseException:
             with contextlib.suppress(OSError):
                 draft.unlink()

@@ -13,6 +13,10 @@ TRAIN_OTHER = (
     "You are an assistant designed to generate high-quality anime images "
     "with the highest degree of image-text alignment based on textual prompts. <Prompt Start> "
 )
+COMFYUI = (
+    "You are an assistant designed to generate high-quality anime images "
+    "with the highest degree of image-text alignment based on xml format textual prompts. <Prompt Start>\n"
+)
 
 _XML = re.compile(r"<character[_ ]|<general[_ ]tags", re.IGNORECASE)
 

@@ -31,7 +31,8 @@ class EncoderInput(NamedTuple):
     """One encoder's input, with the structure of the prompt.
 
     `spans` are places in `token_ids`. `lost` lists the elements that the limit cuts, wholly or in part, with the
-    places they would have had. `total` counts the tokens before the cut, special ones included.
+    places they would have had. `total` counts the tokens before the cut, special ones included. `elements` are places
+    in `text`, of which the first `read_to` characters are read.
     """
 
     text: str
@@ -40,6 +41,8 @@ class EncoderInput(NamedTuple):
     lost: tuple[TokenSpan, ...]
     total: int
     limit: int
+    elements: tuple[Element, ...] = ()
+    read_to: int = 0
 
     def span(self, path: str) -> TokenSpan | None:
         """The tokens of one element."""
@@ -73,7 +76,9 @@ def encoder_input(text: EncoderText, encoding: Encoding, limit: int) -> EncoderI
             lost.append(TokenSpan(path, begin, max(begin, end)))
         if begin < min(end, kept):
             spans.append(TokenSpan(path, begin, min(end, kept)))
-    return EncoderInput(text.text, token_ids, tuple(spans), tuple(lost), total, limit)
+    whole = kept == last and total == len(ids)
+    read_to = len(text.text) if whole else max(stops[: max(kept - first, 0)], default=0)
+    return EncoderInput(text.text, token_ids, tuple(spans), tuple(lost), total, limit, text.elements, read_to)
 
 
 def _steady(offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,0 +1,123 @@
+"""Prompts of AUTOMATIC1111's web UI: tags with blanks and weights, a negative prompt, a line of settings.
+
+    masterpiece, 1girl, (blue hair:1.2), aris \\(blue archive\\)
+    Negative prompt: lowres
+    Steps: 28, Sampler: Euler, CFG scale: 5.5, Seed: 1, Size: 832x1216
+
+BREAK cuts a prompt into parts: one for the picture, then one per person, as its regional add-ons read it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from newbie.prompt.canonical import tag as canonical_tag
+from newbie.prompt.convert import emphasis
+from newbie.prompt.convert.flat import lists_of
+from newbie.prompt.convert.sheet import Sheet
+from newbie.prompt.convert.sort import sort
+from newbie.prompt.dialect import looks_like_tag, plain_dialect
+from newbie.prompt.read import Reading
+from newbie.prompt.scene import Scene, Value
+
+_BREAK = re.compile(r"(?<!\S)BREAK(?![^\s,])")
+_NEGATIVE = re.compile(r"^Negative prompt:[ \t]*", re.MULTILINE)
+_SETTINGS = re.compile(r"^Steps: \d+,.*\Z", re.MULTILINE)
+_SETTING = re.compile(r'\s*([\w /\-]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|\Z)')
+_NETWORK = re.compile(r"<(lora|lyco|hypernet):([^:<>]+):([\d.]+)[^<>]*>")
+_WEIGHTED = re.compile(r"\((.+):(\s*[+-]?\d*\.?\d+)\)", re.DOTALL)
+# Underscores between words and before a bracket with words; an emoticon such as o_o has none.
+_JOINT = re.compile(r"(?:(?<=[^\W_]{2})|(?<=[^\W_]\)))_(?=\(?[^\W_]{2})")
+_SENTENCE = re.compile(r"[.!?。！？]\s*\Z")
+
+
+class Parts(NamedTuple):
+    """A text as the web UI shows it under a picture."""
+
+    prompt: str
+    negative: str
+    settings: Mapping[str, str]
+
+
+def parts(text: str) -> Parts:
+    """The prompt, the negative prompt and the settings of a text; the latter two are empty in a bare prompt."""
+    settings: dict[str, str] = {}
+    if match := _SETTINGS.search(text):
+        settings = {key.strip(): value.strip(' "') for key, value in _SETTING.findall(match[0])}
+        text = text[: match.start()].rstrip()
+    if match := _NEGATIVE.search(text):
+        return Parts(text[: match.start()].rstrip(), text[match.end() :].strip(), settings)
+    return Parts(text, "", settings)
+
+
+def looks_like_a1111(text: str) -> bool:
+    """Whether a plain list uses anything that is the web UI's own."""
+    return bool(_BREAK.search(text) or _NETWORK.search(text)) or emphasis.has_emphasis(text)
+
+
+def read_a1111(reading: Reading) -> Sheet:
+    found = parts(reading.body)
+    sections = [_section(part) for part in _BREAK.split(found.prompt)]
+    tags = [tags for tags, _ in sections]
+    captions = tuple(Value(line) for _, lines in sections for line in lines)
+    if len(tags) > 1:
+        made = sort([[str(each) for each in part] for part in tags])
+        scene = replace(made, captions=(*made.captions, *captions))
+    else:
+        values = tuple(Value(str(each)) for each in tags[0])
+        scene = Scene(tags=values, captions=captions, dialect="tags") if values else Scene(captions=captions)
+    everything = [each for part in tags for each in part]
+    return Sheet(scene, reading.system_prompt, found.negative, found.settings, notes=_notes(found.prompt, everything))
+
+
+def _section(text: str) -> tuple[list[emphasis.Tag], list[str]]:
+    """The tags of a part, and its lines that are sentences."""
+    lines = text.split("\n")
+    sentences = [line.strip() for line in lines if _SENTENCE.search(line) and plain_dialect(line) == "text"]
+    rest = "\n".join(line for line in lines if line.strip() not in sentences)
+    found = [each._replace(text=canonical_tag(each.text)) for each in emphasis.tags(rest)]
+    return found, [emphasis.unescape(line) for line in sentences]
+
+
+def _notes(prompt: str, tags: Iterable[emphasis.Tag]) -> tuple[str, ...]:
+    notes = [
+        f"{match[0]} stays as text, which means nothing here; draw with --lora {match[2]}.safetensors:{match[3]}"
+        for match in _NETWORK.finditer(prompt)
+    ]
+    notes += [f"{each} stays as text: words cannot change while drawing" for each in emphasis.schedules(prompt)]
+    notes += [f"the weight of a part of {each.text!r} is that of all of it" for each in tags if each.mixed]
+    return tuple(notes)
+
+
+# ---- to the web UI
+
+
+def write_a1111(sheet: Sheet) -> str:
+    lists = lists_of(sheet.scene)
+    if len(lists.people) > 1:
+        rows = [[*lists.first, *lists.rest], *lists.people]
+    else:
+        rows = [list(dict.fromkeys([*lists.first, *(t for person in lists.people for t in person), *lists.rest]))]
+    text = " BREAK\n".join(", ".join(map(spelt, row)) for row in rows)
+    captions = [emphasis.escape(line) for each in sheet.scene.captions if (line := " ".join(each.text.split()))]
+    body = "\n".join(filter(None, [text, *captions]))
+    if sheet.negative:
+        body += f"\nNegative prompt: {sheet.negative}"
+    if sheet.settings:
+        body += "\n" + ", ".join(f"{key}: {value}" for key, value in sheet.settings.items())
+    return body
+
+
+def spelt(tag: str) -> str:
+    """A tag as the web UI wants it: blanks for underscores, a backslash before brackets that belong to the name."""
+    if (match := _WEIGHTED.fullmatch(tag)) and match[1].strip():
+        return f"({_bare(match[1])}:{match[2]})"
+    return _bare(tag)
+
+
+def _bare(tag: str) -> str:
+    spaced = _JOINT.sub(" ", tag) if looks_like_tag(tag) else tag
+    return emphasis.escape(spaced if canonical_tag(spaced) == tag else tag)

@@ -1,0 +1,170 @@
+"""The scene as JSON: one object whose keys are the elements of the language.
+
+    {"character_1": {"gender": ["1girl"], "appearance": ["blue_hair", "twintails"]}, "caption": "A girl."}
+
+Tags are a list, sentences a text; in reading, a text with commas is a list too. What is given twice has "~2" behind its
+key, as in the paths of elements. docs/schema/ has the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from newbie.errors import PromptError
+from newbie.prompt.canonical import normal
+from newbie.prompt.convert.sheet import Sheet
+from newbie.prompt.read import Reading
+from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
+from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, PANEL, TAGS, content_of, lookup
+from newbie.prompt.source import Source
+
+_AGAIN = re.compile(r"~\d{1,4}\Z")
+_ELEMENT = re.compile(r"[A-Za-z_][\w.\-]*", re.ASCII)
+_HINT = "the keys are character_1, character_2, ..., general_tags, danbooru_tags, inset_panel, caption"
+
+
+def load(text: str, name: str = "prompt") -> dict[str, Any]:
+    """A JSON object. Raises PromptError, with the place, for anything else: nested too deep, a key given twice."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise PromptError(
+                f"the key {twice[:60]!r} is given twice", f'write "{twice[:60]}~2" for the second', name=name
+            )
+        return made
+
+    try:
+        found = json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        place = Source(text, name).place(error.pos)
+        what = f"this is no JSON: {error.msg}"
+        raise PromptError(what, "correct it there", name=name, line=place.line, column=place.column) from None
+    except RecursionError:
+        raise PromptError("JSON that is nested too deep", "a prompt needs three levels", name=name) from None
+    if not isinstance(found, dict):
+        raise PromptError("this JSON is no object", _HINT, name=name)
+    return found
+
+
+def read_json(reading: Reading) -> Sheet:
+    """Raises PromptError: no JSON, an unknown key, a value that is neither text nor a list of texts."""
+    return Sheet(_scene(load(reading.body, reading.source.name), reading.source.name))
+
+
+def write_json(sheet: Sheet) -> str:
+    return pretty(as_object(sheet.scene))
+
+
+def pretty(value: Any, indent: str = "") -> str:
+    """JSON with one element per line: a list of texts or numbers stays in its line."""
+    deeper = indent + "  "
+    if isinstance(value, dict) and value:
+        rows = [f"{deeper}{json.dumps(key, ensure_ascii=False)}: {pretty(each, deeper)}" for key, each in value.items()]
+        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return "[\n" + ",\n".join(deeper + pretty(each, deeper) for each in value) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+# ---- from JSON
+
+
+def _scene(values: Mapping[str, Any], name: str) -> Scene:
+    characters: list[Character] = []
+    general: tuple[Field, ...] = ()
+    tags: list[Value] = []
+    captions: list[Value] = []
+    panels: list[Scene] = []
+    for key, value in values.items():
+        known = lookup(_AGAIN.sub("", key))
+        kind = known.element.name if known else ""
+        if known and kind == CHARACTER and known.number is not None:
+            characters.append(Character(tuple(_fields(key, value, name)), number=known.number))
+        elif kind == GENERAL:
+            general += tuple(_fields(key, value, name))
+        elif kind == TAGS:
+            tags += Value(", ".join(_texts(key, value, name))).items
+        elif kind == CAPTION:
+            captions += [cut(text, 0, len(text)) for text in _texts(key, value, name)]
+        elif kind == PANEL:
+            panels += [
+                _scene(_object(key, each, name), name) for each in (value if isinstance(value, list) else [value])
+            ]
+        else:
+            raise PromptError(f"{key[:60]!r} is no part of a prompt", _HINT, name=name)
+    return Scene(tuple(characters), Block(general), tuple(tags), tuple(c for c in captions if c.text), tuple(panels))
+
+
+def _fields(block: str, values: Any, name: str) -> Iterator[Field]:
+    for key, value in _object(block, values, name).items():
+        written = _AGAIN.sub("", key)
+        known = lookup(written)
+        if written != LOOSE and not (known or _ELEMENT.fullmatch(written)):
+            raise PromptError(f"{key[:60]!r} in {block} is no name of an element", "for example appearance", name=name)
+        text = ", ".join(_texts(f"{block}.{key}", value, name)).strip()
+        yield Field(known.name if known else written.lower(), Value(text))
+
+
+def _object(key: str, value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        what = f"{key[:60]} is {_what(value)}, not an object"
+        raise PromptError(what, f'for example "{key[:60]}": {{"appearance": ["blue_hair"]}}', name=name)
+    return value
+
+
+def _texts(key: str, value: Any, name: str) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    for each in values:
+        if not isinstance(each, str):
+            what = f"{key[:80]} holds {_what(each)}, not a text"
+            raise PromptError(what, "write a text in quotes, or a list of texts", name=name)
+    return values
+
+
+def _what(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+# ---- to JSON
+
+
+def as_object(scene: Scene) -> dict[str, Any]:
+    """The scene as plain values."""
+    found: dict[str, Any] = {}
+    for character in sorted(scene.characters, key=lambda c: c.number):
+        _put(found, character.path, _block(character))
+    if general := _block(scene.general):
+        found[GENERAL] = general
+    if scene.tags:
+        found[TAGS] = [" ".join(each.text.split()) for each in scene.tags]
+    if scene.panels:
+        found[PANEL] = [as_object(panel) for panel in scene.panels]
+    captions = [text for each in scene.captions if (text := " ".join(each.text.split()))]
+    if captions:
+        found[CAPTION] = captions[0] if len(captions) == 1 else captions
+    return found
+
+
+def _block(block: Block) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in block.fields:
+        if text := normal(field):
+            tags = content_of(field.name) != "sentence"
+            _put(found, field.name, [item.text for item in Value(text).items] if tags else text)
+    return found
+
+
+def _put(into: dict[str, Any], key: str, value: Any) -> None:
+    """Under the key, or under `key~2`, `key~3`, ... when it is taken."""
+    free, number = key, 1
+    while free in into:
+        number += 1
+        free = f"{key}~{number}"
+    into[free] = value

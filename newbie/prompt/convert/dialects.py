@@ -1,0 +1,135 @@
+"""The table of dialects, which of them a text is in, and the conversion with its losses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from newbie.errors import PromptError, UsageError
+from newbie.prompt import dialect
+from newbie.prompt.convert.a1111 import looks_like_a1111, parts, read_a1111, write_a1111
+from newbie.prompt.convert.as_json import load, read_json, write_json
+from newbie.prompt.convert.flat import read_list, write_list
+from newbie.prompt.convert.lost import losses
+from newbie.prompt.convert.markup import canonical, comfyui, nodes, read_markup, readme
+from newbie.prompt.convert.prose import write_prose
+from newbie.prompt.convert.sheet import Sheet
+from newbie.prompt.convert.sort import structured
+from newbie.prompt.convert.template import is_template, read_template, write_template
+from newbie.prompt.meaning import meaning
+from newbie.prompt.read import Reading, read
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A way to write prompts. `whole`: it can hold every scene, so that nothing of the scene is ever lost."""
+
+    about: str
+    read: Callable[[Reading], Sheet]
+    write: Callable[[Sheet], str]
+    whole: bool = True
+    attributes: bool = False  # it has tags that can carry them
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "xml": Dialect("canonical layout", read_markup, canonical, attributes=True),
+    "readme": Dialect("XML as in the model's README: indented, blocks apart", read_markup, readme, attributes=True),
+    "nodes": Dialect("XML as ComfyUI node packs write it", read_markup, nodes, attributes=True),
+    "comfyui": Dialect("XML with the system prompt in front", read_markup, comfyui, attributes=True),
+    "template": Dialect("JSON wrapper of a ComfyUI template", read_template, write_template),
+    "json": Dialect("plain JSON, one key per element", read_json, write_json),
+    "danbooru": Dialect("a list of tags with underscores", read_list, write_list, whole=False),
+    "a1111": Dialect("tags with blanks and weights, negative prompt, settings", read_a1111, write_a1111, whole=False),
+    "text": Dialect("sentences", read_list, write_prose, whole=False),
+}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """`lost` lists what the new text does not say any more; `notes` what a reader should know besides."""
+
+    text: str
+    source: str
+    target: str
+    lost: tuple[str, ...]
+    notes: tuple[str, ...]
+    negative: str = ""
+    settings: Mapping[str, str] | None = None
+
+
+def recognise(reading: Reading) -> str:
+    """The dialect of a prompt, as a name in DIALECTS; "xml" stands for all that are XML."""
+    if dialect.is_json(reading.body) or reading.body.lstrip().startswith("{"):
+        try:
+            return "template" if is_template(load(reading.body)) else "json"
+        except PromptError:
+            return "json" if dialect.is_json(reading.body) else "text"
+    if reading.dialect == "xml":
+        return "xml"
+    found = parts(reading.body)
+    if found.negative or found.settings or looks_like_a1111(found.prompt):
+        return "a1111"
+    return {"tags": "danbooru", "text": "text", "empty": "xml"}[reading.dialect]
+
+
+def convert(
+    reading: Reading, target: str, *, source: str = "auto", beside: str = "", is_negative: bool = False
+) -> Converted:
+    """The prompt in another dialect.
+
+    Args:
+        source: what it is in now; "auto" looks. Below an XML prompt the web UI's lines of negative prompt and settings
+            may stand.
+        beside: a negative prompt, for dialects that can hold one.
+        is_negative: this is a negative prompt itself, which names what is not wanted.
+
+    Raises:
+        UsageError: there is no such dialect.
+        PromptError: it is not in that dialect, or a value cannot be written because it holds tags of the language.
+        PromptRefused: it sexualises minors.
+    """
+    for name in (target, *([] if source == "auto" else [source])):
+        if name not in DIALECTS:
+            raise UsageError(f"there is no dialect {name!r}", "choose from " + ", ".join(DIALECTS))
+    source = recognise(reading) if source == "auto" else source
+    sheet = _read(reading, source)
+    sheet = replace(sheet, negative=beside) if beside else sheet
+    wanted = sheet if DIALECTS[target].write in (write_list, write_a1111) else structured(sheet)
+    text = DIALECTS[target].write(wanted)
+    written = read(text, name=f"{reading.source.name}, as {target}", negative=is_negative)
+    back = DIALECTS[target].read(written).scene
+    if DIALECTS[target].whole and meaning(back) != meaning(wanted.scene):
+        raise PromptError(
+            f"a value cannot be written as {target}: it holds tags of the prompt language",
+            "write the value without <element> tags",
+            name=reading.source.name,
+        )
+    lost = () if DIALECTS[target].whole else losses(wanted.scene, back, text)
+    notes = () if target == source else wanted.notes
+    if target == "a1111" != source and "\\(" in reading.body:
+        notes += (r"the backslash of \( was kept as a sign; --unescape-parentheses takes it for a plain parenthesis",)
+    return Converted(text, source, target, (*lost, *_lost_beside(sheet, target)), notes, sheet.negative, sheet.settings)
+
+
+def _read(reading: Reading, source: str) -> Sheet:
+    if DIALECTS[source].read is read_markup and (found := parts(reading.body)) and (found.negative or found.settings):
+        above = read(reading.system_prompt + found.prompt, name=reading.source.name, negative=True)
+        return replace(read_markup(above), negative=found.negative, settings=found.settings)
+    return DIALECTS[source].read(reading)
+
+
+def _lost_beside(sheet: Sheet, target: str) -> list[str]:
+    """What stands beside the scene and has no place in the target."""
+    lost = []
+    if sheet.system and target != "comfyui":
+        lost.append(f"the pasted system prompt: {json.dumps(sheet.system[:60])}")
+    if sheet.comments:
+        lost.append(f"{sheet.comments} comment{'s' * (sheet.comments > 1)}")
+    if sheet.attributes and not DIALECTS[target].attributes:
+        lost.append(f"attributes:{';'.join(sheet.attributes.values())}"[:200])
+    if sheet.negative and target != "a1111":
+        lost.append(f"the negative prompt: {sheet.negative}")
+    if sheet.settings and target != "a1111":
+        lost.append("the settings: " + ", ".join(f"{key}: {value}" for key, value in sheet.settings.items()))
+    return lost

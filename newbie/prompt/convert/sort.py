@@ -1,0 +1,124 @@
+"""Sort a plain list of tags into the elements of the language, as far as a list says what belongs where.
+
+With one person in the picture every tag of a person is theirs. With several a list does not say whose hair is blue:
+such tags go to <other>, unless the list is cut into one part per person (see a1111.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from newbie.prompt.convert.sheet import Sheet, block, person
+from newbie.prompt.dialect import looks_like_tag
+from newbie.prompt.scene import Character, Scene, Value
+from newbie.prompt.schema import CHARACTER, GENERAL, PLACES, fields_of
+from newbie.prompt.vocabulary import Vocabulary, bundled
+
+OTHER = "other"
+_PEOPLE = re.compile(r"(\d{1,2})\+?(girl|boy|other)s?")
+_SEVERAL = re.compile(r"multiple_(girls|boys|others)")
+_WEIGHTED = re.compile(r"\((.+):\s*[+-]?\d*\.?\d+\)")
+_ARTIST = re.compile(r"artist:|by_\w|(?:year|date)_\d{4}$|\(artist\)$")
+_ENDINGS = {"_hair": "appearance", "_eyes": "appearance", "_skin": "appearance", "_background": "background"}
+
+
+class People(NamedTuple):
+    """Who a list says is there: how many, and the word for one who is alone ("1girl")."""
+
+    number: int
+    alone: str = ""
+
+
+def structured(sheet: Sheet) -> Sheet:
+    """The sheet with an XML scene: tags sorted, sentences as captions. What was XML stays what it is."""
+    scene = sheet.scene
+    if scene.dialect == "text":
+        return replace(sheet, scene=Scene(captions=scene.captions))
+    if scene.dialect != "tags":
+        return sheet
+    tags = [each.text for each in scene.tags]
+    made = sort([tags])
+    notes = sheet.notes
+    if homeless := _homeless(tags):
+        notes += (f"a list does not say which person these belong to; they stand in <{OTHER}>: {', '.join(homeless)}",)
+    return replace(sheet, scene=replace(made, captions=(*made.captions, *scene.captions)), notes=notes)
+
+
+def sort(parts: Sequence[Sequence[str]]) -> Scene:
+    """A scene of tags. The first part speaks of the picture, each further part of one person."""
+    words = bundled()
+    everyone = [tag for part in parts for tag in part]
+    captions = dict.fromkeys(tag for tag in everyone if not looks_like_tag(tag))
+    general: dict[str, list[str]] = {}
+    lone: dict[str, list[str]] = {}
+    people = people_of(parts[0])
+    for tag in parts[0]:
+        if tag in captions:
+            continue
+        name = element_of(tag, words)
+        if name in fields_of(GENERAL) and not (people.number == 1 and name in fields_of(CHARACTER)):
+            general.setdefault(name, []).append(tag)
+        elif people.number == 1 and len(parts) == 1:
+            lone.setdefault(name, []).append(tag)
+        else:
+            general.setdefault(OTHER, []).append(tag)
+    characters = [_person(i, part, words, captions) for i, part in enumerate(parts[1:], 1)]
+    if len(parts) == 1 and people.number == 1 and (lone or people.alone):
+        if people.alone:
+            lone["gender"] = [people.alone, *lone.get("gender", [])]
+        characters = [person(1, lone)]
+    return Scene(tuple(characters), block(general), captions=tuple(map(Value, captions)))
+
+
+def _person(number: int, tags: Iterable[str], words: Vocabulary, captions: Mapping[str, None]) -> Character:
+    """What one part of a list says of one person."""
+    found: dict[str, list[str]] = {}
+    for tag in tags:
+        if tag not in captions:
+            name = "gender" if _PEOPLE.fullmatch(plain(tag)) else element_of(tag, words)
+            found.setdefault(name if name in fields_of(CHARACTER) else "appearance", []).append(tag)
+    return person(number, found)
+
+
+def _homeless(tags: Sequence[str]) -> list[str]:
+    """Tags of a person, in a list that speaks of several."""
+    if people_of(tags).number == 1:
+        return []
+    of_person = set(fields_of(CHARACTER)) - set(fields_of(GENERAL))
+    return [tag for tag in tags if looks_like_tag(tag) and element_of(tag, bundled()) in of_person]
+
+
+def people_of(tags: Iterable[str]) -> People:
+    """A list that does not count its people is taken to speak of one."""
+    counted, several, alone = 0, False, ""
+    for tag in map(plain, tags):
+        if match := _PEOPLE.fullmatch(tag):
+            counted += int(match[1])
+            alone = tag
+        several = several or bool(_SEVERAL.fullmatch(tag))
+        if tag == "no_humans":
+            return People(0)
+    if several or counted > 1:
+        return People(max(counted, 2))
+    return People(1, alone)
+
+
+def element_of(tag: str, words: Vocabulary) -> str:
+    """The element a tag belongs into; <other> for a tag that nobody knows."""
+    bare = plain(tag)
+    if found := words.element_of(bare):
+        return found
+    if _ARTIST.match(bare) or bare.endswith("(artist)"):
+        return "artists"
+    if bare in PLACES:
+        return "position"
+    return next((name for ending, name in _ENDINGS.items() if bare.endswith(ending)), OTHER)
+
+
+def plain(tag: str) -> str:
+    """A tag without its weight, in small letters, with underscores."""
+    match = _WEIGHTED.fullmatch(tag)
+    return "_".join((match[1] if match else tag).lower().split())

@@ -1,0 +1,73 @@
+"""The JSON wrapper of a ComfyUI template: boxes and names beside the prompt, which is XML in a text.
+
+{"character_1": {"bbox": [0, 0, 1000, 1000], "name": "$character_1$"}, "image": {"tags": "<the XML>", "caption": "..."}}
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from newbie.errors import PromptError
+from newbie.prompt.canonical import canonical_text
+from newbie.prompt.convert.as_json import load, pretty
+from newbie.prompt.convert.sheet import Sheet
+from newbie.prompt.convert.sort import structured
+from newbie.prompt.read import Reading, read
+from newbie.prompt.scene import Character, Field, Scene, Value
+from newbie.prompt.schema import lookup
+
+WHOLE = [0, 0, 1000, 1000]  # thousandths of the picture
+_PLACEHOLDER = re.compile(r"\$character_\d{1,4}\$")
+
+
+def is_template(values: dict[str, Any]) -> bool:
+    return isinstance(values.get("image"), dict)
+
+
+def read_template(reading: Reading) -> Sheet:
+    """Raises PromptError: no JSON, or a template without the texts it should have."""
+    name = reading.source.name
+    values = load(reading.body, name)
+    image = values.get("image")
+    texts = [image.get(key, "") for key in ("tags", "caption")] if isinstance(image, dict) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise PromptError('"image" has no texts "tags" and "caption"', 'write "image": {"tags": "<...>"}', name=name)
+    inner = read(texts[0], name=name, negative=True)
+    sheet = structured(Sheet(inner.scene, system=inner.system_prompt))
+    scene, notes = sheet.scene, list(sheet.notes)
+    if caption := texts[1].strip():
+        scene = replace(scene, captions=(Value(caption), *scene.captions), dialect="xml")
+    for key, about in values.items():
+        known = lookup(key)
+        if known and known.number is not None and isinstance(about, dict):
+            scene = _with_name(scene, known.number, about.get("name"))
+            if about.get("bbox", WHOLE) != WHOLE:
+                notes.append(
+                    f"the box of {key} is lost: {str(about['bbox'])[:60]}; write <position x= y= width= height=>"
+                )
+    return replace(sheet, scene=scene, notes=tuple(notes))
+
+
+def _with_name(scene: Scene, number: int, name: Any) -> Scene:
+    """The scene with a name for a character that has none."""
+    character = scene.character(number)
+    if not isinstance(name, str) or not name.strip() or _PLACEHOLDER.fullmatch(name.strip()):
+        return scene
+    if character is None or (character.name and character.name.text):
+        return scene
+    named = Character((Field("n", Value(name.strip())), *character.fields), number=number)
+    return replace(scene, characters=tuple(named if c is character else c for c in scene.characters))
+
+
+def write_template(sheet: Sheet) -> str:
+    scene = sheet.scene
+    first, *further = scene.captions or (Value(""),)
+    people: dict[str, Any] = {}
+    for person in sorted(scene.characters, key=lambda c: c.number):
+        name = person.name.text if person.name else ""
+        people.setdefault(person.path, {"bbox": WHOLE, "name": name or f"${person.path}$"})
+    tags = canonical_text(replace(scene, captions=tuple(further)))
+    image = {"tags": tags, "caption": " ".join(first.text.split())}
+    return pretty(people | {"image": image})

@@ -21,6 +21,7 @@ from newbie.accel.packed import Packed
 from newbie.accel.runner import InOrder
 from newbie.accel.savings import Savings
 from newbie.accel.shared import SharedRefiner
+from newbie.accel.sides import At, Side, Sides
 from newbie.attention.kernel import Kernel
 from newbie.model.block import Block
 from newbie.model.nextdit import NextDiT, Prepared, run_in_order
@@ -40,10 +41,11 @@ class Denoiser:
         features: two rows, of the prompt and of the negative prompt.
         size: latent (height, width).
         grid: times from noise to image, as `sampling.times.schedule` makes them.
-        kernel: the attention kernel for rows of so many tokens, words and image.
+        kernel: the attention kernel for rows of so many tokens, words and image, perhaps with a bias.
         blocks: how the blocks run; None: the model's own loop.
         same: both prompts are one text.
         record: evaluations are recorded by it and replayed (`accel.graphs`); None: each runs by itself.
+        biases: what is added to the scores of the prompt's rows, and of the negative prompt's (`regions.bias`).
     """
 
     transformer: NextDiT
@@ -52,11 +54,12 @@ class Denoiser:
     grid: Tensor
     sampler: str
     guidance: Guidance
-    kernel: Callable[[Sequence[int]], Kernel]
+    kernel: Callable[..., Kernel]  # (lengths), or (lengths, bias=True)
     savings: Savings = field(default=Savings())
     blocks: InOrder | None = None
     same: bool = False
     record: Record | None = None
+    biases: tuple[At | None, At | None] = (None, None)
     kernels: list[str] = field(default_factory=list)  # what attended, in the order of first use
     tables: list[ModulationTable] = field(default_factory=list)
     velocities: list[Velocity] = field(default_factory=list)
@@ -84,15 +87,21 @@ class Denoiser:
             refine=self._refine(),
             known=self._known,
             shared=self.savings.shared_embedding,
-            same=self.same and self.savings.one_row,
+            same=self.same and self.savings.one_row and not self.biased,
         )
         self.velocities.append(velocity)
         return velocity
 
+    @property
+    def biased(self) -> bool:
+        """Whether something is added to the scores, at some step."""
+        return any(bias is not None for bias in self.biases)
+
     @cached_property
     def recorded(self) -> Recorded | None:
-        """The graphs of this request; None where what an evaluation reads is made anew for each."""
-        return Recorded(self.transformer, self.record) if self.record and self.savings.prepared_once else None
+        """The graphs of this request; None where what an evaluation reads, or how it runs, is not always the same."""
+        same = self.savings.prepared_once and not self.biased
+        return Recorded(self.transformer, self.record) if self.record and same else None
 
     def work(self) -> dict[str, int]:
         """What was done, in numbers: for a result's statistics."""
@@ -135,8 +144,9 @@ class Denoiser:
             copies=2 if NEGATIVE in rows and self.savings.shared_embedding else 1,
         )
 
-    def _kernel(self, rows: Sequence[int]) -> Kernel:
-        kernel = self.kernel([self._lengths[row] + self.image_tokens for row in rows])
+    def _kernel(self, rows: Sequence[int], *, bias: bool = False) -> Kernel:
+        lengths = [self._lengths[row] + self.image_tokens for row in rows]
+        kernel = self.kernel(lengths, bias=True) if bias else self.kernel(lengths)
         if kernel.name not in self.kernels:
             self.kernels.append(kernel.name)
         return kernel
@@ -151,12 +161,23 @@ class Denoiser:
             inner: Runner = in_order_to_the_image if self.blocks is None else to_the_image(self.blocks)
         else:
             inner = self.blocks or in_order
+        usual = self._without_padding(inner, pictures)
+        if self.biased:
+            prompt, negative = (
+                Side(self._kernel([row], bias=bias is not None), bias)
+                for row, bias in zip((PROMPT, NEGATIVE), self.biases, strict=True)
+            )
+            return Sides(inner, usual, (prompt, negative), pictures, self.image_tokens)
+        return None if usual is in_order else usual
+
+    def _without_padding(self, inner: Runner, pictures: int) -> Runner:
+        """`inner`, or a policy that spares it what a pair of unequal prompts is padded with."""
         if self.savings.packed_rows and len(set(self._lengths)) > 1:
             if self.features.pooled is None:
                 return Packed(inner, self._kernel([PROMPT]), self.image_tokens)
             if self._apart_pays(pictures):
                 return Apart(inner, self._kernel([PROMPT]), self.image_tokens)
-        return None if inner is in_order else inner
+        return inner
 
     def _apart_pays(self, pictures: int) -> bool:
         """On a GPU it never does: starting a block again costs more there than its padding."""

@@ -33,9 +33,23 @@ class Part(NamedTuple):
     seq: TokenSequence
     memory: Memory  # policies remember each part by itself
 
+    @classmethod
+    def of(cls, seq: TokenSequence, rows: slice, image: int, kernel: Kernel) -> Part:
+        """Neighbouring rows that have one length and all their `image` tokens. Asks the device for nothing."""
+        lengths = seq.info.lengths[rows]
+        info = Segment.of(len(lengths), lengths[0], seq.info.starts.device).info
+        words = lengths[0] - image
+        part = cls(rows, words, seq._replace(info=info, attend=kernel, image=slice(words, None)), Memory())
+        rope = Rope(*(part.cut(numbers, image) for numbers in seq.rope))
+        return part._replace(seq=part.seq._replace(rope=rope))
+
     def cut(self, x: Tensor, image: int) -> Tensor:
         """(B, L, ...) -> (rows, words + image, ...)."""
         return torch.cat((x[self.rows, : self.words], x[self.rows, x.shape[1] - image :]), dim=1)
+
+    def told(self, m: Sequence[Modulation]) -> list[Modulation]:
+        """What is said to these rows, block by block."""
+        return [said if len(said.gate_attn) == 1 else said.rows(self.rows) for said in m]
 
 
 @dataclass(frozen=True)
@@ -62,8 +76,7 @@ class Apart:
             return self.inner(step, blocks, x, m, seq)
         images = []
         for part in parts:
-            said = [_rows(each, part.rows) for each in m]
-            y = self.inner(replace(step, memory=part.memory), blocks, part.cut(x, self.image), said, part.seq)
+            y = self.inner(replace(step, memory=part.memory), blocks, part.cut(x, self.image), part.told(m), part.seq)
             images.append(y[:, y.shape[1] - self.image :])
         return torch.cat(images)
 
@@ -72,11 +85,7 @@ class Apart:
             return []  # they speak of padded places
         parts, first = [], 0
         for segment in Segment.all_of(seq.info):
-            words = segment.length - self.image
-            one = seq._replace(info=segment.info, attend=self.kernel, image=slice(words, None))
-            part = Part(slice(first, first + segment.rows), words, one, Memory())
-            rope = Rope(*(part.cut(numbers, self.image) for numbers in seq.rope))
-            parts.append(part._replace(seq=one._replace(rope=rope)))
+            parts.append(Part.of(seq, slice(first, first + segment.rows), self.image, self.kernel))
             first += segment.rows
         return parts
 
@@ -85,7 +94,3 @@ def pays(padding: int, block: Block) -> bool:
     """Whether a CPU gains by running `block` once more to spare so many tokens of padding."""
     weights = sum(p.numel() for part in (block.attention, block.feed_forward) for p in part.parameters())
     return 2 * padding * weights > ONE_MORE_BLOCK
-
-
-def _rows(said: Modulation, rows: slice) -> Modulation:
-    return said if len(said.gate_attn) == 1 else said.rows(rows)

@@ -69,7 +69,7 @@ def make(model: NextDiT) -> Make:
             "grid": schedule("official", 4, shift=3.0),
             "sampler": "euler",
             "guidance": GUIDED,
-            "kernel": lambda tokens: kernel,
+            "kernel": lambda tokens, bias=False: kernel,
             "savings": savings or Savings(),
         }
         return Denoiser(model, captions(model, lengths), **(given | changes))  # type: ignore[arg-type]

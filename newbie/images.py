@@ -87,6 +87,7 @@ def parameters_text(record: Mapping[str, Any]) -> str:
         "CFG renormalisation": request.get("cfg_renorm") or None,
         "Model hash": str(ran.get("weights", "")).removeprefix("sha256:")[:10] or None,
         "Model": ran.get("model"),
+        "Lora hashes": ", ".join(f"{a['file']}: {a['sha256'][:12]}" for a in ran.get("adapters", [])) or None,
         "Version": f"newbie {versions['newbie']}" if "newbie" in versions else None,
     }
     lines.append(", ".join(f"{k}: {_plain(v)}" for k, v in pairs.items() if v is not None))

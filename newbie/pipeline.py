@@ -40,10 +40,12 @@ from newbie.checkpoints import (
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture, Cancelled, MemoryShortage, UsageError, WeightsError
 from newbie.images import is_blank
+from newbie.lora import Adapter, Worn, attach, read_adapter
+from newbie.lora import merge as merge_adapters
 from newbie.model.nextdit import NextDiT
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
 from newbie.prompt.learnt import Vocabulary, unlearnt
-from newbie.request import Recommended, Request, Result, Settings
+from newbie.request import AdapterChoice, Recommended, Request, Result, Settings
 from newbie.sampling import noise, preview, solvers, times
 from newbie.sampling.guidance import Guidance
 from newbie.text.encode import Encoded, TextStack
@@ -72,6 +74,13 @@ OnStep = Callable[[StepEvent], None]
 OnPicture = Callable[[int, Image.Image, dict[str, Any]], None]
 
 
+class Bare(NamedTuple):
+    """A transformer without adapters, and how its blocks run."""
+
+    transformer: NextDiT
+    blocks: accel.Blocks
+
+
 class Prompt(NamedTuple):
     """What the encoders are given for one request."""
 
@@ -98,6 +107,10 @@ class Pipeline:
     vocabulary: Vocabulary | None = None  # of a model that learnt few words
     blocks: accel.Blocks = field(default=accel.Blocks())
     record: Record | None = None  # evaluations become CUDA graphs
+    settings: Settings = field(default=Settings())  # as asked for; `chosen` says what came of it
+    adapters: tuple[Worn, ...] = ()  # that `transformer` wears
+    merged: bool = False  # they are part of its weights
+    bare: Bare | None = None  # what there was before it wore any
 
     @classmethod
     def open(
@@ -111,6 +124,8 @@ class Pipeline:
         vae: str | Path | None = None,
         allow_pickle: bool = False,
         axes_dims: Sequence[int] | None = None,
+        lora: Sequence[AdapterChoice | Path | str] = (),
+        merge_lora: bool = False,
         on_note: Callable[[str], None] | None = None,
         savings: Savings | None = None,
     ) -> Pipeline:
@@ -120,6 +135,7 @@ class Pipeline:
             settings: device, dtypes, attention; "auto" is resolved here and reported by `describe`.
             allow_pickle: also read `.pth` files, with PyTorch's restricted unpickler.
             axes_dims: rotary channels of the three axes, for files whose shapes do not tell.
+            lora, merge_lora: adapters; see `with_adapters`.
             on_note: told what a person may want to know while loading.
             savings: for measurements only: exact savings to leave out.
 
@@ -185,7 +201,10 @@ class Pipeline:
             vocabulary=parts.vocabulary,
             blocks=blocks,
             record=on_cuda if settings.cuda_graphs else None,
+            settings=settings,
         )
+        if lora:
+            pipeline = pipeline.with_adapters(*lora, merge=merge_lora, allow_pickle=allow_pickle, on_note=say)
         pipeline.kernel()  # a kernel that cannot serve is refused now, not after the text has been encoded
         return pipeline
 
@@ -246,6 +265,7 @@ class Pipeline:
             **{name: choice.value for name, choice in self.chosen.items()},
             "attention": self.kernel().name,
             "leaves": self.blocks.name,
+            "adapters": [self._worn(*worn) for worn in self.adapters],
             "cuda_graphs": self.record is not None,
             "caches": [],
             "threads": devices.threads(),
@@ -278,6 +298,45 @@ class Pipeline:
         switched = replace(self, attention=name)
         switched.kernel()
         return switched
+
+    def with_adapters(
+        self,
+        *adapters: AdapterChoice | Path | str,
+        merge: bool | None = None,
+        allow_pickle: bool = False,
+        on_note: Callable[[str], None] | None = None,
+    ) -> Pipeline:
+        """The same model wearing these adapters and no others; with none, the bare model again, bit for bit.
+
+        An adapter is a file or a trainer's folder, "FILE:STRENGTH" or an `AdapterChoice`. Both pipelines can be used,
+        also at the same time: they share all weights that are not merged.
+
+        Args:
+            merge: add them to copies of the weights instead of computing them beside; None: as this pipeline does.
+            on_note: told of each adapter what it is, and which of its keys are not used.
+
+        Raises:
+            WeightsError: an adapter is damaged, or for another model.
+            UsageError: a strength is out of range.
+        """
+        bare = self.bare or Bare(self.transformer, self.blocks)
+        if not adapters:
+            return replace(self, transformer=bare.transformer, blocks=bare.blocks, adapters=(), bare=None)
+        say = on_note or (lambda note: None)
+        merged = self.merged if merge is None else merge
+        with _memory_errors(self.chosen["device"].value):
+            worn = tuple(_read_adapter(each, bare.transformer, allow_pickle, say) for each in adapters)
+            transformer = (merge_adapters if merged else attach)(bare.transformer, worn)
+            blocks = accel.choose(transformer, leaves=self.settings.leaves, compile=self.settings.compile)
+        if blocks.name != bare.blocks.name:
+            say(f"with adapters the blocks run on leaves {blocks.name}, not {bare.blocks.name}")
+        return replace(self, transformer=transformer, blocks=blocks, adapters=worn, merged=merged, bare=bare)
+
+    def _worn(self, adapter: Adapter, strength: float) -> dict[str, Any]:
+        """An adapter for the record: found again by the hash of its file, and by that of its settings' file."""
+        settings = {"config_sha256": adapter.config_sha256} if adapter.config_sha256 else {}
+        how = "merged" if self.merged else "attached"
+        return {"file": adapter.name, "sha256": adapter.sha256, **settings, "strength": strength, "how": how}
 
     def reasons(self) -> dict[str, str]:
         """Why device and number formats are what they are."""
@@ -452,6 +511,18 @@ def bundled() -> Path:
         "the bundled model weights/newbie-mini is not here",
         "run inside a clone of the repository, or name a model with --model",
     )
+
+
+def _read_adapter(
+    choice: AdapterChoice | Path | str, bare: NextDiT, allow_pickle: bool, say: Callable[[str], None]
+) -> Worn:
+    if not isinstance(choice, AdapterChoice):
+        choice = AdapterChoice.parse(choice) if isinstance(choice, str) else AdapterChoice(str(choice))
+    adapter = read_adapter(choice.path, bare, allow_pickle=allow_pickle)
+    say(f"{adapter.report.summary()}, strength {choice.strength:g}")
+    for warning in adapter.report.warnings():
+        say(warning)
+    return Worn(adapter, choice.strength)
 
 
 class _Clock:

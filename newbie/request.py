@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os.path
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from newbie.errors import UsageError
 
@@ -21,6 +22,7 @@ MAX_PIXELS = 4096 * 4096
 MAX_STEPS = 1000
 MAX_COUNT = 10_000
 MAX_SEED = 2**63 - 1
+MAX_STRENGTH = 100.0  # of an adapter, in either direction
 
 SAMPLERS = ("euler", "midpoint", "heun", "rk4", "dpmpp_2m", "res_multistep")
 SCHEDULES = (
@@ -152,6 +154,30 @@ class Settings:
     cuda_graphs: bool = False  # evaluations are recorded on the card and replayed
 
 
+class AdapterChoice(NamedTuple):
+    """An adapter file (or a trainer's folder) and how strongly it is applied: 1 as it was trained, 0 not at all."""
+
+    path: str
+    strength: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> AdapterChoice:
+        """`FILE` or `FILE:STRENGTH`; a file whose own name ends in a colon and a number is found all the same.
+
+        Raises:
+            UsageError: no file is named, or the strength is out of range.
+        """
+        text = text.strip()
+        path, colon, last = text.rpartition(":")
+        there = os.path.exists(text)  # noqa: PTH110 (a name too long for a file is no error here)
+        if not colon or there or (strength := _as_number(last)) is None:
+            path, strength = text, 1.0
+        if not path:
+            raise UsageError(f"{text!r} names no adapter", "FILE or FILE:STRENGTH, for example style.safetensors:0.8")
+        _check_float("strength", strength, -MAX_STRENGTH, MAX_STRENGTH)
+        return cls(path, strength)
+
+
 @dataclass(frozen=True)
 class Result:
     """What came out. `images` are Pillow pictures; `records` hold what is stored with each of them."""
@@ -164,6 +190,13 @@ class Result:
     seconds: dict[str, float]
     notes: list[str] = field(default_factory=list)
     work: dict[str, int] = field(default_factory=dict)  # what it took: evaluations, rows in them, texts encoded, …
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _fits(value: object, kind: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 from newbie import __version__
 from newbie.cli import values
 from newbie.errors import UsageError
-from newbie.request import PROMPT_MODES, SAMPLERS, SCHEDULES, Request, Settings
+from newbie.request import PROMPT_MODES, SAMPLERS, SCHEDULES, AdapterChoice, Request, Settings
 
 
 class Flag(NamedTuple):
@@ -35,6 +35,8 @@ class ModelChoice:
     vae: str | None = None
     allow_pickle: bool = False
     axes_dims: tuple[int, ...] | None = None
+    lora: tuple[AdapterChoice, ...] = ()
+    merge_lora: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +157,15 @@ class _Convert(argparse.Action):
             raise UsageError(f"{option_string}: {error.message}", error.hint) from None
 
 
+class _Append(_Convert):
+    """Collects converted values into a tuple."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        before = getattr(namespace, self.dest)
+        super().__call__(parser, namespace, values, option_string)
+        setattr(namespace, self.dest, (*before, getattr(namespace, self.dest)))
+
+
 def create_parser() -> Parser:
     parser = Parser(
         prog="create.py",
@@ -201,17 +212,19 @@ def create_parser() -> Parser:
     return parser
 
 
-def add_request_flags(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--size",
-        action=_Convert,
-        convert=values.size,
-        default=argparse.SUPPRESS,
-        metavar="WxH",
-        help="width and height in one, for example 1024x768",
-    )
+def add_request_flags(group: argparse._ArgumentGroup, only: Sequence[str] = ()) -> None:
+    """A flag for every field of a Request, or for those named in `only`."""
+    if not only or "size" in only:
+        group.add_argument(
+            "--size",
+            action=_Convert,
+            convert=values.size,
+            default=argparse.SUPPRESS,
+            metavar="WxH",
+            help="width and height in one, for example 1024x768",
+        )
     for name, kind in _kinds(Request).items():
-        if name != "prompt":
+        if name != "prompt" and (not only or name in only):
             _add(group, name, kind, REQUEST_FLAGS.get(name, Flag("")))
 
 
@@ -229,6 +242,15 @@ def add_model_flags(group: argparse._ArgumentGroup) -> None:
         metavar="A,B,C",
         help="RoPE axes of a file that does not say them",
     )
+    group.add_argument(
+        "--lora",
+        action=_Append,
+        convert=AdapterChoice.parse,
+        default=(),
+        metavar="FILE[:STRENGTH]",
+        help="wear a LoRA or LoKr adapter: a file or a trainer's folder; several times for several",
+    )
+    group.add_argument("--merge-lora", action="store_true", help="add them to the weights instead of beside them")
     for name, kind in _kinds(Settings).items():
         _add(group, name, kind, SETTINGS_FLAGS.get(name, Flag("")))
 

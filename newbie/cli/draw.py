@@ -45,6 +45,8 @@ class Engine(Protocol):
 
     def with_attention(self, name: str) -> Engine: ...
 
+    def with_adapters(self, *adapters: Any, on_note: Any = None) -> Engine: ...
+
     def generate(self, request: Request, *, on_step: Any = None, on_picture: Any = None) -> Result: ...
 
 
@@ -182,6 +184,7 @@ class Drawer:
         now = self.engine.describe()
         ran = stored.record.get("ran", {})
         alike = all(ran.get(key) == now.get(key) for key in ("weights", "dtype", "vae_dtype"))
+        alike = alike and ran.get("adapters", []) == now.get("adapters", [])
         return stored.record if same == request and alike else None
 
     def tell_skipped(self, made: Made) -> None:
@@ -256,9 +259,15 @@ def ran_line(ran: Mapping[str, Any]) -> str:
     told = [str(ran[key]) for key in ("device", "dtype") if key in ran]
     for key, value in ran.items():
         if key not in ("device", "dtype", "model", "weights"):
+            value = adapters_told(ran) if key == "adapters" else value
             shown = (", ".join(map(str, value)) or "none") if isinstance(value, list) else value
             told.append(f"{key.replace('_', ' ')} {shown}")
     return ", ".join(told)
+
+
+def adapters_told(ran: Mapping[str, Any]) -> list[str]:
+    """Adapters of a record, as they are typed: FILE:STRENGTH."""
+    return [f"{worn['file']}:{worn['strength']:g}" for worn in ran.get("adapters", [])]
 
 
 def _pictures(folder: Path) -> list[Path]:

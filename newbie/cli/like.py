@@ -46,6 +46,7 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
     then, now = stored.record.get("ran", {}).get("weights"), engine.describe().get("weights")
     if then != now:
         console.warn(f"{asked.like.name} was made by other weights: {_short(then)} then, {_short(now)} now")
+    warn_of_adapters(stored.record, engine.describe(), asked.like.name, console)
     drawer = Drawer.of(asked, engine, console, output, expected=None if asked.request else before)
     file_name = PurePath(str(stored.record.get("prompt_name", ""))).name
     name = PurePath(file_name).stem or DEFAULT_STEM
@@ -62,6 +63,20 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
     return 0
 
 
+def warn_of_adapters(record: Mapping[str, Any], now: Mapping[str, Any], name: str, console: Console) -> None:
+    """Tell where a picture was drawn with other adapters than those worn now: their files cannot be guessed."""
+    from newbie.cli.draw import adapters_told
+
+    then = record.get("ran", {})
+    if then.get("adapters", []) == now.get("adapters", []):
+        return
+    hashes = [f"{told} ({_short(worn['sha256'])})" for told, worn in zip(
+        adapters_told(then), then.get("adapters", []), strict=True
+    )]  # fmt: skip
+    worn_now = ", ".join(adapters_told(now)) or "none"
+    console.warn(f"{name} was drawn with the adapters {', '.join(hashes) or 'none'}; now with {worn_now}")
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What was otherwise when the picture was made: weights, versions, device, number format, kernel."""
     lines = []
@@ -69,8 +84,17 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         old, new = before.get(part, {}), now.get(part, {})
         for key in [*old, *(k for k in new if k not in old)]:
             if old.get(key) != new.get(key):
-                lines.append(f"{key.replace('_', ' ')}: {old.get(key, 'none')} then, {new.get(key, 'none')} now")
+                told = [_told(key, side) for side in (old, new)]
+                lines.append(f"{key.replace('_', ' ')}: {told[0]} then, {told[1]} now")
     return lines or ["the record names no difference: another machine or number of threads, perhaps"]
+
+
+def _told(key: str, side: Mapping[str, Any]) -> str:
+    from newbie.cli.draw import adapters_told
+
+    if key == "adapters":
+        return ", ".join(adapters_told(side)) or "none"
+    return str(side.get(key, "none"))
 
 
 def _short(weights: object) -> str:

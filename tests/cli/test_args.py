@@ -113,6 +113,11 @@ def test_the_model_flags_become_the_arguments_of_open():
             "--allow-pickle",
             "--axes-dims",
             "16,24,24",
+            "--lora",
+            "f:0.5",
+            "--merge-lora",
+            "--lora",
+            "g",
         ]
     )
     assert dataclasses.asdict(asked.model) == {
@@ -123,6 +128,8 @@ def test_the_model_flags_become_the_arguments_of_open():
         "vae": "e",
         "allow_pickle": True,
         "axes_dims": (16, 24, 24),
+        "lora": (("f", 0.5), ("g", 1.0)),
+        "merge_lora": True,
     }
 
 

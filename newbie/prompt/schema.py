@@ -53,7 +53,10 @@ _C, _G = (CHARACTER,), (GENERAL,)
 
 # In canonical order: the order of the model's README within each block.
 ELEMENTS: tuple[Element, ...] = (
-    Element(CHARACTER, "character", (TOP, PANEL), "one person, numbered"),
+    Element(
+        CHARACTER, "character", (TOP, PANEL), "one person, numbered",
+        attributes=(Attribute("src", "file", "a character file beneath the prompt's folder: see reuse.md"),),
+    ),
     _leaf("n", _C, "name: a Danbooru character, original_character, or $character_1$", "$character_1$", "name"),
     _leaf("gender", _C, "1girl, 1boy, …", "1girl"),
     _leaf("appearance", _C, "hair, eyes, body, species", "blue_hair, twintails, red_eyes"),
@@ -66,7 +69,7 @@ ELEMENTS: tuple[Element, ...] = (
     Element(GENERAL, "general", (TOP, PANEL), "what concerns the whole picture", aliases=("general",)),
     _leaf("count", _G, "1girl, solo; 2girls, multiple_girls", "1girl, solo"),
     _leaf("artists", _G, "artist:name or bare names", "artist:someone", "artist"),
-    _leaf("style", (GENERAL, TOP), "drawing style; also as a leading line of its own", "anime_style"),
+    _leaf("style", (GENERAL, TOP, PANEL), "drawing style; also as a leading line of its own", "anime_style"),
     _leaf("background", _G, "what is behind the characters", "sunset"),
     _leaf("environment", _G, "the place and its surroundings", "beach"),
     _leaf("perspective", _G, "camera: from_above, close-up, …", "from_above"),
@@ -78,10 +81,12 @@ ELEMENTS: tuple[Element, ...] = (
     _leaf("other", _G, "anything else", "full_body"),
     _leaf("extra_tags", _G, "anything else, as some tools call it", "petals"),
     Element(
-        TAGS, "leaf", (TOP, GENERAL), "a plain Danbooru tag list; used around negative prompts", "blurry, bad_hands",
-        repeats=True,
+        TAGS, "leaf", (TOP, GENERAL, PANEL), "a plain Danbooru tag list; used around negative prompts",
+        "blurry, bad_hands", repeats=True,
     ),
-    Element(PANEL, "panel", (TOP,), "a panel in the picture with characters and general tags of its own", repeats=True),
+    Element(
+        PANEL, "panel", (TOP, PANEL), "a panel in the picture with characters and general tags of its own", repeats=True
+    ),
     Element(
         CAPTION, "leaf", (TOP, GENERAL, PANEL), "one or two sentences in plain language",
         "A girl with blue twintails waves at the sunset.", content="sentence", repeats=True,
@@ -96,6 +101,8 @@ PLACES: tuple[str, ...] = (
     "center", "left", "right", "center_left", "center_right", "left_side", "right_side", "foreground", "background",
     "full-frame", "solo", "tight shot", "extreme close-up",
 )  # fmt: skip
+
+CHARACTERS_NAMED = 20  # neither XSD nor RELAX NG can say "character_ and a number": schemas spell out so many
 
 BY_NAME: dict[str, Element] = {e.name: e for e in ELEMENTS} | {a: e for e in ELEMENTS for a in e.aliases}
 ORDER: dict[str, int] = {e.name: i for i, e in enumerate(ELEMENTS)}
@@ -136,6 +143,12 @@ def attributes_of(name: str) -> tuple[str, ...]:
     """Names of the attributes that mean something on an element; its name in canonical spelling."""
     element = BY_NAME.get(CHARACTER if _CHARACTER_NAME.fullmatch(name) else name)
     return tuple(a.name for a in element.attributes) if element else ()
+
+
+@cache
+def children_of(parent: str) -> tuple[Element, ...]:
+    """What may stand in an element ("character", "inset_panel", TOP), in canonical order."""
+    return tuple(e for e in ELEMENTS if parent in e.parents)
 
 
 @cache

@@ -1,0 +1,80 @@
+"""The JSON form of the language as a JSON Schema (draft 2020-12).
+
+It describes prompts without a finding: what our writer calls `character_1~2`, `#text` or by a name outside the language
+is kept by the reader and told by the linter, and it is not valid here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from newbie.prompt.schema import (
+    BY_NAME,
+    CAPTION,
+    CHARACTER,
+    GENERAL,
+    PANEL,
+    PLACES,
+    TAGS,
+    Element,
+    children_of,
+    fields_of,
+)
+
+Schema = dict[str, Any]
+
+
+def text() -> str:
+    """The schema as the text of a file."""
+    schema: Schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A NewBie prompt as JSON",
+        "description": "characters, general tags and a caption; python -m newbie convert writes and reads it",
+        **_scene(panels=True),
+        "$defs": {
+            "tags": {"type": ["string", "array"], "items": {"type": "string"}},
+            "place": {"anyOf": [{"enum": list(PLACES)}, {"$ref": "#/$defs/tags"}]},
+            CHARACTER: _block(CHARACTER),
+            GENERAL: _block(GENERAL),
+            PANEL: _scene(panels=False),
+        },
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _scene(*, panels: bool) -> Schema:
+    properties: Schema = {
+        GENERAL: _ref(GENERAL) | _about(BY_NAME[GENERAL]),
+        TAGS: _leaf(BY_NAME[TAGS]),
+        CAPTION: _leaf(BY_NAME[CAPTION]),
+    }
+    if panels:
+        properties[PANEL] = {"type": "array", "items": _ref(PANEL)} | _about(BY_NAME[PANEL])
+    return {
+        "type": "object",
+        "patternProperties": {rf"^{CHARACTER}_[0-9]{{1,4}}$": _ref(CHARACTER) | _about(BY_NAME[CHARACTER])},
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _block(name: str) -> Schema:
+    leaves = [e for e in children_of(name) if e.name in fields_of(name) and e.name not in (TAGS, CAPTION)]
+    return {
+        "type": "object",
+        "properties": {leaf.name: _leaf(leaf) for leaf in leaves},
+        "additionalProperties": False,
+    }
+
+
+def _leaf(leaf: Element) -> Schema:
+    return _ref("place" if leaf.content == "place" else "tags") | _about(leaf) | {"examples": [leaf.example]}
+
+
+def _about(element: Element) -> Schema:
+    return {"description": element.about}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}

@@ -25,6 +25,7 @@ COMMANDS = {
     "create": Command("newbie.cli.create", "draw pictures; without a prompt, the prompt loop", False),
     "explain": Command("newbie.cli.explain", "what the encoders are given, to the token; whose words are whose", False),
     "convert": Command("newbie.cli.convert", "write a prompt in another dialect, and say what is lost", False),
+    "diff": Command("newbie.cli.diff", "what two prompts say otherwise; --images: what that does to the picture", False),
     "fmt": Command("newbie.cli.fmt", "write prompt files in canonical layout", False),
     "schema": Command("newbie.cli.schema", "the prompt language as RELAX NG, XSD or JSON Schema, for editors"),
     "doctor": Command("newbie.doctor", "what is installed, what this machine can do", usage=""),

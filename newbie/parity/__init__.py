@@ -17,14 +17,13 @@ import torch
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
 from newbie.errors import UsageError
-from newbie.parity import dit, folder, prompts, sampling, text, vae
+from newbie.parity import adapters, dit, folder, prompts, sampling, text, vae
 from newbie.parity.folder import Golden, Weights
 from newbie.parity.result import Case, Check, Job, Verdict, collect
 
 __all__ = ["Case", "Check", "lines", "main", "run"]
 
 USAGE = "python -m newbie parity FOLDER [--attention NAME] [--verbose]"
-LATER = ("lora", "lokr")  # adapters
 NETWORKS = ("dit", "gemma", "jina", "vae")
 
 
@@ -50,8 +49,8 @@ def run(path: Path | str, *, attention: str = "auto") -> list[Case]:
 def _run_file(golden: Golden, files: Sequence[Golden], attention: str) -> Iterator[Case]:
     """The cases of one file, on each spelling of its weights."""
     weights = folder.weights_of(files)
-    if golden.kind.startswith(LATER):
-        yield Case(golden.stem, "adapter", later=True)
+    if adapters.is_adapter(golden):
+        yield from _adapters(golden, files, weights, attention)
     elif golden.kind == "prompts":
         yield from collect(golden.stem, prompts.string_jobs(golden))
     elif golden.kind == "prompt_assembly":
@@ -85,6 +84,20 @@ def _network(golden: Golden, weights: Weights, attention: str) -> Iterator[Job]:
             yield from dit.forward_jobs(golden, weights, attend)
 
 
+def _adapters(golden: Golden, files: Sequence[Golden], weights: Sequence[Weights], attention: str) -> Iterator[Case]:
+    """Every spelling of the adapter whose outputs these are."""
+    if not golden.stem.endswith(adapters.OUT):
+        if not any(golden in adapters.spellings(out, files) for out in files if out.stem.endswith(adapters.OUT)):
+            yield Case(golden.stem, "all", skipped="the folder has no outputs with this adapter")
+        return
+    attend = kernel(attention, golden.about.get("dit_config") or {})
+    spelled = adapters.spellings(golden, files)
+    for each in spelled:
+        yield from collect(each.stem, adapters.adapter_jobs(golden, each, files, weights, attend))
+    if not spelled:
+        yield Case(golden.stem, "all", skipped="its adapter is not in the folder")
+
+
 def _comfy(golden: Golden, files: Sequence[Golden], weights: Sequence[Weights], attention: str) -> Iterator[Job]:
     wanted, source = golden.about.get("dit_weights"), golden.about.get("conditioning_and_noise_from")
     model = next((each for each in weights if wanted in {file.name for file in each.files}), None)
@@ -112,9 +125,7 @@ def lines(cases: Sequence[Case], *, verbose: bool = False) -> list[str]:
     shown: list[str] = []
     for case in cases:
         start = f"{case.verdict:<5}  {case.family:<{families}}  {case.name:<{names}}"
-        if case.later:
-            shown.append(f"{start}  not yet built")
-        elif case.worst is None or case.skipped:
+        if case.worst is None or case.skipped:
             shown.append(f"{start}  {case.skipped or 'nothing to compare'}")
         else:
             chosen = case.checks if verbose else (case.worst,)
@@ -124,7 +135,6 @@ def lines(cases: Sequence[Case], *, verbose: bool = False) -> list[str]:
         "ok": "within tolerance",
         "FAIL": "beyond it",
         "SKIP": "skipped",
-        "later": "not yet built",
     }
     return [*shown, "", f"{len(cases)} cases: " + ", ".join(f"{counts[key]} {word}" for key, word in words.items())]
 

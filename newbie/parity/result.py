@@ -11,7 +11,7 @@ from torch import Tensor
 
 from newbie.errors import NewbieError
 
-Verdict = Literal["ok", "FAIL", "SKIP", "later"]
+Verdict = Literal["ok", "FAIL", "SKIP"]
 
 
 class Check(NamedTuple):
@@ -32,13 +32,12 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a golden file. `skipped` says why it was not run; `later` that its family is not built yet."""
+    """One case of a golden file. `skipped` says why it was not run."""
 
     family: str
     name: str
     checks: tuple[Check, ...] = ()
     skipped: str = ""
-    later: bool = False
 
     @property
     def worst(self) -> Check | None:
@@ -47,8 +46,6 @@ class Case:
 
     @property
     def verdict(self) -> Verdict:
-        if self.later:
-            return "later"
         if self.skipped or not self.checks:
             return "SKIP"
         return "ok" if all(check.fine for check in self.checks) else "FAIL"

@@ -49,9 +49,10 @@ def test_every_golden_file_of_the_repository_is_within_tolerance(tmp_path: Path)
     said: list[str] = []
     code = parity.main([str(copied(tmp_path, "[!v]*.json", "[!v]*.safetensors"))], said.append)
     assert code == 0, "\n".join(line for line in said if not line.startswith("ok"))
-    assert said[-1].endswith("0 beyond it, 0 skipped, 0 not yet built")
+    assert said[-1].endswith("0 beyond it, 0 skipped")
     for family in ("dit_clip_gqa_forward", "dit_noclip_mha_trajectory", "gemma_tiny_io", "jina_tiny_io on original",
-                   "jina_tiny_io on merged", "comfy_sampling", "prompts", "prompt_assembly"):  # fmt: skip
+                   "jina_tiny_io on merged", "comfy_sampling", "prompts", "prompt_assembly", "lora_peft_adapter",
+                   "lora_peft_comfy", "lora_peft_kohya", "lokr_factored_adapter", "lokr_full_adapter"):  # fmt: skip
         assert any(line.startswith("ok") and f" {family} " in line for line in said), family
 
 
@@ -253,13 +254,20 @@ def test_unknown_kinds_and_files_without_a_json_are_named(tmp_path: Path) -> Non
     assert found == {"mystery_io/all": "SKIP", "stray.safetensors/all": "SKIP"}
 
 
-def test_adapters_are_listed_as_not_yet_built_and_are_no_failure(tmp_path: Path) -> None:
-    folder = copied(tmp_path, "gemma_tiny_*")
-    for kind in ("lora_peft", "lokr_full"):
-        written(folder, f"{kind}_out", {"kind": kind}, {"out": torch.zeros(1)})
-    said: list[str] = []
-    assert parity.main([str(folder)], said.append) == 0
-    assert sum(line.startswith("later") and "not yet built" in line for line in said) == 2
+def test_a_wrong_alpha_is_seen(tmp_path: Path) -> None:
+    folder = copied(tmp_path, "lora_peft_adapter*", "lora_peft_out*", "dit_clip_gqa_weights.*", "dit_clip_gqa_forward*")
+    about = json.loads((folder / "lora_peft_adapter.json").read_text())
+    about["adapter_config_json"]["lora_alpha"] *= 2
+    (folder / "lora_peft_adapter.json").write_text(json.dumps(about))
+    assert verdicts(folder)["lora_peft_adapter/strength 0"] == "ok"
+    assert verdicts(folder)["lora_peft_adapter/strength 0.6"] == "FAIL"
+    assert verdicts(folder)["lora_peft_adapter/merged weights"] == "FAIL"
+
+
+def test_adapters_without_their_base_or_their_outputs_are_skipped_and_named(tmp_path: Path) -> None:
+    alone = copied(tmp_path, "lora_peft_adapter*")
+    assert verdicts(alone)["lora_peft_adapter/all"] == "SKIP"
+    assert verdicts(copied(tmp_path, "lora_peft_out*"))["lora_peft_adapter/all"] == "SKIP"
 
 
 def test_derived_cases_are_read_from_their_descriptions() -> None:
@@ -300,7 +308,7 @@ def test_a_line_shows_the_worst_error_beside_its_tolerance() -> None:
     cases = [Case("dit", "b1", (Check("out", 2e-6, 1e-5), Check("inter.x", 1e-6, 1e-5)))]
     line, _, total = parity.lines(cases)
     assert line.split() == ["ok", "dit", "b1", "2.0e-06", "<=", "1.0e-05", "out"]
-    assert total == "1 cases: 1 within tolerance, 0 beyond it, 0 skipped, 0 not yet built"
+    assert total == "1 cases: 1 within tolerance, 0 beyond it, 0 skipped"
     assert len(parity.lines(cases, verbose=True)) == 4
 
 

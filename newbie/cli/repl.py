@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from newbie.cli import args, values
+from newbie.cli import args, values, wearing
 from newbie.cli.args import REQUEST_FLAGS, Asked
 from newbie.cli.blocks import Entries, Entry
 from newbie.cli.console import Console, as_newbie_error, report
@@ -23,7 +23,7 @@ from newbie.cli.lines import Lines, open_lines
 from newbie.cli.names import Output, safe_name
 from newbie.cli.sources import DEFAULT_STEM, Source, negative_text, resolve
 from newbie.errors import Cancelled, OutputError, UsageError
-from newbie.request import Request, Settings
+from newbie.request import AdapterChoice, Request, Settings
 
 if TYPE_CHECKING:
     from newbie.cli.draw import Drawer, Made, OpenEngine
@@ -48,6 +48,7 @@ class State:
     file_name: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     attention: str = ""  # a kernel; "": as the model was opened
+    adapters: tuple[AdapterChoice, ...] = ()
 
     def request(self, **changes: Any) -> Request:
         return Request(prompt=self.prompt or "", **(dict(self.fields) | changes))
@@ -60,7 +61,8 @@ def start(asked: Asked, output: Output, console: Console, opener: OpenEngine | N
     lines = open_lines(console)
     engine = open_engine(asked.model, Settings(**asked.settings), console, opener)
     drawer = Drawer.of(asked, engine, console, output)
-    loop = Loop(drawer, console, State(fields=asked.request), interactive=lines.interactive)
+    state = State(fields=asked.request, adapters=asked.model.lora)
+    loop = Loop(drawer, console, state, interactive=lines.interactive)
     return loop.run(lines)
 
 
@@ -70,6 +72,8 @@ class Loop:
     def __init__(self, drawer: Drawer, console: Console, state: State, *, interactive: bool) -> None:
         self.drawer = drawer
         self.opened = drawer.engine
+        self.wearing = state.adapters, drawer.engine  # what is worn, and the model that wears it
+        self.first = state.adapters
         self.console = console
         self.state = state
         self.interactive = interactive
@@ -165,6 +169,7 @@ class Loop:
         seed = self.state.fields.get("seed", -1)
         rows.append(("seed", "random" if seed == -1 else seed))
         rows.append(("attention", self.drawer.engine.describe()["attention"]))
+        rows.append(("adapters", wearing.told(self.state.adapters)))
         rows.append(("as flags", shlex.join(args.to_flags(Request(**dict(self.state.fields))))))
         if self.shown is not None:
             rows.append(("last picture", f"{self.shown.path} (seed {self.shown.seed})"))
@@ -200,10 +205,14 @@ class Loop:
     def do_attention(self, argument: str) -> None:
         """/attention [KERNEL]         which kernel computes attention from now on; default: as at the start"""
         if argument:
-            name = "" if argument == "default" else argument
-            self._use(name)
-            self._change(attention=name)
+            self._change_engine(attention="" if argument == "default" else argument)
         self.console.say(f"attention {self.drawer.engine.describe()['attention']}")
+
+    def do_lora(self, argument: str) -> None:
+        """/lora [FILE[:STRENGTH]]    wear an adapter, or change its strength; off NAME: without it; none; default"""
+        if argument:
+            self._change_engine(adapters=wearing.changed(self.state.adapters, argument, self.first))
+        self.console.say(f"adapters {wearing.told(self.state.adapters)}")
 
     def do_again(self, argument: str) -> None:
         """/again                     draw the prompt as it is now, with the seed of the last picture"""
@@ -221,9 +230,11 @@ class Loop:
         if not self.before:
             raise UsageError("there is nothing to undo")
         undone, self.state = self.state, self.before.pop()
+        self._use(self.state)
         if undone.attention != self.state.attention:
-            self._use(self.state.attention)
             self.do_attention("")
+        if undone.adapters != self.state.adapters:
+            self.do_lora("")
         if undone.prompt != self.state.prompt:
             self.console.result(self.state.prompt if self.state.prompt is not None else "(no prompt)")
         for name in sorted(undone.fields.keys() | self.state.fields.keys()):
@@ -251,11 +262,13 @@ class Loop:
             raise UsageError("/load needs a file", "/load prompts/duo.xml")
         path = Path(argument).expanduser()
         if path.suffix.lower() == ".png":
+            from newbie.cli.like import warn_of_adapters
             from newbie.images import read_record
 
             stored = read_record(path)
             kept = {f.name: getattr(stored.request, f.name) for f in fields(Request) if f.name != "prompt"}
             self._change(prompt=stored.request.prompt, stem=DEFAULT_STEM, file_name="", fields=kept)
+            warn_of_adapters(stored.record, self.drawer.engine.describe(), path.name, self.console)
         else:
             found = resolve(argument)
             if len(found) != 1 or found[0].path is None:
@@ -274,9 +287,20 @@ class Loop:
             raise UsageError("there is no prompt yet", "type one, or /load a file")
         return self.state.prompt
 
-    def _use(self, attention: str) -> None:
-        """Draw with this kernel from now on. Raises UsageError at once where it cannot serve."""
-        self.drawer.engine = self.opened.with_attention(attention) if attention else self.opened
+    def _use(self, state: State) -> None:
+        """Draw with this state's kernel and adapters from now on. Raises at once where one cannot serve."""
+        if self.wearing[0] != state.adapters:
+            engine = self.opened
+            if state.adapters != self.first:
+                engine = engine.with_adapters(*state.adapters, on_note=self.console.say)
+            self.wearing = state.adapters, engine
+        engine = self.wearing[1]
+        self.drawer.engine = engine.with_attention(state.attention) if state.attention else engine
+
+    def _change_engine(self, **changes: Any) -> None:
+        """Change what the model is used with; where that fails everything stays as it was."""
+        self._use(dataclasses.replace(self.state, **changes))
+        self._change(**changes)
 
     def _take(self, source: Source) -> None:
         reading = source.read()

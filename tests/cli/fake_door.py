@@ -9,6 +9,7 @@ import sys
 import time
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image
 
@@ -40,6 +41,7 @@ class FakePipeline:
         self.licences = ("newbie-fake: Apache-2.0",)
         self.drawn = []
         self.attention = "fake"
+        self.adapters = []
 
     @classmethod
     def open(cls, model=None, *, settings=None, on_note=None, **parts):
@@ -48,7 +50,7 @@ class FakePipeline:
         pipeline = cls(settings or Settings())
         if on_note:
             on_note("a note while loading")
-        return pipeline
+        return pipeline.with_adapters(*parts.get("lora", ()))
 
     def ran(self):
         return {**self.describe(), "evaluations": 8}
@@ -65,6 +67,7 @@ class FakePipeline:
             "dtype": dtype,
             "vae_dtype": "float32",
             "attention": self.attention,
+            "adapters": self.adapters,
             "caches": [],
         }
 
@@ -74,6 +77,19 @@ class FakePipeline:
         switched = copy.copy(self)  # the same pictures
         switched.attention = name
         return switched
+
+    def with_adapters(self, *adapters, on_note=None):
+        for path, _ in adapters:
+            if "missing" in path:
+                raise WeightsError(f"{path}: no such file", "check the path")
+            if on_note:
+                on_note(f"{path}: LoRA for 3 modules")
+        dressed = copy.copy(self)
+        dressed.adapters = [
+            {"file": Path(path).name, "sha256": f"{zlib.crc32(path.encode()):064x}", "strength": strength}
+            for path, strength in adapters
+        ]
+        return dressed
 
     def generate(self, request, *, on_step=None, on_picture=None):
         if "refuse_me" in request.prompt:

@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from newbie.checkpoints.components import Components
 from newbie.checkpoints.index import Entry
+from newbie.checkpoints.places import as_bytes
 from newbie.checkpoints.source import Source
 
 SAMPLED_FROM = 2**30  # bytes; reading more would make every start slow
@@ -41,14 +40,17 @@ def hash_sources(sources: Iterable[Source], *, full: bool = False) -> str:
     sampled = not full and sum(entry.nbytes for _, _, entry in entries) > SAMPLED_FROM
     state = hashlib.sha256()
     for component, name, entry in entries:
-        state.update(f"{component}/{name} {entry.dtype} {list(entry.shape)}\n".encode())
+        kind = entry.dtype if entry.packed is None else entry.format
+        state.update(f"{component}/{name} {kind} {list(entry.shape)}\n".encode())
         for piece in _samples(entry) if sampled else (_content(entry),):
             state.update(piece)
     return f"{'sampled' if sampled else 'sha256'}:{state.hexdigest()}"
 
 
-def _content(entry: Entry) -> memoryview:
-    return memoryview(entry.read().reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+def _content(entry: Entry) -> bytes | memoryview:
+    if entry.packed is not None:
+        return b"".join(_content(part) for part in entry.packed.parts.values())
+    return as_bytes(entry.read())
 
 
 def _samples(entry: Entry) -> list[bytes]:

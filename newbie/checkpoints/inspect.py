@@ -171,6 +171,8 @@ def _held(source: Source, opened: Opened) -> Held:
 def _tokenizer(source: Source, opened: Opened) -> str:
     if embedded := spiece(opened.index, opened.part):
         return f"embedded ({embedded})"
+    if opened.index.spiece is not None:
+        return "embedded (a list of tokens)"
     if opened.part.component not in ("text_encoder", "clip"):
         return ""
     return next((name for name in (JSON_NAME, *SPIECE_NAMES) if (source.folder / name).is_file()), "")

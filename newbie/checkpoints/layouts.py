@@ -36,6 +36,8 @@ _OTHERS = {
     "layers.0.pre_feedforward_layernorm.weight": "a Gemma 2 text encoder (Gemma 3 is needed)",
     "layers.0.self_attn.q_norm.weight": "a Qwen 3 language model",
     "layers.0.self_attn.q_proj.weight": "another language model",
+    "blk.0.attn_q.weight": "another language model, in llama.cpp's names",
+    "enc.blk.0.attn_q.weight": "a T5 text encoder, in llama.cpp's names",
     "encoder.block.0.layer.0.SelfAttention.q": "a T5 text encoder",
     "roberta.encoder.layer.0.attention.self": "an XLM-RoBERTa of another kind",
     "text_model.encoder.layers.0.self_attn": "another CLIP model",

@@ -75,6 +75,8 @@ def of_part(opened: Opened) -> Licence | None:
             return {(36, True): NEWBIE, (26, False): LUMINA}.get((layers("layers."), part.has_clip))
         case "text_encoder" if shape("embed_tokens.weight")[1:] == (2560,) and layers("layers.") in (33, 34):
             return GEMMA
+        case "text_encoder" if shape("token_embd.weight")[1:] == (2560,) and layers("blk.") in (33, 34):
+            return GEMMA
         case "clip" if shape("emb_ln.weight") == (1024,) and layers("encoder.layers.") == 24:
             return JINA
         case "vae" if shape("decoder.conv_in.weight") == (512, 16, 3, 3):

@@ -1,7 +1,8 @@
 """Weights into networks: built without memory, then each tensor read, converted, cast and put in its place.
 
 Our parameter names are the official ones; everything else goes through a table. One tensor is in flight at a
-time, so a load needs the memory of the model plus its largest tensor. Every load leaves a report.
+time, so a load needs the memory of the model plus its largest tensor. Matrices that a file holds in fewer bits stay so,
+in layers that decode them on use, unless `decode` is asked for. Every load leaves a report.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from newbie.checkpoints.fp8 import FP8
+from newbie.checkpoints.index import Packed
 from newbie.checkpoints.layouts import SPOKEN, Component, spiece
 from newbie.checkpoints.plan import Plan, plan_load
 from newbie.checkpoints.report import LoadReport
@@ -24,6 +25,10 @@ from newbie.checkpoints.translate import Recipe
 from newbie.errors import MemoryShortage, WeightsError
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
+from newbie.model.swap import with_modules
+from newbie.quant.codec import dense
+from newbie.quant.fp8 import FORMATS
+from newbie.quant.layers import compressed
 from newbie.text.gemma import GemmaConfig
 from newbie.text.jina import JinaConfig, JinaTextTower
 from newbie.text.tokens import SPIECE_NAMES, Kind, Tokenizer
@@ -58,6 +63,7 @@ def load_transformer(
     dtype: torch.dtype = torch.float32,
     config: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
+    decode: bool = False,
 ) -> Loaded[NextDiT, NextDiTConfig]:
     """Load a Next-DiT. `config` (keys of config.json) goes before what is written beside the weights.
 
@@ -65,7 +71,7 @@ def load_transformer(
         WeightsError: damaged, incomplete, of another kind, or not finite; names the file or the tensor.
         MemoryShortage: the device is full.
     """
-    plan = plan_load(_source("transformer", weights, config, allow_pickle))
+    plan = plan_load(_source("transformer", weights, config, allow_pickle), decode=decode)
     return Loaded(fill(plan, device, dtype), plan.config, plan.report)  # type: ignore[arg-type]
 
 
@@ -76,9 +82,10 @@ def load_vae(
     dtype: torch.dtype = torch.float32,
     config: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
+    decode: bool = False,
 ) -> Loaded[Autoencoder, AutoencoderConfig]:
     """Load an autoencoder; see `load_transformer`."""
-    plan = plan_load(_source("vae", weights, config, allow_pickle))
+    plan = plan_load(_source("vae", weights, config, allow_pickle), decode=decode)
     return Loaded(fill(plan, device, dtype), plan.config, plan.report)  # type: ignore[arg-type]
 
 
@@ -90,9 +97,10 @@ def load_gemma(
     config: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
     tokenizer: bool = True,
+    decode: bool = False,
 ) -> Loaded[nn.Module, GemmaConfig]:
     """Load the text part of a Gemma 3 without its last layer, and its tokenizer unless that is not wanted."""
-    plan = plan_load(_source("text_encoder", weights, config, allow_pickle))
+    plan = plan_load(_source("text_encoder", weights, config, allow_pickle), decode=decode)
     found = find_tokenizer(plan, "gemma") if tokenizer else None  # before the long part
     return Loaded(fill(plan, device, dtype), plan.config, plan.report, found)
 
@@ -105,9 +113,10 @@ def load_jina(
     config: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
     tokenizer: bool = True,
+    decode: bool = False,
 ) -> Loaded[JinaTextTower, JinaConfig]:
     """Load the text tower of a Jina CLIP v2, and its tokenizer unless that is not wanted."""
-    plan = plan_load(_source("clip", weights, config, allow_pickle))
+    plan = plan_load(_source("clip", weights, config, allow_pickle), decode=decode)
     found = find_tokenizer(plan, "jina") if tokenizer else None
     return Loaded(fill(plan, device, dtype), plan.config, plan.report, found)  # type: ignore[arg-type]
 
@@ -121,28 +130,61 @@ def fill(plan: Plan, device: torch.device | str, dtype: torch.dtype) -> nn.Modul
     """
     plan.report.require_complete()
     target = torch.device(device)
+    module = _with_compressed(plan, dtype)
     try:
         for name, empty in plan.module.state_dict().items():
+            if name in plan.compressed:
+                _keep(module, name.removesuffix(".weight"), plan.compressed[name], target, dtype)
+                continue
             recipe = plan.recipes.get(name)
             tensor = torch.ones(empty.shape) if recipe is None else _fetch(recipe, target, dtype)
             tensor = tensor.to(target, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
             if recipe is not None:
                 require_finite(tensor, plan, recipe)
-            _place(plan.module, name, tensor)
+            _place(module, name, tensor)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise MemoryShortage(
             f"{plan.source.name}: no room on {target} for the {SPOKEN[plan.part.component]} "
             f"({sum(t.numel() for t in plan.module.state_dict().values()) * dtype.itemsize / 2**30:.1f} GiB)",
             "close other programs, or use --dtype bf16",
         ) from error
-    return plan.module.eval()
+    return module.eval()
+
+
+def _with_compressed(plan: Plan, dtype: torch.dtype) -> nn.Module:
+    """The network of a plan, still without memory, with layers that keep their weights as they are stored."""
+    layers: dict[str, nn.Module] = {}
+    for name, packed in plan.compressed.items():
+        packed.codec.require()
+        path = name.removesuffix(".weight")
+        layer = compressed(plan.module.get_submodule(path), packed.codec, dtype)
+        assert layer is not None  # the plan chose linear layers and embeddings
+        layers[path] = layer
+    return with_modules(plan.module, layers) if layers else plan.module
+
+
+def _keep(module: nn.Module, path: str, packed: Packed, device: torch.device, dtype: torch.dtype) -> None:
+    """Put what is stored for one matrix into its layer, after a look at its numbers."""
+    stored = packed.read(device)
+    entry = next(iter(packed.parts.values()))
+    found = packed.codec.problem(stored)
+    if found:
+        raise WeightsError(
+            f"{entry.file.name}: tensor {entry.name} contains {found}", "the file is damaged; download it again"
+        )
+    if dtype == torch.float16 and not is_finite(dense(packed.codec, stored, dtype)):
+        raise WeightsError(
+            f"{entry.file.name}: tensor {entry.name} has numbers too large for float16", "use --dtype bf16 or float32"
+        )
+    for name, tensor in stored.items():
+        _place(module, f"{path}.{name}", tensor)
 
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether no number is NaN or infinite. One pass: the extremes of a tensor show both."""
     if not tensor.is_floating_point() or not tensor.numel():
         return True
-    low, high = torch.aminmax(tensor.float() if tensor.dtype in FP8 else tensor)
+    low, high = torch.aminmax(tensor.float() if tensor.dtype in FORMATS else tensor)
     return bool(torch.isfinite(low) & torch.isfinite(high))
 
 
@@ -168,6 +210,8 @@ def find_tokenizer(plan: Plan, kind: Kind) -> Tokenizer:
     if embedded := spiece(plan.index, plan.part):
         data = plan.index[embedded].read().contiguous().view(torch.uint8).numpy().tobytes()
         return Tokenizer.from_spiece(data, kind, name=f"{plan.source.name}: {embedded}")
+    if plan.index.spiece is not None:
+        return Tokenizer.from_spiece(plan.index.spiece(), kind, name=f"{plan.source.name}: its list of tokens")
     folder = plan.source.folder
     beside = ("tokenizer", "tokenizer_1") if kind == "gemma" else ("tokenizer_2", "clip_tokenizer")
     for place in (folder, *(folder.parent / name for name in beside)):

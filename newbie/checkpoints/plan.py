@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from newbie.checkpoints import fp8, infer
-from newbie.checkpoints.index import Index
+from newbie.checkpoints.gguf import require_gemma3
+from newbie.checkpoints.index import Index, Packed
 from newbie.checkpoints.layouts import SPOKEN, Component, Part
 from newbie.checkpoints.report import LoadReport
 from newbie.checkpoints.rules import Table
@@ -56,17 +57,22 @@ class Plan:
     config: Any
     module: nn.Module  # on the meta device
     recipes: dict[str, Recipe]  # in the order of the module
+    compressed: dict[str, Packed]  # of these, the matrices that stay as they are stored
     report: LoadReport
 
 
-def plan_load(source: Source) -> Plan:
+def plan_load(source: Source, *, decode: bool = False) -> Plan:
     """Plan the load of one part. The report may say that it is incomplete: `load.fill` refuses it then.
+
+    With `decode` matrices in fewer bits become plain ones; otherwise linear layers and embeddings keep them so.
 
     Raises:
         WeightsError: the headers already show that nothing can be loaded.
     """
     opened = source.open()
     index, part = opened.index, opened.part
+    if part.layout == "llama.cpp":
+        require_gemma3(index)
     raw = source.raw_config(index)
     entries = fp8.rescaled({part.strip(name): index[name] for name in part.names})
     try:
@@ -83,10 +89,23 @@ def plan_load(source: Source) -> Plan:
             f"{source.name}: its configuration cannot be used ({error})", f"correct or remove {source.folder / CONFIG}"
         ) from error
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    known = _known_extras(part.component, config)
-    report = _compare(source, part, translation, shapes, expected, known, (*index.notes, *notes))
     recipes = {name: translation.recipes[name] for name in expected if name in translation.recipes}
-    return Plan(source, index, part, config, module, recipes, report)
+    compressed = {} if decode else _compressed(module, recipes)
+    known = _known_extras(part.component, config)
+    report = _compare(source, part, translation, shapes, expected, compressed, known, (*index.notes, *notes))
+    return Plan(source, index, part, config, module, recipes, compressed, report)
+
+
+def _compressed(module: nn.Module, recipes: Mapping[str, Recipe]) -> dict[str, Packed]:
+    """The matrices of linear layers and embeddings that a file holds in fewer bits."""
+    found: dict[str, Packed] = {}
+    for name, recipe in recipes.items():
+        owner, _, leaf = name.rpartition(".")
+        if leaf == "weight" and isinstance(module.get_submodule(owner), nn.Linear | nn.Embedding):
+            packed = recipe.packed
+            if packed is not None:
+                found[name] = packed
+    return found
 
 
 def require_fit(configs: Mapping[Component, Any]) -> None:
@@ -116,6 +135,8 @@ def table(part: Part, entries: Iterable[str], raw: Mapping[str, Any]) -> Table:
         return vae_table.original(len({name.split(".")[2] for name in names if name.startswith(half)}))
     if part.component == "vae":
         return vae_table.old_attention() if any(".attentions.0.query." in name for name in entries) else ()
+    if part.component == "text_encoder":
+        return gemma_table.llama() if part.layout == "llama.cpp" else ()
     if part.component == "clip" and part.layout == "original":
         said = JinaConfig.from_dict(raw)
         return jina_table.original(said.lora_alpha / said.lora_rank)
@@ -128,6 +149,7 @@ def _compare(
     translation: Translation,
     shapes: Mapping[str, tuple[int, ...]],
     expected: Mapping[str, tuple[int, ...]],
+    compressed: Mapping[str, Packed],
     known: Callable[[str], bool],
     notes: tuple[str, ...],
 ) -> LoadReport:
@@ -142,8 +164,9 @@ def _compare(
         source=source.name,
         layout=part.layout,
         prefix=part.prefix,
-        matched=tuple(name for name in right if not recipes[name].how),
-        converted=tuple((name, recipes[name].how) for name in right if recipes[name].how),
+        matched=tuple(name for name in right if not recipes[name].how and name not in compressed),
+        compressed=tuple((name, compressed[name].codec.name) for name in right if name in compressed),
+        converted=tuple((name, recipes[name].how) for name in right if recipes[name].how and name not in compressed),
         missing=tuple(name for name in absent if name not in optional),
         filled=tuple(name for name in absent if name in optional),
         unexpected=(*(name for name in extra if not known(name)), *translation.half),

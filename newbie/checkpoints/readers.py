@@ -1,4 +1,4 @@
-"""Open weights whatever they lie in: one safetensors file, shards, or a pickle. Decided by content, not by name."""
+"""Open weights whatever they lie in: safetensors, GGUF, shards, or a pickle. Decided by content, not by name."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from enum import Enum
 from pathlib import Path
 
 from newbie.checkpoints import pickles, shards
+from newbie.checkpoints.gguf import open_gguf
 from newbie.checkpoints.header import open_safetensors
 from newbie.checkpoints.index import Index, join
 from newbie.errors import WeightsError
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
-SUFFIXES = (".safetensors", *PICKLE_SUFFIXES)
+SUFFIXES = (".safetensors", ".gguf", *PICKLE_SUFFIXES)
 
 
 class Content(Enum):
@@ -82,6 +83,8 @@ def open_weights(source: Path | Sequence[Path], *, allow_pickle: bool = False) -
     found = content(source)
     if found is Content.SAFETENSORS:
         return open_safetensors(source)
+    if found is Content.GGUF:
+        return open_gguf(source)
     if found in (Content.ZIP, Content.PICKLE):
         return _open_pickle(source, found, allow_pickle)
     if found is Content.UNKNOWN and source.suffix == ".safetensors":
@@ -90,10 +93,9 @@ def open_weights(source: Path | Sequence[Path], *, allow_pickle: bool = False) -
 
 
 _HINTS = {
-    Content.GGUF: "GGUF is not read by this version; use the safetensors file",
     Content.POINTER: "run `git lfs pull` in its folder, or download the file itself",
     Content.PAGE: "the download saved a page instead of the file; sign in or accept the terms, then try again",
-    Content.UNKNOWN: "expected .safetensors, or .pth with --allow-pickle",
+    Content.UNKNOWN: "expected .safetensors, .gguf, or .pth with --allow-pickle",
 }
 
 

@@ -24,6 +24,7 @@ class LoadReport:
     unexpected: tuple[str, ...]  # names of the file
     ignored: tuple[str, ...]  # names of the file that are known and not needed
     wrong: tuple[str, ...] = ()  # sentences about shapes
+    compressed: tuple[tuple[str, str], ...] = ()  # our name, in which format it stays
     notes: tuple[str, ...] = ()
 
     @property
@@ -47,22 +48,24 @@ class LoadReport:
     @property
     def total(self) -> int:
         """Tensors that the model has."""
-        return len(self.matched) + len(self.converted) + len(self.missing) + len(self.filled) + len(self.wrong)
+        there = (self.matched, self.compressed, self.converted)
+        return sum(map(len, (*there, self.missing, self.filled, self.wrong)))
 
     def lines(self) -> list[str]:
         """The report as text: a line of counts, then what is worth knowing."""
         spelled = f"{self.layout} names" + (f", prefix {self.prefix!r}" if self.prefix else "")
         counts = {
-            "matched": len(self.matched),
+            "matched": len(self.matched) + len(self.compressed),
             "converted": len(self.converted),
             "missing": len(self.missing),
             "unexpected": len(self.unexpected),
         }
         found = ", ".join(f"{count} {word}" for word, count in counts.items())
         lines = [f"{SPOKEN[self.component]}: {self.source} ({spelled}): {found}"]
-        for rule in dict.fromkeys(how for _, how in self.converted):
-            names = [name for name, how in self.converted if how == rule]
-            lines.append(f"  converted ({rule}): {listed(names)}")
+        for word, pairs in (("stay compressed", self.compressed), ("converted", self.converted)):
+            for how in dict.fromkeys(how for _, how in pairs):
+                names = [name for name, each in pairs if each == how]
+                lines.append(f"  {word} ({how}): {listed(names)}")
         for word, found_names in (
             ("missing", self.missing),
             ("wrong", self.wrong),

@@ -78,6 +78,19 @@ class Squeeze(Rule):
 
 
 @dataclass(frozen=True)
+class Shift(Rule):
+    """Theirs is ours plus one: llama.cpp stores the factor of a norm where the network's class adds the one itself."""
+
+    kind: ClassVar[str] = "subtract one"
+
+    def load(self, theirs: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor.float() - 1 for tensor in theirs]
+
+    def save(self, ours: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor.float() + 1 for tensor in ours]
+
+
+@dataclass(frozen=True)
 class MergeLora(Rule):
     """W + scale B A, in float32 and rounded once; theirs are W, A and B, the latter two with a leading axis of
     adapters, of which the first is taken. An embedding table stores its factors the other way round: W + scale A B.

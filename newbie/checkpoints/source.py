@@ -10,7 +10,7 @@ from typing import Any
 
 from newbie.checkpoints.index import Index
 from newbie.checkpoints.layouts import SPOKEN, Component, Part, recognise, unrecognised
-from newbie.checkpoints.readers import PICKLE_SUFFIXES, open_weights
+from newbie.checkpoints.readers import PICKLE_SUFFIXES, SUFFIXES, open_weights
 from newbie.checkpoints.shards import NUMBERED, numbered, read_json, weight_map
 from newbie.errors import WeightsError
 
@@ -80,7 +80,7 @@ class Source:
 
     def raw_config(self, index: Index) -> dict[str, Any]:
         """What is said about the part: by the caller, beside the weights, or in the file's metadata."""
-        return {**self._written_config(index), **self.config}
+        return {**index.config, **self._written_config(index), **self.config}
 
     def _written_config(self, index: Index) -> dict[str, Any]:
         path = self.folder / CONFIG
@@ -144,7 +144,7 @@ def search(
             damaged
             or other
             or OtherPart(
-                f"{folder.name}: no weights in it", "expected a .safetensors file, or .pth with --allow-pickle"
+                f"{folder.name}: no weights in it", "expected a .safetensors or .gguf file, or .pth with --allow-pickle"
             )
         )
     best = found[min(found)]
@@ -161,7 +161,7 @@ def candidates(folder: Path) -> list[tuple[Path, ...]]:
     paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in _NOT_WEIGHTS)
     indexes = [path for path in paths if path.name.endswith((".safetensors.index.json", ".bin.index.json"))]
     known = {folder / name for index in indexes for name in weight_map(index).values()}
-    weights = [p for p in paths if p.suffix.lower() in (".safetensors", *PICKLE_SUFFIXES) and p not in known]
+    weights = [p for p in paths if p.suffix.lower() in SUFFIXES and p not in known]
     groups = [tuple(group) for group in numbered(weights) if len(group) > 1]
     single = [(path,) for path in weights if not any(path in group for group in groups)]
     return sorted([*((index,) for index in indexes), *groups, *single], key=lambda files: (_rank(files[0]), files))

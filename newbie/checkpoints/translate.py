@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from newbie.checkpoints.index import Entry
+from newbie.checkpoints.index import Entry, Packed, stack
 from newbie.checkpoints.rules import Rule, Table, fill_in, matches
 from newbie.errors import WeightsError
 
@@ -48,6 +48,17 @@ class Recipe:
         if self.rule is not None and self.rule.kind != "rename":
             return self.rule.kind
         return self.entries[0].made
+
+    @property
+    def packed(self) -> Packed | None:
+        """The matrix in fewer bits, where the file has it so and the rule leaves its numbers alone."""
+        parts = [entry.packed for entry in self.entries]
+        if self.rule is None or self.rule.kind == "rename":
+            return parts[self.position]
+        if self.rule.kind != "fuse" or len({part.codec if part is not None else None for part in parts}) > 1:
+            return None
+        whole = [part for part in parts if part is not None]
+        return stack(whole) if whole else None
 
     def read(self) -> Tensor:
         """The tensor in main memory, in the file's format (float32 where a rule computes)."""

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from newbie.checkpoints.components import MissingPart, existing, find_in_tree
 from newbie.checkpoints.hashes import file_hash, hash_sources
+from newbie.checkpoints.index import Entry
 from newbie.checkpoints.layouts import COMPONENTS, SPOKEN, Component, recognise, unrecognised
 from newbie.checkpoints.load import find_tokenizer, is_finite
 from newbie.checkpoints.plan import Plan, plan_load, require_fit
@@ -185,7 +188,7 @@ def _numbers(plan: Plan, findings: list[Finding]) -> None:
     """Every number of the part, also of tensors that are not used."""
     what = f"{SPOKEN[plan.part.component]}, numbers"
     try:
-        bad = [name for name in plan.part.names if not is_finite(plan.index[name].read())]
+        bad = [name for name in plan.part.names if not _finite(plan.index[name])]
     except WeightsError as error:
         findings.append(_bad(what, error))
         return
@@ -194,6 +197,12 @@ def _numbers(plan: Plan, findings: list[Finding]) -> None:
         findings.append(Finding(what, False, f"NaN or infinity in {len(bad)} tensors: {listed(bad)}", hint))
     else:
         findings.append(Finding(what, True, f"{len(plan.part.names)} tensors without NaN or infinity"))
+
+
+def _finite(entry: Entry) -> bool:
+    if entry.packed is None:
+        return is_finite(entry.read())
+    return not entry.packed.codec.problem(entry.packed.read(torch.device("cpu")))
 
 
 def _hash(file: Path, place: Path, hashes: dict[str, str], findings: list[Finding]) -> None:

@@ -1,8 +1,8 @@
 """GGUF blocks to float32, in torch: the same numbers as the gguf package, bit for bit, on any device.
 
-A decoder gets blocks (n, bytes) uint8 and gives (n, numbers). Each follows the order of operations of the package, for
-float32 rounds after every one of them. The layouts are described in acceleration literature only by code; the short of
-it: scales first or last as float16, quants packed from the low bits up, "K" formats with small scales of their own.
+A decoder gets blocks (n, bytes) uint8 and gives (n, numbers). Each keeps the package's order of operations, for float32
+rounds after every one of them. What the layouts share: scales are float16, quants are packed from the low bits up, and
+the "K" formats have small scales of their own for each 16 or 32 of their 256 numbers.
 """
 
 from __future__ import annotations

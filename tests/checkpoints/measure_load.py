@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from newbie.checkpoints import header, load_transformer
+from newbie.checkpoints import load_transformer, places
 from newbie.checkpoints.save import save_weights
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
@@ -32,7 +32,7 @@ def memory(key: str) -> float:
 
 def measure(path: Path, how: str, dtype: torch.dtype) -> tuple[float, float]:
     if how == "mapped":
-        header.MAP_FROM = 1
+        places.MAP_FROM = 1
     before = memory("RssAnon") if how == "mapped" else memory("VmRSS")
     module = load_transformer(path, dtype=dtype).module
     after = memory("RssAnon") if how == "mapped" else memory("VmHWM")

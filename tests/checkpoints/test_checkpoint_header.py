@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from newbie.checkpoints import header
+from newbie.checkpoints import header, places
 from newbie.checkpoints.header import DTYPES, open_safetensors
 from newbie.checkpoints.index import Index
 from newbie.errors import WeightsError
@@ -70,8 +70,8 @@ def test_what_is_written_is_what_the_formats_own_library_reads_and_the_same_each
 
 
 def test_a_mapped_tensor_is_the_read_one_and_writing_to_it_leaves_the_file_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(header, "MAP_FROM", 1)
-    monkeypatch.setattr(header, "MAP_TENSOR_FROM", 1)
+    monkeypatch.setattr(places, "MAP_FROM", 1)
+    monkeypatch.setattr(places, "MAP_TENSOR_FROM", 1)
     path = tmp_path / "a.safetensors"
     save_file(everything(), path)
     before = path.read_bytes()

@@ -13,13 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from newbie.checkpoints import fp8, header
+from newbie.checkpoints import places
 from newbie.checkpoints.load import load_gemma, load_jina, load_transformer, load_vae
 from newbie.checkpoints.plan import plan_load, require_fit
 from newbie.checkpoints.save import save_table, save_weights
 from newbie.checkpoints.source import find
 from newbie.checkpoints.translate import untranslate
 from newbie.errors import WeightsError
+from newbie.quant.fp8 import FORMATS
 
 LOADERS = {"transformer": load_transformer, "text_encoder": load_gemma, "clip": load_jina, "vae": load_vae}
 FILES = {
@@ -254,19 +255,19 @@ def test_weights_are_cast_exactly_once(saved_model, dtype):
         assert torch.equal(loaded.module.state_dict()[name], tensor.to(dtype))
 
 
-@pytest.mark.parametrize("kind", fp8.FP8)
+@pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("layout", ["official", "diffusers"])
-def test_a_plain_fp8_cast_is_cast_up(tmp_path, parts, kind, layout):
+def test_a_plain_fp8_cast_is_cast_up_where_that_is_asked_for(tmp_path, parts, kind, layout):
     config = parts["transformer"].config
     state = {n: t.to(kind) if t.ndim == 2 else t for n, t in parts["transformer"].module.state_dict().items()}
     theirs = untranslate({n: t.float() for n, t in state.items()}, save_table("transformer", layout, config))
     save_file({n: t.to(kind).contiguous() if t.ndim == 2 else t for n, t in theirs.items()}, tmp_path / "a.safetensors")
-    loaded = load_transformer(tmp_path / "a.safetensors").module.state_dict()
+    loaded = load_transformer(tmp_path / "a.safetensors", decode=True).module.state_dict()
     assert all(torch.equal(loaded[n], t.float()) for n, t in state.items() if n != "norm_final.weight")
 
 
 @pytest.mark.parametrize("spelling", ["scale_weight", "weight_scale"])
-def test_scaled_fp8_is_multiplied_out_and_reported(edit, spelling):
+def test_scaled_fp8_is_multiplied_out_and_reported_where_that_is_asked_for(edit, spelling):
     name, scale = "layers.0.feed_forward.w1", torch.tensor(0.25)
     whole = {}
 
@@ -280,7 +281,7 @@ def test_scaled_fp8_is_multiplied_out_and_reported(edit, spelling):
         else:
             tensors["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
 
-    loaded = load_transformer(edit("transformer", quantise))
+    loaded = load_transformer(edit("transformer", quantise), decode=True)
     assert torch.equal(loaded.module.state_dict()[f"{name}.weight"], whole[name])
     assert loaded.report.converted == ((f"{name}.weight", "rescale fp8"),)
     assert not loaded.report.unexpected
@@ -384,8 +385,8 @@ def test_a_load_never_holds_two_copies_of_the_model(how, dtype, copies, tmp_path
 
 
 def test_a_mapped_model_equals_a_read_one(monkeypatch, saved_model, parts):
-    monkeypatch.setattr(header, "MAP_FROM", 1)
-    monkeypatch.setattr(header, "MAP_TENSOR_FROM", 1)
+    monkeypatch.setattr(places, "MAP_FROM", 1)
+    monkeypatch.setattr(places, "MAP_TENSOR_FROM", 1)
     loaded = load_transformer(saved_model / FILES["transformer"], dtype=torch.bfloat16)
     expected = {name: tensor.bfloat16() for name, tensor in parts["transformer"].module.state_dict().items()}
     assert same(loaded.module.state_dict(), expected)

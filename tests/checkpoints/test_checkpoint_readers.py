@@ -113,7 +113,6 @@ def test_a_damaged_or_empty_pickle_is_named(tmp_path, damage):
 
 
 OTHERS = {
-    "gguf": (b"GGUF\x03\x00\x00\x00" + bytes(60), Content.GGUF, "GGUF"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", Content.POINTER, "git-lfs"),
     "page": (b"<!DOCTYPE html><html>", Content.PAGE, "web page"),
     "json": (b'{"error": "not found"}', Content.JSON, "JSON"),

@@ -11,7 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
+from newbie.prompt.rules import structure
 from newbie.prompt.scan import MAX_DEPTH, Tag, too_deep
 from newbie.prompt.schema import CHARACTER, GENERAL, Element
 from newbie.prompt.source import Source, Span
@@ -118,7 +119,9 @@ class _Reading:
         elif (other := self._mistaken_for(tag)) is not None and not _closes_soon(other.name, following):
             while self.stack[-1] is not other:
                 self.end(tag.start, f"up to </{tag.name}>")
-            self._say("NB103", tag.span, f"<{other.name}> is closed by </{tag.name}>", f"write </{other.name}>")
+            right = f"</{other.name}>"
+            message = f"<{other.name}> is closed by </{tag.name}>"
+            self._say(structure.WRONG_CLOSING, tag.span, message, f"write {right}", Edit(tag.span, right))
             self._pop(tag.start, tag.stop)
         else:
             self.result.dropped.append(tag.span)
@@ -126,10 +129,12 @@ class _Reading:
                 self.ended[tag.name] -= 1
                 inner = f"<{self.stack[-1].name}> inside it" if self.stack else "the next element"
                 note = f"</{tag.name}> comes too late, behind the start of {inner}"
-                self._say("NB104", tag.span, note, f"write </{tag.name}> before the next element begins")
+                hint = f"write </{tag.name}> before the next element begins"
+                self._say(structure.OVERLAP, tag.span, note, hint, Edit(self.source.whole_line(tag.span), ""))
             else:
                 hint = f"delete it, or write <{tag.name}> before its text"
-                self._say("NB102", tag.span, f"</{tag.name}> closes nothing", hint)
+                message = f"</{tag.name}> closes nothing"
+                self._say(structure.CLOSES_NOTHING, tag.span, message, hint, Edit(self.source.whole_line(tag.span), ""))
 
     def _mistaken_for(self, tag: Tag) -> Node | None:
         """The open element that a wrong end tag was probably meant for: a leaf for a leaf, a block for a block."""
@@ -145,10 +150,11 @@ class _Reading:
         home, spot = self.source.origin(Span(at, at))
         place = home.place(spot.start)
         self._say(
-            "NB101",
+            structure.NEVER_CLOSED,
             Span(node.outer_start, node.start),
             f"<{node.name}> is never closed; it was read {where}",
             f"write </{node.name}> where it ends, at the latest in line {place.line}, column {place.column}",
+            self._closing(node, at),
         )
         self.ended[node.name] += 1
         self._pop(at, at)
@@ -158,8 +164,16 @@ class _Reading:
         self.homes.pop()
         node.stop, node.outer_stop = stop, outer_stop
 
-    def _say(self, code: str, span: Span, message: str, hint: str) -> None:
-        self.result.found.append(Diagnostic(code, span, message, hint))
+    def _closing(self, node: Node, at: int) -> Edit:
+        """Write the end tag behind the last word of an element; on a line of its own where the start tag has one."""
+        text = self.source.text[node.start : at]
+        words = text.rstrip()
+        own_line = "\n" if node.kind != "leaf" and text.lstrip(" \t").startswith("\n") else ""
+        stop = node.start + len(words)
+        return Edit(Span(stop, stop), f"{own_line}</{node.name}>")
+
+    def _say(self, rule: Rule, span: Span, message: str, hint: str, fix: Edit) -> None:
+        self.result.found.append(Diagnostic(rule, span, message, hint, (fix,)))
 
 
 def _closes_soon(name: str, following: list[Tag]) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
+from newbie.prompt.rules import elements, numbering, structure
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
 from newbie.prompt.schema import BY_NAME, CAPTION, CHARACTER, GENERAL, LOOSE, TAGS, TOP, Element, lookup
 from newbie.prompt.source import NOWHERE, Span
@@ -53,7 +54,8 @@ class _Reader:
         self._collect(node, parts)
         for value in parts.loose:
             note = "this text stands outside all elements; it is read as a caption"
-            self.found.append(Diagnostic("NB109", value.span, note, f"write <{CAPTION}>…</{CAPTION}> around it"))
+            hint = f"write <{CAPTION}>…</{CAPTION}> around it"
+            self.found.append(Diagnostic(structure.LOOSE_TEXT, value.span, note, hint))
         if any(leaf.value.text for leaf in parts.homeless):  # a character sheet without its block
             parts.characters.insert(0, Character(tuple(parts.homeless), number=_free(parts.characters)))
         general_outer, general_inner = parts.general_at
@@ -81,7 +83,8 @@ class _Reader:
                 if parts.general_at[0].empty:
                     parts.general_at = (_outer(child), _inner(child))
                 else:
-                    self._say("NB202", child, "a second <general_tags> block", "put its elements into the first one")
+                    message, hint = f"a second <{GENERAL}> block", "put its elements into the first one"
+                    self._say(elements.REPEATED_ELEMENT, child, message, hint)
                 parts.general += self._general(child, parts)
             else:
                 self._leaf_at_top(child, element, parts)
@@ -97,7 +100,8 @@ class _Reader:
             return
         if element and TOP not in element.parents:
             block = f"{CHARACTER}_1" if element.parents == (CHARACTER,) else GENERAL
-            self._say("NB110", child, f"<{leaf.name}> stands outside <{block}>", f"put it into <{block}> … </{block}>")
+            message, hint = f"<{leaf.name}> stands outside <{block}>", f"put it into <{block}> … </{block}>"
+            self._say(structure.MISPLACED, child, message, hint)
         if element and element.parents == (CHARACTER,):
             parts.homeless.append(leaf)
         else:
@@ -109,7 +113,8 @@ class _Reader:
         number = known.number
         if number is None:
             number = _free(before)
-            self._say("NB204", node, "a character without a number", f"write <{CHARACTER}_{number}>")
+            hint = f"write <{CHARACTER}_{number}>"
+            self._say(numbering.UNNUMBERED, node, "a character without a number", hint, self._numbered(node, number))
         loose: list[Value] = []
         fields = tuple(self._fields(node, CHARACTER, loose))
         return Character((*self._loose_fields(loose), *fields), _outer(node), _inner(node), number=number)
@@ -133,7 +138,8 @@ class _Reader:
                 yield from self._fields(child, block, loose)
                 continue
             if element and block not in element.parents:
-                self._say("NB110", child, f"<{child.tag}> does not belong into <{node.tag}>", _belongs(element))
+                message = f"<{child.tag}> does not belong into <{node.tag}>"
+                self._say(structure.MISPLACED, child, message, _belongs(element))
             yield self._field(child)
 
     def _field(self, node: Any) -> Field:
@@ -158,12 +164,21 @@ class _Reader:
     def _loose_fields(self, loose: list[Value]) -> Iterator[Field]:
         for value in loose:
             note = "this text stands in a block but in none of its elements"
-            self.found.append(Diagnostic("NB109", value.span, note, "put it into <appearance>, <other> or the like"))
+            hint = "put it into <appearance>, <other> or the like"
+            self.found.append(Diagnostic(structure.LOOSE_TEXT, value.span, note, hint))
             yield Field(LOOSE, value, value.span)
 
-    def _say(self, code: str, node: Any, message: str, hint: str) -> None:
+    def _numbered(self, node: Any, number: int) -> tuple[Edit, ...]:
+        """Write the number behind the name in both tags, which may carry attributes."""
         outer, inner = _outer(node), _inner(node)
-        self.found.append(Diagnostic(code, Span(outer.start, inner.start), message, hint))
+        names = [outer.start + len("<" + CHARACTER)]
+        if inner.stop < outer.stop:
+            names.append(inner.stop + len("</" + CHARACTER))
+        return tuple(Edit(Span(at, at), f"_{number}") for at in names)
+
+    def _say(self, rule: Rule, node: Any, message: str, hint: str, fix: tuple[Edit, ...] = ()) -> None:
+        outer, inner = _outer(node), _inner(node)
+        self.found.append(Diagnostic(rule, Span(outer.start, inner.start), message, hint, fix))
 
 
 def _free(characters: list[Character]) -> int:

@@ -1,93 +1,98 @@
-"""What is odd about a scene as a whole. Each rule is a function from a reading to its findings; RULES is the list.
-
-What is odd about single tags is found while reading (balance.py, unknown.py, build.py).
-"""
+"""All that can be said about a prompt before it is drawn, and the corrections that do not change what it means."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from newbie.prompt.diagnostics import Diagnostic
-from newbie.prompt.scene import Block, Character, Scene
-from newbie.prompt.schema import GENERAL, LOOSE
-from newbie.prompt.source import Span
+from newbie.errors import PromptError
+from newbie.prompt.diagnostics import Diagnostic, Edit, sort
+from newbie.prompt.meaning import meaning
+from newbie.prompt.read import Reading, read
+from newbie.prompt.rules.subject import Encoder, Subject
+from newbie.prompt.rules.table import CHECKS
+from newbie.prompt.suppress import suppressed
+from newbie.prompt.vocabulary import Vocabulary, bundled
 
-Rule = Callable[[Scene], Iterator[Diagnostic]]
-
-_PLACEHOLDER = re.compile(r"\$character_(\d{1,4})\$")
-
-
-def lint(scene: Scene) -> Iterator[Diagnostic]:
-    """Run every rule over the scene and over the panels in it."""
-    for rule in RULES:
-        yield from rule(scene)
-    for panel in scene.panels:
-        yield from lint(panel)
+_MAX_ROUNDS = 40  # each corrects one kind of finding
 
 
-def repeated_numbers(scene: Scene) -> Iterator[Diagnostic]:
-    """NB201: two characters with one number cannot be told apart."""
-    taken = {c.number for c in scene.characters}
-    free = next(n for n in range(1, len(taken) + 2) if n not in taken)
-    seen: set[int] = set()
-    for character in scene.characters:
-        if character.number in seen:
-            yield Diagnostic(
-                "NB201",
-                _opening(character),
-                f"a second <{character.path}>",
-                f"number it <character_{free}>, at both ends",
-            )
-        seen.add(character.number)
+def lint(
+    reading: Reading,
+    *,
+    vocabulary: Vocabulary | None = None,
+    encoders: Sequence[Encoder] = (),
+    negative: bool = False,
+) -> tuple[Diagnostic, ...]:
+    """The findings of the reader and of every rule, in reading order.
+
+    Args:
+        vocabulary: the words that are known; ours by default.
+        encoders: who will read the text; without them nothing is said about texts that are too long.
+        negative: this is a negative prompt, which names what is *not* wanted.
+    """
+    subject = Subject(reading, vocabulary or bundled(), tuple(encoders), negative)
+    found = [*reading.diagnostics, *(finding for check in CHECKS for finding in check(subject))]
+    return sort(suppressed(found, reading.source))
 
 
-def number_gaps(scene: Scene) -> Iterator[Diagnostic]:
-    """NB203: characters are numbered 1, 2, 3, … in the training captions."""
-    numbers = sorted({c.number for c in scene.characters})
-    if numbers != list(range(1, len(numbers) + 1)):
-        wrong, right = next((n, i) for i, n in enumerate(numbers, 1) if n != i)
-        character = scene.character(wrong)
-        assert character is not None
-        yield Diagnostic(
-            "NB203", _opening(character), f"<character_{wrong}> comes without <character_{right}>",
-            f"number it <character_{right}>, at both ends",
-        )  # fmt: skip
+class Fixed(NamedTuple):
+    """A corrected text, and how many findings were corrected."""
+
+    text: str
+    count: int
 
 
-def repeated_elements(scene: Scene) -> Iterator[Diagnostic]:
-    """NB202: an element given twice in one block."""
-    for block, name in _blocks(scene):
-        seen: set[str] = set()
-        for field in block.fields:
-            if field.name == LOOSE or field.outer.start < block.outer.start:
-                continue  # a style line in front of the prompt goes with the style of the block
-            if field.name in seen:
-                yield Diagnostic(
-                    "NB202", field.outer, f"a second <{field.name}> in <{name}>", "join them into one, with commas"
-                )
-            seen.add(field.name)
+def fixed(reading: Reading, *, vocabulary: Vocabulary | None = None, negative: bool = False) -> Fixed:
+    """The text with every safe correction made. A correction that would change what the prompt means is not made."""
+    count = 0
+    refused: set[str] = set()
+    for _ in range(_MAX_ROUNDS):
+        found = [d for d in lint(reading, vocabulary=vocabulary, negative=negative) if d.fix and d.code not in refused]
+        if not found:
+            break
+        batch = [d for d in found if d.code == found[0].code]
+        text, made = _applied(reading.source.text, batch)
+        try:
+            after = read(text, name=reading.source.name, negative=True)
+        except PromptError:  # a corrected text may have become too long
+            break
+        if made and _said(after) == _said(reading):
+            reading, count = after, count + made
+        else:
+            refused.add(found[0].code)
+    return Fixed(reading.source.text, count)
 
 
-def placeholder_names(scene: Scene) -> Iterator[Diagnostic]:
-    """NB205: $character_2$ is the placeholder of character_2 and of no other block."""
-    for character in scene.characters:
-        match = _PLACEHOLDER.fullmatch(character.name.text) if character.name else None
-        if match and int(match[1]) != character.number:
-            yield Diagnostic(
-                "NB205", character["n"].span, f"{match[0]} is the name of <{character.path}>",
-                f"write $character_{character.number}$",
-            )  # fmt: skip
+def _said(reading: Reading) -> object:
+    """What the prompt means, a tag that is said twice counting once."""
+    return _once(meaning(reading.scene))
 
 
-RULES: tuple[Rule, ...] = (repeated_numbers, number_gaps, repeated_elements, placeholder_names)
+def _once(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(dict.fromkeys(value.split(", ")))
+    if isinstance(value, tuple):
+        return tuple(dict.fromkeys(map(_once, value)))
+    return value
 
 
-def _blocks(scene: Scene) -> Iterator[tuple[Block, str]]:
-    for character in scene.characters:
-        yield character, character.path
-    yield scene.general, GENERAL
+def _applied(text: str, batch: list[Diagnostic]) -> tuple[str, int]:
+    """The text with the corrections of a batch, and how many were made: of two that overlap the first."""
+    parts: list[str] = []
+    at = made = 0
+    # Where two elements end at one place, the inner one, which begins later, is closed first.
+    inner_first = sorted(batch, key=lambda finding: finding.span, reverse=True)
+    for edits in sorted((finding.fix for finding in inner_first), key=lambda fix: fix[0].span.start):
+        if edits[0].span.start < at:
+            continue
+        parts, at = _with(edits, text, parts, at)
+        made += 1
+    return "".join([*parts, text[at:]]), made
 
 
-def _opening(character: Character) -> Span:
-    return Span(character.outer.start, max(character.inner.start, character.outer.start + 1))
+def _with(edits: Sequence[Edit], text: str, parts: list[str], at: int) -> tuple[list[str], int]:
+    for edit in edits:
+        parts += [text[at : edit.span.start], edit.text]
+        at = edit.span.stop
+    return parts, at

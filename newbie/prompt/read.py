@@ -11,7 +11,7 @@ from newbie.errors import PromptError
 from newbie.prompt import diagnostics, dialect, safety
 from newbie.prompt.build import build
 from newbie.prompt.diagnostics import Diagnostic
-from newbie.prompt.lint import lint
+from newbie.prompt.rules import structure
 from newbie.prompt.scan import scan
 from newbie.prompt.scene import Dialect, Scene, cut
 from newbie.prompt.source import Source, Span
@@ -136,7 +136,7 @@ def _understand(source: Source) -> Reading:
     if first < len(text) and not json:
         doc = document(source, scanned, start)
         scene, found = build(doc)
-        found = [*doc.found, *found, *lint(scene)]
+        found = [*doc.found, *found]
     else:
         body = cut(scanned.view, start, len(text))
         kind: Dialect = "text" if json else dialect.plain_dialect(body.text)
@@ -146,7 +146,8 @@ def _understand(source: Source) -> Reading:
         found = [*scanned.found, *misspelt(scanned.tags)]
     if not json and (inside := dialect.marker_inside(scanned.view, start)):
         note = "<Prompt Start> stands inside the prompt"
-        found.append(Diagnostic("NB111", Span(*inside), note, "it ends a system prompt; put it in front of everything"))
+        hint = "it ends a system prompt; put it in front of everything"
+        found.append(Diagnostic(structure.MARKER_INSIDE, Span(*inside), note, hint))
     return Reading(scene, source, diagnostics.sort(found), start)
 
 

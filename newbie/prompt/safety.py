@@ -53,34 +53,52 @@ class Finding(NamedTuple):
     sexual: str
 
 
+HINT = "such pictures are not drawn, and no setting changes that"
+
+
 def check(text: str, name: str = "prompt") -> None:
     """Raises PromptRefused if the prompt sexualises minors."""
-    found = find(text)
-    if found is None:
-        return
+    if found := find(text):
+        raise PromptRefused(reason(found), HINT, name=name)
+
+
+def reason(found: Finding) -> str:
+    """Why a prompt is refused, in a sentence that quotes its words."""
     if found.minor:
-        what = f'this prompt puts a minor ("{found.minor}") into a sexual context ("{found.sexual}")'
-    else:
-        what = f'this prompt sexualises minors ("{found.sexual}")'
-    raise PromptRefused(what, "such pictures are not drawn, and no setting changes that", name=name)
+        return f'this prompt puts a minor ("{found.minor}") into a sexual context ("{found.sexual}")'
+    return f'this prompt sexualises minors ("{found.sexual}")'
 
 
 def find(text: str) -> Finding | None:
     """What is wrong with a prompt, None if nothing is. Time grows with the length of the text."""
     even = _even(text)
+    seen = _seen(even)
+    if "alone" in seen:
+        return Finding("", seen["alone"])
+    if "sexual" in seen and "minor" not in seen and (age := _age(even)):
+        seen["minor"] = age
+    return Finding(seen["minor"], seen["sexual"]) if len(seen) == 2 else None
+
+
+def has(kind: str, text: str) -> bool:
+    """Whether a text has words of a kind: "alone", "minor" (ages too), "sexual"."""
+    even = _even(text)
+    return kind in _seen(even) or (kind == "minor" and bool(_age(even)))
+
+
+def _seen(even: str) -> dict[str, str]:
+    """The first phrase of each kind; only that one where a phrase says it all."""
     seen: dict[str, str] = {}
     for tokens in _spellings(even):
         for kind, phrase in _phrases(tokens):
             if kind == "alone":
-                return Finding("", phrase)
+                return {kind: phrase}
             seen.setdefault(kind, phrase)
     for kind, phrase in _other_scripts(even):
         if kind == "alone":
-            return Finding("", phrase)
+            return {kind: phrase}
         seen.setdefault(kind, phrase)
-    if "sexual" in seen and "minor" not in seen and (age := _age(even)):
-        seen["minor"] = age
-    return Finding(seen["minor"], seen["sexual"]) if len(seen) == 2 else None
+    return seen
 
 
 def _even(text: str) -> str:

@@ -13,8 +13,10 @@ from typing import Literal, NamedTuple
 
 from newbie.errors import PromptError
 from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.rules import structure
 from newbie.prompt.schema import Known, attributes_of, lookup
 from newbie.prompt.source import Source, Span
+from newbie.prompt.suppress import is_suppression
 
 MAX_TAGS = 4096
 MAX_DEPTH = 32
@@ -89,7 +91,7 @@ def scan(source: Source, start: int = 0) -> Scanned:
     tags = list(_tags(source, view, start))
     _check_depth(source, tags)
     found += [
-        Diagnostic("NB107", t.span, f"the attributes of <{t.name}> mean nothing here", f"write <{t.name}>")
+        Diagnostic(structure.ATTRIBUTES, t.span, f"the attributes of <{t.name}> mean nothing here", f"write <{t.name}>")
         for t in tags
         if t.known and not set(t.attributes) <= set(attributes_of(t.name))
     ]
@@ -102,6 +104,11 @@ def attributes_at(view: str, start: int) -> list[AttributeText]:
     if not match or not match[3]:
         return []
     return [_attribute(pair) for pair in _PAIR.finditer(view, *match.span(3))]
+
+
+def attributes_text(found: list[AttributeText]) -> str:
+    """Attributes as they are written in a tag, each with a blank before it; "" for none."""
+    return "".join(f' {a.name}="{a.value}"' if '"' not in a.value else f" {a.name}='{a.value}'" for a in found)
 
 
 def _attribute(pair: re.Match[str]) -> AttributeText:
@@ -148,12 +155,14 @@ def _quiet(source: Source, start: int) -> tuple[list[Span], list[Diagnostic]]:
             ends[ending] = stop if stop >= 0 else len(text)
         stop = ends[ending]
         if stop == len(text):
-            found.append(Diagnostic("NB108", spans[-1], f"{opener} without {ending}", f"write {ending}, or delete it"))
+            message = f"{opener} without {ending}"
+            found.append(Diagnostic(structure.COMMENT, spans[-1], message, f"write {ending}, or delete it"))
         elif opener == "<!--":
             at = stop + len(ending)
             spans[-1] = Span(match.start(), at)
-            note = "this comment is sent to the encoders as it stands"
-            found.append(Diagnostic("NB108", spans[-1], note, "remove it, or use --canonical"))
+            if not is_suppression(text[match.start() : at]):
+                note = "this comment is sent to the encoders as it stands"
+                found.append(Diagnostic(structure.COMMENT, spans[-1], note, "remove it, or use --canonical"))
         else:
             spans.append(Span(stop, stop + len(ending)))
     return spans, found
@@ -208,7 +217,12 @@ def is_complete(text: str) -> bool:
     Plain tags and sentences are always complete. A closing tag closes everything opened after its partner, so that one
     forgotten tag inside does not keep the loop waiting for ever.
     """
-    waiting: list[str] = []
+    return not still_open(text) and text.count("<!--") <= text.count("-->")
+
+
+def still_open(text: str) -> list[Tag]:
+    """The start tags of the language's elements that the text does not close, outer ones first."""
+    waiting: list[Tag] = []
     counts: Counter[str] = Counter()
     for match in _TAG.finditer(text):
         slash, written, _, empty = match.groups()
@@ -216,10 +230,10 @@ def is_complete(text: str) -> bool:
         if known is None or empty:
             continue
         if not slash:
-            waiting.append(known.name)
+            waiting.append(Tag("open", known.name, known, match.start(), match.end()))
             counts[known.name] += 1
         elif counts[known.name]:
-            while (closed := waiting.pop()) != known.name:
-                counts[closed] -= 1
+            while (closed := waiting.pop()).name != known.name:
+                counts[closed.name] -= 1
             counts[known.name] -= 1
-    return not waiting and text.count("<!--") <= text.count("-->")
+    return waiting

@@ -60,6 +60,14 @@ class Source:
         stop = self.line_starts[number] - 1 if number < len(self.line_starts) else len(self.text)
         return self.text[start:stop].rstrip("\r")
 
+    def whole_line(self, span: Span) -> Span:
+        """The span, with its line and the line's end if nothing else stands there."""
+        start = self.text.rfind("\n", 0, span.start) + 1
+        end = self.text.find("\n", span.stop)
+        stop = len(self.text) if end < 0 else end + 1
+        alone = not self.text[start : span.start].strip() and not self.text[span.stop : stop].strip()
+        return Span(start, stop) if alone else span
+
     def origin(self, span: Span) -> tuple[Source, Span]:
         """Where people find this part of the text: here, unless the text was put together from several files."""
         return self, span

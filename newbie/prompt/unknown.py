@@ -11,9 +11,9 @@ from bisect import bisect_left, bisect_right
 
 from newbie.prompt.balance import Balanced, Loose, Node
 from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.rules import structure
 from newbie.prompt.scan import Tag
 from newbie.prompt.schema import similar
-from newbie.prompt.source import Span
 
 MIN_NAME = 3  # shorter names are emoticons
 _MAX_GUESSES = 64  # different names that are compared with ours
@@ -60,15 +60,17 @@ def _pairs(loose: list[Loose]) -> list[tuple[Tag, Tag]]:
 def _unknown(tag: Tag, how: str, otherwise: str) -> Diagnostic:
     meant = similar(tag.name)
     hint = f"did you mean <{meant}>?" if meant else otherwise
-    return Diagnostic("NB105", tag.span, f"<{tag.name}> is not an element of the prompt language; {how}", hint)
+    message = f"<{tag.name}> is not an element of the prompt language; {how}"
+    return Diagnostic(structure.UNKNOWN_ELEMENT, tag.span, message, hint)
 
 
 def misspelt(tags: list[Tag]) -> list[Diagnostic]:
     """Unpaired tags that look like a slip of the pen."""
     names = {t.name for t in tags if len(t.name) >= MIN_NAME}
     meant = {name: similar(name) for name in sorted(names)[:_MAX_GUESSES]}
+    rule = structure.MISSPELT_ELEMENT
     return [
-        Diagnostic("NB106", Span(t.start, t.stop), f"<{t.name}> is read as text", f"did you mean <{meant[t.name]}>?")
+        Diagnostic(rule, t.span, f"<{t.name}> is read as text", f"did you mean <{meant[t.name]}>?")
         for t in tags
         if meant.get(t.name)
     ]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from newbie.prompt import canonical_text, read
+from newbie.prompt.lint import lint
 from newbie.prompt.schema import CHARACTER, ELEMENTS, TOP, children_of
 from newbie.prompt.schemas import FORMATS
 
@@ -35,7 +36,7 @@ WORDS = ["blue_hair, smile", "left", "tight shot", "A girl waves.", "蓝发", "1
 
 def clean(text: str) -> bool:
     """Whether our reader has nothing to say about the structure."""
-    return not STRUCTURE & {finding.code for finding in read(text, negative=True).diagnostics}
+    return not STRUCTURE & {finding.code for finding in lint(read(text, negative=True), negative=True)}
 
 
 def valid(text: str, schema: Any) -> bool:

@@ -1,0 +1,54 @@
+"""Elements given twice, and elements with nothing in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
+from newbie.prompt.rules.subject import Subject, blocks, own_fields
+
+REPEATED_ELEMENT = Rule(
+    "NB202",
+    "warning",
+    "an element is given twice",
+    "No training caption says <appearance> twice for one character; the second one may be taken for another person's.",
+    "<character_1>\n<appearance>blue_hair</appearance>\n<appearance>red_eyes</appearance>\n</character_1>",
+    "<character_1>\n<appearance>blue_hair, red_eyes</appearance>\n</character_1>",
+)
+EMPTY_ELEMENT = Rule(
+    "NB206",
+    "info",
+    "an element with nothing in it",
+    "Training captions leave out what they do not describe. An empty element costs tokens and says that something is "
+    "there. (An empty <n> is usual, and is left alone.)",
+    "<character_1>\n<appearance>blue_hair</appearance>\n<clothing></clothing>\n</character_1>",
+    "<character_1>\n<appearance>blue_hair</appearance>\n</character_1>",
+)
+RULES = (REPEATED_ELEMENT, EMPTY_ELEMENT)
+
+
+def repeated_elements(subject: Subject) -> Iterator[Diagnostic]:
+    for scene in subject.scenes:
+        for block, name in blocks(scene):
+            seen: set[str] = set()
+            for field in own_fields(block):
+                if field.name in seen:
+                    message = f"a second <{field.name}> in <{name}>"
+                    yield Diagnostic(REPEATED_ELEMENT, field.outer, message, "join them into one, with commas")
+                seen.add(field.name)
+
+
+def empty_elements(subject: Subject) -> Iterator[Diagnostic]:
+    text = subject.source.text
+    for scene in subject.scenes:
+        for block, name in blocks(scene):
+            if not block.outer.empty and not block.fields:
+                yield Diagnostic(EMPTY_ELEMENT, block.outer, f"<{name}> is empty", "describe it, or leave it out")
+            for field in own_fields(block):
+                carries = "=" in text[slice(*field.outer)]  # an attribute may be all there is to say, or a comment
+                if not field.value.text and field.name != "n" and not carries:
+                    fix = (Edit(subject.source.whole_line(field.outer), ""),)
+                    yield Diagnostic(EMPTY_ELEMENT, field.outer, f"<{field.name}> is empty", "leave it out", fix)
+
+
+CHECKS = (repeated_elements, empty_elements)

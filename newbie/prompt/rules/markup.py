@@ -1,0 +1,95 @@
+"""Signs that look like markup and are letters: `<`, `&`, weights of other tools, their other inventions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from newbie.prompt.diagnostics import Diagnostic, Rule
+from newbie.prompt.rules.subject import Subject, items
+from newbie.prompt.schema import lookup
+from newbie.prompt.source import Span
+
+LETTERS = Rule(
+    "NB112",
+    "warning",
+    "a `<` or `&` that looks like markup and is read as text",
+    "Nothing is unescaped here, and only whole tags are tags: `&lt;` reaches the encoders as four letters, and a tag "
+    "without its `>` draws its own name. Emoticons such as >_< and <3 are meant as they stand, and are left alone.",
+    "<character_1>\n<expression>smile, &lt;3</expression>\n</character_1>",
+    "<character_1>\n<expression>smile, <3</expression>\n</character_1>",
+)
+STRAY_WEIGHT = Rule(
+    "NB401",
+    "warning",
+    "a weight that has no effect",
+    "A weight is written (tag:1.2). Other forms come from other tools and are read as text here: more parentheses, "
+    "brackets, braces, a number without parentheses, a parenthesis that is never closed.",
+    "1girl, solo, ((blue_hair)), smile",
+    "1girl, solo, (blue_hair:1.2), smile",
+)
+FOREIGN = Rule(
+    "NB402",
+    "warning",
+    "an instruction to another program",
+    "<lora:…>, BREAK, AND and embedding:… are commands of other programs. This model reads their letters, and draws "
+    "them if it can.",
+    "1girl, solo, <lora:detail:0.8>, smile",
+    "1girl, solo, smile",
+)
+RULES = (LETTERS, STRAY_WEIGHT, FOREIGN)
+
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
+_TORN = re.compile(r"</?[ \t]*([A-Za-z_][\w\-]{1,39})(?=([\s>,/]|$))")
+_COMMAND = re.compile(
+    r"<(?:lora|lyco|lycoris|hypernet|wildcard|embedding)\b:[^<>,]{1,200}>|\bembedding:[\w.\-]+"
+    r"|\b(?:BREAK|AND|ADDBASE|ADDCOL|ADDROW|ADDCOMM)\b"
+)
+
+_NUMBER = r"-?\d*\.?\d+"
+_WEIGHT = re.compile(rf"\((?:[^()\[\]{{}}\\]|\\.)+:{_NUMBER}\)")
+_DOUBLED = re.compile(r"(?<!\\)(\(\(+|\[\[+|\{\{+)[A-Za-z][^()\[\]{}]*[)\]}]{2,}")
+_BRACKETED = re.compile(r"[\[{][A-Za-z][\w \-]*[\]}]|\([A-Za-z][\w \-]*\)")
+_BARE = re.compile(r"[A-Za-z][\w \-']{2,}:(?:[01]?\.\d{1,2}|[12]\.\d{1,2})")
+_OPEN = re.compile(rf"\([A-Za-z][^()]*:{_NUMBER}|[A-Za-z][^():]*:{_NUMBER}\)")
+
+
+def letters(subject: Subject) -> Iterator[Diagnostic]:
+    for value in subject.values:
+        if "&" in value.text:
+            for match in _ENTITY.finditer(value.text):
+                message = f"{match[0]} is read as {len(match[0])} letters"
+                yield Diagnostic(LETTERS, _at(value.span, match), message, "write the sign itself")
+        if "<" in value.text:
+            for match in _TORN.finditer(value.text):
+                known = lookup(match[1])
+                if known and known.element.kind != "wrapper" and len(match[1]) > 2:  # <Prompt Start> has its own rule
+                    message = f"{match[0]} is no tag, and is read as text"
+                    hint = f"write <{known.name}>, without blanks behind the < and with a > at the end"
+                    yield Diagnostic(LETTERS, _at(value.span, match), message, hint)
+
+
+def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
+    for scene in subject.scenes:
+        for item in items(scene):
+            text = item.text
+            if text in subject.vocabulary.tags or "\\" in text or _WEIGHT.fullmatch(text):
+                continue
+            if any(form.fullmatch(text) for form in (_DOUBLED, _BRACKETED, _BARE, _OPEN)):
+                words = re.sub(rf":{_NUMBER}", "", text).strip("()[]{} ")
+                message = f"{text} is read as it stands, not as a weight"
+                yield Diagnostic(STRAY_WEIGHT, item.span, message, f"write ({words}:1.2), or {words}")
+
+
+def foreign(subject: Subject) -> Iterator[Diagnostic]:
+    for value in subject.values:
+        for match in _COMMAND.finditer(value.text):
+            hint = "--lora gives adapters" if match[0].startswith("<l") else "leave it out"
+            yield Diagnostic(FOREIGN, _at(value.span, match), f"{match[0]} is a command of another program", hint)
+
+
+def _at(span: Span, match: re.Match[str]) -> Span:
+    return Span(span.start + match.start(), span.start + match.end())
+
+
+CHECKS = (letters, stray_weights, foreign)

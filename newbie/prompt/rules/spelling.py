@@ -1,0 +1,77 @@
+"""How tags are written: misspelt, with blanks, under a name that is not the usual one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from newbie.prompt.canonical import tag as canonical
+from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
+from newbie.prompt.rules.subject import Item, Subject, items
+from newbie.prompt.schema import content_of
+from newbie.prompt.vocabulary.spelling import nearest
+from newbie.prompt.vocabulary.words import plain
+
+MISSPELT = Rule(
+    "NB301",
+    "warning",
+    "a tag that is misspelt",
+    "The encoders read a misspelt tag as other pieces of words: the model draws something near it, or nothing.",
+    "1girl, solo, blue_hiar, smile",
+    "1girl, solo, blue_hair, smile",
+)
+BLANKS = Rule(
+    "NB302",
+    "info",
+    "blanks in a tag where the vocabulary has underscores",
+    "Both are understood, but they are different tokens. One spelling throughout, that of the training captions, makes "
+    "prompts comparable. (Quality words and names of artists were trained with blanks, and are left alone.)",
+    "1girl, solo, blue hair, smile",
+    "1girl, solo, blue_hair, smile",
+)
+OTHER_NAME = Rule(
+    "NB306",
+    "info",
+    "a tag under another name than the usual one",
+    "Captions were written with one name for each thing; the model knows the other names less well.",
+    "1girl, solo, blond_hair, smile",
+    "1girl, solo, blonde_hair, smile",
+)
+RULES = (MISSPELT, BLANKS, OTHER_NAME)
+
+MAX_GUESSES = 200  # different unknown tags that are compared with the vocabulary
+_NAMES = ("n", "artists")
+_TRAINED_WITH_BLANKS = ("n", "artists", "quality", "resolution")
+
+
+def misspelt(subject: Subject) -> Iterator[Diagnostic]:
+    tags = [item for item in _tags(subject) if item.element not in _NAMES]
+    unknown = (text for text in dict.fromkeys(item.text for item in tags) if text not in subject.vocabulary)
+    meant = {text: nearest(subject.vocabulary, text) for text in islice(unknown, MAX_GUESSES)}
+    for item in tags:
+        if right := meant.get(item.text):
+            yield Diagnostic(MISSPELT, item.span, f"{item.text} is no usual tag", f"did you mean {right}?")
+
+
+def blanks(subject: Subject) -> Iterator[Diagnostic]:
+    for item in _tags(subject):
+        right = canonical(item.text)
+        if right != item.text and item.element not in _TRAINED_WITH_BLANKS:
+            fix = (Edit(item.span, right),)
+            yield Diagnostic(BLANKS, item.span, f"blanks in the tag {item.text}", f"write {right}", fix)
+
+
+def other_names(subject: Subject) -> Iterator[Diagnostic]:
+    for item in _tags(subject):
+        usual = subject.vocabulary.aliases.get(plain(item.text))
+        if usual and item.element not in _NAMES:
+            yield Diagnostic(OTHER_NAME, item.span, f"{item.text} is usually called {usual}", f"write {usual}")
+
+
+def _tags(subject: Subject) -> Iterator[Item]:
+    """Every tag; words for places are free text."""
+    for scene in subject.scenes:
+        yield from (item for item in items(scene) if content_of(item.element) == "tags")
+
+
+CHECKS = (misspelt, blanks, other_names)

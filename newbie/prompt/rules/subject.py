@@ -1,0 +1,110 @@
+"""What a rule looks at: one reading, the words that are known, the encoders that will read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.scene import Block, Character, Field, Scene, Value, items_of
+from newbie.prompt.schema import GENERAL, LOOSE
+from newbie.prompt.source import Source, Span
+from newbie.prompt.vocabulary import Vocabulary, bundled
+
+if TYPE_CHECKING:
+    from newbie.prompt.read import Reading  # the reader imports rules
+    from newbie.prompt.tokens import Encoding
+
+Check = Callable[["Subject"], Iterator[Diagnostic]]
+
+
+class Encoder(NamedTuple):
+    """A text encoder as far as it cuts texts: "gemma" or "jina", its tokenizer, how many tokens it reads."""
+
+    name: str
+    encode: Callable[[str], Encoding]
+    limit: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`negative`: the prompt names what is *not* wanted. `encoders` may be empty: nothing is said of limits then."""
+
+    reading: Reading
+    vocabulary: Vocabulary
+    encoders: tuple[Encoder, ...] = ()
+    negative: bool = False
+
+    @classmethod
+    def of(cls, reading: Reading) -> Subject:
+        """With our own vocabulary and no encoders."""
+        return cls(reading, bundled())
+
+    @property
+    def source(self) -> Source:
+        return self.reading.source
+
+    @cached_property
+    def scenes(self) -> tuple[Scene, ...]:
+        """The scene and the panels in it."""
+        found = [self.reading.scene]
+        for scene in found:  # grows while we walk
+            found += scene.panels
+        return tuple(found)
+
+    @cached_property
+    def values(self) -> tuple[Value, ...]:
+        """Every piece of content: elements whole, tags of a plain list, captions."""
+        found: list[Value] = []
+        for scene in self.scenes:
+            found += [field.value for block, _ in blocks(scene) for field in block.fields]
+            found += [*scene.tags, *scene.captions]
+        return tuple(found)
+
+
+class Item(NamedTuple):
+    """A tag with the names of the element and of the block it stands in; both are "" in a plain tag list."""
+
+    value: Value
+    element: str = ""
+    block: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.value.text
+
+    @property
+    def span(self) -> Span:
+        return self.value.span
+
+
+def blocks(scene: Scene) -> Iterator[tuple[Block, str]]:
+    """The blocks of a scene with their names."""
+    for character in scene.characters:
+        yield character, character.path
+    yield scene.general, GENERAL
+
+
+def items(scene: Scene) -> Iterator[Item]:
+    """Every tag of a scene in the order of its blocks; not those of its panels, and no sentences."""
+    for block, name in blocks(scene):
+        yield from block_items(block, name)
+    yield from map(Item, scene.tags)
+
+
+def block_items(block: Block, name: str) -> Iterator[Item]:
+    for field in block.fields:
+        for value in items_of(field):
+            yield Item(value, field.name, name)
+
+
+def own_fields(block: Block) -> Iterator[Field]:
+    """The elements written inside a block: no loose text, and no style line in front of the prompt."""
+    return (f for f in block.fields if f.name != LOOSE and f.outer.start >= block.outer.start)
+
+
+def opening(character: Character) -> Span:
+    """The start tag of a character."""
+    return Span(character.outer.start, max(character.inner.start, character.outer.start + 1))

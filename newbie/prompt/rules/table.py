@@ -1,0 +1,31 @@
+"""All rules, and all checks."""
+
+from __future__ import annotations
+
+from newbie.prompt.diagnostics import Rule
+from newbie.prompt.rules import (
+    conflicts,
+    elements,
+    homes,
+    limits,
+    markup,
+    numbering,
+    people,
+    places,
+    refusal,
+    reuse,
+    spelling,
+    structure,
+    suppression,
+)
+from newbie.prompt.rules.subject import Check
+
+_MODULES = (
+    refusal, structure, numbering, elements, people, places, spelling, homes, conflicts, markup, limits, suppression,
+    reuse,
+)  # fmt: skip
+
+RULES: dict[str, Rule] = {
+    rule.code: rule for rule in sorted((r for m in _MODULES for r in m.RULES), key=lambda r: r.code)
+}
+CHECKS: tuple[Check, ...] = tuple(check for module in _MODULES for check in module.CHECKS)

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from newbie.prompt.scene import Block, Scene, items_of
+from newbie.prompt.scan import AttributeText, attributes_at
+from newbie.prompt.scene import Block, Character, Field, Scene, items_of
 from newbie.prompt.schema import CAPTION, GENERAL, PANEL
 from newbie.prompt.source import Span
 
@@ -32,8 +33,8 @@ def elements(scene: Scene, prefix: str = "") -> Iterator[Element]:
         seen[path] += 1
         return path if seen[path] == 1 else f"{path}~{seen[path]}"
 
-    for character in scene.characters:
-        yield from _block(unique(prefix + character.path), character)
+    for path, character in character_paths(scene):
+        yield from _block(prefix + path, character)
     yield from _block(prefix + GENERAL, scene.general)
     for i, item in enumerate(scene.tags):
         yield Element(f"{prefix}tags[{i}]", *item.span)
@@ -45,13 +46,39 @@ def elements(scene: Scene, prefix: str = "") -> Iterator[Element]:
         yield from _placed(unique(prefix + CAPTION), caption.span)
 
 
-def _block(path: str, block: Block) -> Iterator[Element]:
-    yield from _placed(path, block.outer)
+def character_paths(scene: Scene) -> list[tuple[str, Character]]:
+    """Each character of the scene itself, not of its panels, with its path."""
+    seen: Counter[str] = Counter()
+    found = []
+    for character in scene.characters:
+        seen[character.path] += 1
+        again = "" if seen[character.path] == 1 else f"~{seen[character.path]}"
+        found.append((character.path + again, character))
+    return found
+
+
+def attributed(scene: Scene, text: str, prefix: str = "") -> Iterator[tuple[str, list[AttributeText]]]:
+    """The attributes of characters, general tags and what stands in them, by path; `text` is what the scene is of."""
+    for path, block in [*character_paths(scene), (GENERAL, scene.general)]:
+        places = [(path, block.outer), *((name, field.outer) for name, field in _field_paths(path, block))]
+        for name, outer in places:
+            if not outer.empty and (given := attributes_at(text, outer.start)):
+                yield prefix + name, given
+    for i, panel in enumerate(scene.panels, 1):
+        yield from attributed(panel, text, f"{prefix}{PANEL}_{i}.")
+
+
+def _field_paths(path: str, block: Block) -> Iterator[tuple[str, Field]]:
     seen: Counter[str] = Counter()
     for field in block.fields:
         seen[field.name] += 1
         again = "" if seen[field.name] == 1 else f"~{seen[field.name]}"
-        name = f"{path}.{field.name}{again}"
+        yield f"{path}.{field.name}{again}", field
+
+
+def _block(path: str, block: Block) -> Iterator[Element]:
+    yield from _placed(path, block.outer)
+    for name, field in _field_paths(path, block):
         yield from _placed(name, field.value.span)
         for i, item in enumerate(items_of(field)):
             yield Element(f"{name}[{i}]", *item.span)

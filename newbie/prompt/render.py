@@ -9,27 +9,22 @@ Three front ends assemble the texts in three ways (the golden file prompt_assemb
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from typing import NamedTuple
 
 from newbie.errors import UsageError
-from newbie.prompt import safety, system_prompts
+from newbie.prompt import safety, system_prompts, weights
+from newbie.prompt.aside import taken_out
 from newbie.prompt.canonical import canonical_text as canonical_text
 from newbie.prompt.dialect import has_marker
 from newbie.prompt.elements import Element, elements
+from newbie.prompt.encoder_text import EncoderText as EncoderText
 from newbie.prompt.read import Reading, read
+from newbie.prompt.source import Span
 
 MODES = ("official", "nodes", "comfyui")
 SYSTEM = "system_prompt"  # the path of the system prompt among the elements
 
 _ESCAPED = re.compile(r"\\(?=[()])")
-
-
-class EncoderText(NamedTuple):
-    """The text for one encoder; `elements` are places in it."""
-
-    text: str
-    elements: tuple[Element, ...]
 
 
 class Rendered(NamedTuple):
@@ -65,6 +60,7 @@ def render(
     canonical: bool = False,
     system_prompt: str | None = None,
     unescape_parentheses: bool = False,
+    read_weights: bool = True,
 ) -> Rendered:
     r"""The texts of a positive prompt.
 
@@ -74,6 +70,7 @@ def render(
         system_prompt: None picks the training sentence that fits, and none for an empty prompt or one that brings
             its own (<Prompt Start>); "" adds none; any other text is put in front as it is.
         unescape_parentheses: send `\(` and `\)` without their backslashes.
+        read_weights: `(tag:1.2)` sends `tag` and keeps its weight beside it; else it is text, as in the official code.
 
     Raises:
         UsageError: `mode` is none of MODES.
@@ -82,7 +79,10 @@ def render(
     typed = _typed(reading, canonical)
     rendered = _assemble(typed, _system(typed, system_prompt), mode)
     safety.check(rendered.gemma.text, reading.source.name)
-    return _unescaped(rendered) if unescape_parentheses or mode == "comfyui" else rendered
+    spoken = _spoken(rendered, reading, read_weights)
+    if spoken.gemma.text != rendered.gemma.text:
+        safety.check(spoken.gemma.text, reading.source.name)  # markup must not hide words
+    return _unescaped(spoken) if unescape_parentheses or mode == "comfyui" else spoken
 
 
 def render_pair(
@@ -93,6 +93,7 @@ def render_pair(
     canonical: bool = False,
     system_prompt: str | None = None,
     unescape_parentheses: bool = False,
+    read_weights: bool = True,
 ) -> RenderedPair:
     """The texts of both sides. None or an empty negative prompt is the empty text.
 
@@ -100,7 +101,12 @@ def render_pair(
     comfyui mode never; one that brings its own keeps it. Arguments and errors as in `render`.
     """
     wanted = render(
-        positive, mode=mode, canonical=canonical, system_prompt=system_prompt, unescape_parentheses=unescape_parentheses
+        positive,
+        mode=mode,
+        canonical=canonical,
+        system_prompt=system_prompt,
+        unescape_parentheses=unescape_parentheses,
+        read_weights=read_weights,
     )
     if negative is None:
         negative = read("", name="negative prompt", negative=True)
@@ -110,7 +116,7 @@ def render_pair(
         system = "" if theirs.own else system or ours.system
     if mode == "comfyui" or (mode == "official" and not theirs.text):
         system = ""
-    unwanted = _assemble(theirs, system, mode)
+    unwanted = _spoken(_assemble(theirs, system, mode), negative, read_weights)
     return RenderedPair(wanted, _unescaped(unwanted) if unescape_parentheses or mode == "comfyui" else unwanted)
 
 
@@ -154,17 +160,11 @@ def _shifted(places: tuple[Element, ...], by: int) -> tuple[Element, ...]:
     return tuple(Element(p.path, p.start + by, p.stop + by) for p in places) if by else places
 
 
+def _spoken(rendered: Rendered, reading: Reading, read_weights: bool) -> Rendered:
+    """Without what is said to this program alone."""
+    told = weights.of_elements(reading)
+    return Rendered(*(taken_out(text, told, read_weights=read_weights) for text in rendered))
+
+
 def _unescaped(rendered: Rendered) -> Rendered:
-    return Rendered(*(_without_backslashes(text) for text in rendered))
-
-
-def _without_backslashes(encoder: EncoderText) -> EncoderText:
-    gone = [m.start() for m in _ESCAPED.finditer(encoder.text)]
-    if not gone:
-        return encoder
-
-    def moved(at: int) -> int:
-        return at - bisect_left(gone, at)
-
-    places = tuple(Element(path, moved(start), moved(stop)) for path, start, stop in encoder.elements)
-    return EncoderText(_ESCAPED.sub("", encoder.text), places)
+    return Rendered(*(text.without(Span(*m.span()) for m in _ESCAPED.finditer(text.text)) for text in rendered))

@@ -45,8 +45,19 @@ class Element:
     attributes: tuple[Attribute, ...] = ()
 
 
+_WEIGHT = Attribute(
+    "weight", "number", "how much the model hears of it, from 0 to 4; 1 changes nothing: see regions.md"
+)
+_BOX = (
+    Attribute("x", "fraction", "left edge of the character's box: see regions.md"),
+    Attribute("y", "fraction", "its upper edge"),
+    Attribute("width", "fraction", "of the box; to the right edge of the picture where it is left out"),
+    Attribute("height", "fraction", "of the box; to the lower edge of the picture where it is left out"),
+)
+
+
 def _leaf(name: str, parents: tuple[str, ...], about: str, example: str, *aliases: str) -> Element:
-    return Element(name, "leaf", parents, about, example, aliases=aliases)
+    return Element(name, "leaf", parents, about, example, aliases=aliases, attributes=(_WEIGHT,))
 
 
 _C, _G = (CHARACTER,), (GENERAL,)
@@ -55,7 +66,7 @@ _C, _G = (CHARACTER,), (GENERAL,)
 ELEMENTS: tuple[Element, ...] = (
     Element(
         CHARACTER, "character", (TOP, PANEL), "one person, numbered",
-        attributes=(Attribute("src", "file", "a character file beneath the prompt's folder: see reuse.md"),),
+        attributes=(Attribute("src", "file", "a character file beneath the prompt's folder: see reuse.md"), _WEIGHT),
     ),
     _leaf("n", _C, "name: a Danbooru character, original_character, or $character_1$", "$character_1$", "name"),
     _leaf("gender", _C, "1girl, 1boy, …", "1girl"),
@@ -65,7 +76,9 @@ ELEMENTS: tuple[Element, ...] = (
     _leaf("expression", _C, "mood and face", "smile, closed_eyes"),
     _leaf("action", _C, "pose and activity", "waving"),
     _leaf("interaction", _C, "contact with others or with objects", "holding_hands"),
-    Element("position", "leaf", _C, "place in the frame: left, center_right, …", "left", content="place"),
+    Element(
+        "position", "leaf", _C, "place in the frame: left, center_right, …", "left", content="place", attributes=_BOX
+    ),
     Element(GENERAL, "general", (TOP, PANEL), "what concerns the whole picture", aliases=("general",)),
     _leaf("count", _G, "1girl, solo; 2girls, multiple_girls", "1girl, solo"),
     _leaf("artists", _G, "artist:name or bare names", "artist:someone", "artist"),

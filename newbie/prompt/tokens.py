@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from newbie.prompt.elements import Element
-from newbie.prompt.render import EncoderText
+from newbie.prompt.encoder_text import EncoderText
 
 
 class Encoding(Protocol):
@@ -27,12 +27,20 @@ class TokenSpan(NamedTuple):
     stop: int
 
 
+class TokenWeight(NamedTuple):
+    """The tokens start … stop - 1 weigh so much, times what other weights give them."""
+
+    start: int
+    stop: int
+    weight: float
+
+
 class EncoderInput(NamedTuple):
     """One encoder's input, with the structure of the prompt.
 
-    `spans` are places in `token_ids`. `lost` lists the elements that the limit cuts, wholly or in part, with the
-    places they would have had. `total` counts the tokens before the cut, special ones included. `elements` are places
-    in `text`, of which the first `read_to` characters are read.
+    `spans` and `weights` are places in `token_ids`. `lost` lists the elements that the limit cuts, wholly or in part,
+    with the places they would have had. `total` counts the tokens before the cut, special ones included. `elements`
+    are places in `text`, of which the first `read_to` characters are read.
     """
 
     text: str
@@ -43,6 +51,7 @@ class EncoderInput(NamedTuple):
     limit: int
     elements: tuple[Element, ...] = ()
     read_to: int = 0
+    weights: tuple[TokenWeight, ...] = ()
 
     def span(self, path: str) -> TokenSpan | None:
         """The tokens of one element."""
@@ -67,10 +76,14 @@ def encoder_input(text: EncoderText, encoding: Encoding, limit: int) -> EncoderI
     kept = min(last, max(limit - tail, 0))
     token_ids = tuple(ids[:kept] + ids[len(ids) - tail :]) if kept < last else tuple(ids[:limit])
     covered = stops[-1] if stops else 0
+
+    def tokens(start: int, stop: int) -> tuple[int, int]:
+        """From the first token that ends behind the start to the first one that begins at or behind the stop."""
+        return first + bisect_right(stops, start), first + bisect_left(starts, stop)
+
     spans, lost = [], []
     for path, start, stop in _nonempty(text.elements):
-        begin = first + bisect_right(stops, start)  # the first token that ends behind the start
-        end = first + bisect_left(starts, stop)  # the first one that begins at or behind the stop
+        begin, end = tokens(start, stop)
         cut_before = total > len(ids) and stop > covered
         if end > kept or cut_before:
             lost.append(TokenSpan(path, begin, max(begin, end)))
@@ -78,7 +91,11 @@ def encoder_input(text: EncoderText, encoding: Encoding, limit: int) -> EncoderI
             spans.append(TokenSpan(path, begin, min(end, kept)))
     whole = kept == last and total == len(ids)
     read_to = len(text.text) if whole else max(stops[: max(kept - first, 0)], default=0)
-    return EncoderInput(text.text, token_ids, tuple(spans), tuple(lost), total, limit, text.elements, read_to)
+    places = ((*tokens(start, stop), weight) for start, stop, weight in text.weights)
+    weights = tuple(
+        TokenWeight(begin, min(end, kept), weight) for begin, end, weight in places if begin < min(end, kept)
+    )
+    return EncoderInput(text.text, token_ids, tuple(spans), tuple(lost), total, limit, text.elements, read_to, weights)
 
 
 def _steady(offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from newbie.checkpoints.layouts import SPOKEN, recognise
 from newbie.checkpoints.readers import SUFFIXES, open_weights
 from newbie.checkpoints.report import listed
 from newbie.checkpoints.shards import read_json
+from newbie.checkpoints.source import flag
 from newbie.errors import WeightsError
 from newbie.lora import scales
 from newbie.lora.build import Builder, Group, Patch, Shift, spoken
@@ -126,7 +127,8 @@ def _nothing_fits(index: Index, name: str, known: bool) -> WeightsError:
     parts = recognise(index.shapes, name)
     if parts:
         return WeightsError(
-            f"{name}: is the {SPOKEN[parts[0].component]} itself, not an adapter", "name it with --transformer or alike"
+            f"{name}: is the {SPOKEN[parts[0].component]} itself, not an adapter",
+            f"name it with {flag(parts[0].component)}",
         )
     if not known:
         return WeightsError(f"{name}: none of its {len(index)} tensors is part of a LoRA or LoKr", "check the file")

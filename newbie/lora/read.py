@@ -126,10 +126,8 @@ def _grouped(index: Index, model: NextDiT, name: str) -> tuple[dict[Target, Grou
 def _nothing_fits(index: Index, name: str, known: bool) -> WeightsError:
     parts = recognise(index.shapes, name)
     if parts:
-        return WeightsError(
-            f"{name}: is the {SPOKEN[parts[0].component]} itself, not an adapter",
-            f"name it with {flag(parts[0].component)}",
-        )
+        held = parts[0].component
+        return WeightsError(f"{name}: is the {SPOKEN[held]} itself, not an adapter", f"name it with {flag(held)}")
     if not known:
         return WeightsError(f"{name}: none of its {len(index)} tensors is part of a LoRA or LoKr", "check the file")
     origin = next((whose for part, whose in _OTHERS.items() if any(part in key for key in index)), "")

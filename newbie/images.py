@@ -28,12 +28,12 @@ from newbie.request import MAX_PIXELS, Request
 
 FORMAT = "newbie/1"  # of the record; the number rises when an older newbie could no longer read it
 KEY = "newbie"
-MAX_TEXT_BYTES = 4 * 2**20  # of one text chunk; the largest prompt is 256 KiB
+MAX_TEXT_BYTES = 8 * 2**20  # of one text chunk; the largest prompt is 256 KiB, and a record holds it three times
 MAX_CHUNKS = 20_000
 MAX_NAMES = 10_000
 FLAT = 2.0  # standard deviation
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_USER_TEXT = {"request", "prompt", "negative", "canonical_prompt"}  # kept byte for byte
+_USER_TEXT = {"request", "prompt", "negative", "canonical_prompt", "words"}  # kept byte for byte
 
 
 class Stored(NamedTuple):

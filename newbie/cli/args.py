@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from newbie import __version__
 from newbie.cli import values
+from newbie.cli.reuse import Reuse, add_reuse_flags, reuse_of
 from newbie.errors import UsageError
 from newbie.request import PROMPT_MODES, SAMPLERS, SCHEDULES, AdapterChoice, Request, Settings
 
@@ -48,6 +49,7 @@ class Asked:
     request: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     model: ModelChoice = ModelChoice()
+    reuse: Reuse = field(default_factory=Reuse)
     output: str | None = None
     overwrite: bool = False
     metadata: bool = True
@@ -56,6 +58,7 @@ class Asked:
     quiet: bool = False
     debug: bool = False
     explain: bool = False
+    force: bool = False
 
 
 _BY_TYPE: dict[str, Callable[[str], Any]] = {
@@ -102,6 +105,7 @@ examples:
   python create.py --prompt prompts/duo.xml -n 4 --size 128
   python create.py --prompt prompts/ --output gallery/          every prompt file; a second run does the rest
   python create.py --like outputs/duo-7.png                     make that picture again
+  python create.py --prompt "1girl, {red|blue}_hair" --expand -n 4   other words for each picture
 """
 
 
@@ -187,6 +191,8 @@ def create_parser() -> Parser:
     what.add_argument(
         "--like", metavar="PICTURE", help="repeat a picture made by newbie; other flags change its request"
     )
+    what.add_argument("--force", action="store_true", help="draw a prompt with errors too")
+    add_reuse_flags(parser.add_argument_group("words"))
     picture = parser.add_argument_group("picture")
     add_request_flags(picture)
     add_model_flags(parser.add_argument_group("model"))
@@ -295,6 +301,10 @@ def parse(arguments: Sequence[str]) -> Asked:
     typed = vars(create_parser().strict(arguments))
     if typed["like"] and typed["prompt"]:
         raise UsageError("--like and --prompt exclude each other", "--like takes its prompt from the picture")
+    reuse = reuse_of(typed)
+    if typed["like"] and reuse.asked:
+        hint = "leave out --expand, --var, --style and the like; or draw the prompt file again with --prompt"
+        raise UsageError("--like repeats the words that were chosen", hint)
     if typed["json"] and typed["preview"]:
         raise UsageError("--json and --preview exclude each other", "leave one of them out")
     return Asked(
@@ -303,6 +313,7 @@ def parse(arguments: Sequence[str]) -> Asked:
         request=request_fields(typed),
         settings={f.name: typed[f.name] for f in fields(Settings) if f.name in typed},
         model=model_choice(typed),
+        reuse=reuse,
         output=typed["output"],
         overwrite=typed["overwrite"],
         metadata=not typed["no_metadata"],
@@ -311,6 +322,7 @@ def parse(arguments: Sequence[str]) -> Asked:
         quiet=typed["quiet"],
         debug=typed["debug"],
         explain=typed["explain"],
+        force=typed["force"],
     )
 
 

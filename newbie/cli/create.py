@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from newbie.cli.args import Asked, parse
 from newbie.cli.console import Console, report, run
 from newbie.cli.names import Output, parse_output
+from newbie.cli.reuse import Words
 from newbie.cli.sources import DEFAULT_STEM, Source, negative_text, resolve_all
 from newbie.errors import BlankPicture, Cancelled, NewbieError, PromptError
 from newbie.request import Request, Settings
 
 if TYPE_CHECKING:
-    from newbie.cli.draw import Drawer, OpenEngine
+    from newbie.cli.draw import Drawer, Made, OpenEngine
     from newbie.cli.progress import Progress
+    from newbie.prompt import Reading
 
 
 @dataclass(frozen=True)
 class Job:
-    """A prompt that has been read, and what to draw of it."""
+    """A prompt that has been read, and what to draw of it. `any_seed`: the user left the seed to us."""
 
     source: Source
     request: Request
     name: str
+    words: Words
+    any_seed: bool
 
     @property
     def file_name(self) -> str:
@@ -70,7 +75,8 @@ class _Batch:
         if self.asked.explain:
             from newbie.cli.explain import explain
 
-            explain([(job.source.label, job.request) for job in jobs], self.asked, self.console, opener)
+            filled = [(job, job.words.fill(part)[0]) for job in jobs for part in job.words.split(job.request)]
+            explain([(job.source.label, part) for job, part in filled], self.asked, self.console, opener)
             return self.code
         # Imported here: reading prompts and refusing them is quick only without these.
         from newbie.cli.draw import Drawer, open_engine
@@ -88,33 +94,66 @@ class _Batch:
         return self.code
 
     def _job(self, source: Source, index: int, count: int) -> Job | None:
-        """Read a prompt and show its diagnostics; None where it cannot be read (told)."""
+        """Read a prompt and show its diagnostics; None where it cannot be read or has errors (told)."""
+        name = source.stem
+        if source.stem == DEFAULT_STEM and source.path is None and count > 1:
+            name = f"{DEFAULT_STEM}-{index + 1}"
+        request = Request(**self.asked.request)
+        any_seed = request.seed == -1
         try:
-            reading = source.read()
+            words = Words.of(source, self.asked.reuse)
+            seed = secrets.randbelow(2**32) if any_seed else request.seed
+            expanded = words.at(seed)
+            self.console.diagnostics(expanded.reading)
+            self._refuse(expanded.reading)
         except PromptError as error:
             if count == 1:
                 raise
             self._failed(error)
             return None
-        self.console.diagnostics(reading)
-        name = source.stem
-        if source.stem == DEFAULT_STEM and source.path is None and count > 1:
-            name = f"{DEFAULT_STEM}-{index + 1}"
-        return Job(source, Request(prompt=reading.source.text, **self.asked.request), name)
+        for unused in expanded.unused:
+            self.console.warn(f"{source.label} has no variable ${{{unused}}}")
+        if words.vary(seed):  # then the seed is settled with the words
+            request = replace(request, seed=seed)
+        return Job(source, replace(request, prompt=expanded.text), name, words, any_seed)
+
+    def _refuse(self, reading: Reading) -> None:
+        """Raises PromptError for a prompt with errors, unless --force was given."""
+        errors = [finding for finding in reading.diagnostics if finding.severity == "error"]
+        if errors and not self.asked.force:
+            source, span = reading.source.origin(errors[0].span)
+            many = f" (the first of {len(errors)} errors)" if len(errors) > 1 else ""
+            raise source.error(
+                f"{errors[0].message}{many}", f"{errors[0].hint}; or draw it as it is: --force", span.start
+            )
 
     def _draw(self, job: Job, drawer: Drawer, progress: Progress, *, skip: bool) -> None:
+        """Draw what is not finished yet."""
         from newbie.cli.draw import missing_parts
 
         request = job.request.resolved(drawer.engine.recommended)
-        any_seed = job.request.seed == -1
-        done = drawer.finished(request, name=job.name, any_seed=any_seed) if skip else []
-        for made in done:
-            drawer.tell_skipped(made)
-        parts = missing_parts(request, done, any_seed=any_seed)
-        progress.pictures -= len(done)
+        for part in [request] if job.any_seed else job.words.split(request):
+            done = self._finished(job, part, drawer) if skip else []
+            for made in done:
+                drawer.tell_skipped(made)
+            progress.pictures -= len(done)
+            for missing in missing_parts(part, done, any_seed=job.any_seed):
+                for each in job.words.split(missing):
+                    self._draw_part(job, each, drawer, progress)
+
+    def _finished(self, job: Job, part: Request, drawer: Drawer) -> list[Made]:
         try:
-            for part in parts:
-                drawer.draw(part, name=job.name, file_name=job.file_name, progress=progress)
+            request, recipe = job.words.fill(part)
+        except PromptError:  # told when it is drawn
+            return []
+        return drawer.finished(request, name=job.name, any_seed=job.any_seed, template=recipe)
+
+    def _draw_part(self, job: Job, part: Request, drawer: Drawer, progress: Progress) -> None:
+        """Draw pictures that share their words. One that fails does not stop the others."""
+        try:
+            self._refuse(job.words.at(part.seed).reading)
+            request, recipe = job.words.fill(part)
+            drawer.draw(request, name=job.name, file_name=job.file_name, recipe=recipe, progress=progress)
         except PromptError as error:
             self._failed(error)
         except BlankPicture as error:

@@ -16,6 +16,7 @@ from newbie.cli.console import Console
 from newbie.cli.names import Output
 from newbie.cli.progress import Progress
 from newbie.errors import UsageError
+from newbie.prompt.reuse.recipe import KEY, Recipe
 from newbie.request import Recommended, Request, Result, Settings
 
 if TYPE_CHECKING:
@@ -85,21 +86,35 @@ class Drawer:
         told = {"overwrite": asked.overwrite, "metadata": asked.metadata, "preview": asked.preview}
         return cls(engine, console, output, **(told | more))
 
-    def draw(self, request: Request, *, name: str, file_name: str = "", progress: Progress | None = None) -> list[Made]:
+    def draw(
+        self,
+        request: Request,
+        *,
+        name: str,
+        file_name: str = "",
+        recipe: Recipe | None = None,
+        progress: Progress | None = None,
+    ) -> list[Made]:
         """Draw a resolved request; each picture is saved and told as soon as it is finished.
+
+        `recipe`: how its words came together, which goes into the record.
 
         Raises:
             OutputError, BlankPicture, MemoryShortage, Cancelled, …: what was saved before stays.
         """
         if progress is None:
             with Progress(self.console, pictures=request.count, preview=self.preview) as progress:
-                return self.draw(request, name=name, file_name=file_name, progress=progress)
+                return self.draw(request, name=name, file_name=file_name, recipe=recipe, progress=progress)
         progress.begin(name, request.count, request.steps or 1)
+        for line in recipe.told() if recipe else ():
+            self.console.say("  " + line)
         made: list[Made] = []
+        further: dict[str, Any] = {"prompt_name": file_name} if file_name else {}
+        further |= {KEY: recipe.to_json()} if recipe else {}
 
         def keep(_: int, image: Image.Image, record: dict[str, Any]) -> None:
             progress.clear()
-            made.append(self._keep(image, record, name, file_name))
+            made.append(self._keep(image, record | further, name))
 
         result = None
         try:
@@ -110,16 +125,15 @@ class Drawer:
         self._tell_work(result)
         return made
 
-    def _keep(self, image: Image.Image, record: Mapping[str, Any], name: str, file_name: str) -> Made:
+    def _keep(self, image: Image.Image, record: Mapping[str, Any], name: str) -> Made:
         seed = int(record["request"]["seed"])
-        whole = dict(record) | ({"prompt_name": file_name} if file_name else {})
         self.made += 1
         width, height = image.size
         planned = self.output.path(name=name, seed=seed, index=self.made, width=width, height=height)
         planned = next(p for p in images.names(planned) if str(p).casefold() not in self._taken)
-        path = images.save(image, planned, whole, overwrite=self.overwrite, metadata=self.metadata)
+        path = images.save(image, planned, record, overwrite=self.overwrite, metadata=self.metadata)
         self._taken.add(str(path).casefold())
-        made = Made(path, seed, images.complete_record(whole, image))
+        made = Made(path, seed, images.complete_record(record, image))
         self._tell_picture(made, width, height)
         return made
 
@@ -151,11 +165,12 @@ class Drawer:
 
     # ---- what is there already
 
-    def finished(self, request: Request, *, name: str, any_seed: bool) -> list[Made]:
+    def finished(self, request: Request, *, name: str, any_seed: bool, template: Recipe | None = None) -> list[Made]:
         """Pictures of this request in the output folder, made by the same weights in the same number formats.
 
-        With `any_seed` the seed does not count, else it must be one of `request.seeds()`. A picture without a
-        record is recognised by its name alone, and only where this run writes none either.
+        With `any_seed` the seed does not count, else it must be one of `request.seeds()`. Of a `template` other words
+        than those of the request count too. A picture without a record is recognised by its name alone, and only where
+        this run writes none either.
         """
         wanted = set(request.seeds())
         found: dict[int, Made] = {}
@@ -165,7 +180,7 @@ class Drawer:
             if self._there is None:
                 self._there = _pictures(self.output.folder)
             for path in (p for p in self._there if fits.fullmatch(p.name)):
-                record = self._record_of_same(path, request)
+                record = self._record_of_same(path, request, template)
                 if record is None:
                     continue
                 its_seed = int(record.get("request", {}).get("seed", seed if seed is not None else _ANY_SEED))
@@ -173,7 +188,7 @@ class Drawer:
                     found.setdefault(its_seed, Made(path, its_seed, record, skipped=True))
         return list(found.values())[: request.count]
 
-    def _record_of_same(self, path: Path, request: Request) -> Mapping[str, Any] | None:
+    def _record_of_same(self, path: Path, request: Request, template: Recipe | None) -> Mapping[str, Any] | None:
         try:
             stored = images.read_record(path)
         except UsageError:
@@ -181,6 +196,9 @@ class Drawer:
         same = dataclasses.replace(
             stored.request, seed=request.seed, count=request.count, batch_size=request.batch_size
         )
+        words = Recipe.from_json(stored.record.get(KEY)) if template else None
+        if template and words and words.alike(template):
+            same = dataclasses.replace(same, prompt=request.prompt)
         now = self.engine.describe()
         ran = stored.record.get("ran", {})
         alike = all(ran.get(key) == now.get(key) for key in ("weights", "dtype", "vae_dtype"))

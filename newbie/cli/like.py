@@ -39,6 +39,7 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
         explain([(asked.like.name, request)], asked, console, opener)
         return 0
     from newbie.cli.draw import Drawer, open_engine
+    from newbie.prompt.reuse.recipe import KEY, Recipe
 
     images.make_folder(output.folder)
     settings = Settings(**(_settings_of(stored.record) | asked.settings))
@@ -50,7 +51,8 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
     drawer = Drawer.of(asked, engine, console, output, expected=None if asked.request else before)
     file_name = PurePath(str(stored.record.get("prompt_name", ""))).name
     name = PurePath(file_name).stem or DEFAULT_STEM
-    for made in drawer.draw(request.resolved(engine.recommended), name=name, file_name=file_name):
+    recipe = Recipe.from_json(stored.record.get(KEY))
+    for made in drawer.draw(request.resolved(engine.recommended), name=name, file_name=file_name, recipe=recipe):
         if asked.request:
             console.say("changed: " + ", ".join(sorted(asked.request)) + "; the pixels are not compared")
             continue

@@ -57,7 +57,7 @@ class Recipe:
             return parts[self.position]
         if self.rule.kind != "fuse" or len({part.codec if part is not None else None for part in parts}) > 1:
             return None
-        whole = [part for part in parts if part is not None]
+        whole = [part for part in parts if part is not None and not part.codec.shared]
         return stack(whole) if whole else None
 
     def read(self) -> Tensor:

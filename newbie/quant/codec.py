@@ -1,19 +1,21 @@
 """How a matrix is stored in fewer bits, and how it becomes numbers again: the one form that every scheme takes.
 
 A codec is a value. What it stores for a matrix are a few tensors, each with one leading row for every row of the
-matrix, so whoever holds them may cut rows, gather them (an embedding) or stack them (a fused projection) without
-knowing the scheme. Decoding gives float32; the layers in `layers` cast to the format they compute in.
+matrix (but for a few that say what they share), so whoever holds them may cut rows, gather them (an embedding) or stack
+them (a fused projection) without knowing the scheme. Decoding gives float32; the layers in `layers` cast to the format they compute in.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from newbie.errors import UsageError
 
 Stored = Mapping[str, Tensor]
 PIECE = 2**18  # stored bytes decoded at a time on a CPU: with what they pass through they stay in its cache
@@ -34,9 +36,14 @@ class Codec(ABC):
     def name(self) -> str:
         """As files and reports call it: "Q4_K"."""
 
+    @property
+    def shared(self) -> frozenset[str]:
+        """Names of what is stored once for the whole matrix, without a row for each of its rows."""
+        return frozenset()
+
     @abstractmethod
     def stored(self, rows: int, columns: int) -> dict[str, Spec]:
-        """What is stored for a (rows, columns) matrix; every shape begins with `rows`."""
+        """What is stored for a (rows, columns) matrix; every shape but those of `shared` begins with `rows`."""
 
     @abstractmethod
     def decode(self, stored: Stored) -> Tensor:
@@ -45,6 +52,14 @@ class Codec(ABC):
     @abstractmethod
     def problem(self, stored: Stored) -> str:
         """Why these cannot be the weights of anything ("NaN in a scale"); "" when they can. Cheaper than decoding."""
+
+    def encode(self, matrix: Tensor) -> dict[str, Tensor]:
+        """What is stored for a (rows, columns) matrix of finite numbers, each rounded to the nearest there is.
+
+        Raises:
+            UsageError: matrices are only read in this format.
+        """
+        raise UsageError(f"weights are not put into the format {self.name}", "see docs/quantisation.md for those that are")
 
     def linear(self, stored: Stored, x: Tensor, bias: Tensor | None) -> Tensor:
         """x (..., columns) -> (..., rows) in the format of x. A scheme with a product of its own replaces this."""
@@ -62,15 +77,15 @@ def dense(codec: Codec, stored: Stored, dtype: torch.dtype) -> Tensor:
     if first.device.type != "cpu" or torch.compiler.is_compiling() or whole <= PIECE:
         return codec.decode(stored).to(dtype)
     step = max(PIECE * rows // whole, 1)
-    pieces = [some_rows(stored, slice(start, start + step)) for start in range(0, rows, step)]
+    pieces = [some_rows(stored, slice(start, start + step), codec.shared) for start in range(0, rows, step)]
     return torch.cat([codec.decode(piece).to(dtype) for piece in pieces])
 
 
-def some_rows(stored: Stored, which: slice | Tensor) -> dict[str, Tensor]:
-    """What is stored for some rows: a slice of them, or their numbers (n,)."""
-    return {name: tensor[which] for name, tensor in stored.items()}
+def some_rows(stored: Stored, which: slice | Tensor, shared: Set[str] = frozenset()) -> dict[str, Tensor]:
+    """What is stored for some rows: a slice of them, or their numbers (n,). `shared` is the codec's."""
+    return {name: tensor if name in shared else tensor[which] for name, tensor in stored.items()}
 
 
 def stacked(parts: list[Stored]) -> dict[str, Tensor]:
-    """What is stored for several matrices of one codec, one below the other."""
+    """What is stored for several matrices of one codec that shares nothing, one below the other."""
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -75,7 +75,7 @@ class CompressedEmbedding(Compressed):
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids (...) -> (..., width) in `dtype`."""
-        rows = dense(self.codec, some_rows(self.stored, ids.flatten()), self.dtype)
+        rows = dense(self.codec, some_rows(self.stored, ids.flatten(), self.codec.shared), self.dtype)
         return rows.view(*ids.shape, self.embedding_dim) * self.factor
 
 

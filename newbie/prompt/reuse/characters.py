@@ -51,7 +51,7 @@ class Cast:
     filling: Filling | None = None  # None: templates are text
     files: dict[str, str] = field(default_factory=dict)  # those that were read -> SHA-256
     found: list[Found] = field(default_factory=list)
-    _uses: int = 0
+    ways: list[tuple[Source, Source, Span]] = field(default_factory=list)  # a file, and the tag that led to it
 
     def expanded(self, source: Source, scope: Scope, place: Place) -> Composed:
         """The text of a file with everything chosen and every character file in its place.
@@ -79,6 +79,7 @@ class Cast:
         own = self._scope(text, attributes, scope)
         try:
             file, inner = self._open(self.folder, src.value, place)
+            self.ways.append((file, *text.origin(src.span)))
             there = self.expanded(file, own, inner)
             there, other = _only_character(there, src.value)
         except Unusable as error:
@@ -96,12 +97,11 @@ class Cast:
         """The file that a prompt names. Raises Unusable, _Circle."""
         name = folder.normal(written, place.name)
         path = folder.real_path(name)
-        self._uses += 1
         if path in place.within:
             raise _Circle(f"{written} leads back to itself")
         if len(place.within) > MAX_DEEP:
             raise _Circle(f"more than {MAX_DEEP} character files build on one another")
-        if self._uses > MAX_USES:
+        if len(self.ways) >= MAX_USES:
             raise _Circle(f"more than {MAX_USES} character files in one prompt")
         data = folder.read(name, MAX_BYTES)
         try:

@@ -57,14 +57,14 @@ class Expanded:
         return self.recipe is not None and bool(self.recipe.chosen)
 
 
-def expand(typed: Reading, ingredients: Ingredients, *, seed: int = 0) -> Expanded:
+def expand(typed: Reading, ingredients: Ingredients, *, seed: int = 0, negative: bool = False) -> Expanded:
     """The words for one seed; the same typed text, files and seed give the same words everywhere.
 
     What cannot be resolved stays as it was typed, with a finding of severity error; nothing should be drawn then.
 
     Raises:
         PromptError: what came together cannot be read, such as more than MAX_BYTES.
-        PromptRefused: it sexualises minors.
+        PromptRefused: it sexualises minors (not asked of a negative prompt).
     """
     path = ingredients.prompt
     filling = Filling(seed, ingredients.wildcards) if ingredients.template else None
@@ -76,7 +76,7 @@ def expand(typed: Reading, ingredients: Ingredients, *, seed: int = 0) -> Expand
     found = [*cast.found, *(filling.found if filling else _as_it_stands(typed.source))]
     unused = tuple(sorted(ingredients.variables.keys() - filling.used)) if filling else ()
     if text.text == typed.source.text:
-        return Expanded(_with(typed, text, found), None, unused)
+        return Expanded(_with(typed, text, found, cast), None, unused)
     recipe = Recipe(
         typed=typed.source.text,
         seed=seed if filling and filling.chosen else None,
@@ -85,7 +85,7 @@ def expand(typed: Reading, ingredients: Ingredients, *, seed: int = 0) -> Expand
         styles=tuple(style.name for style in ingredients.styles),
         files=_files(cast, filling, ingredients),
     )
-    return Expanded(_with(read_source(text), text, found), recipe, unused)
+    return Expanded(_with(read_source(text, negative=negative), text, found, cast), recipe, unused)
 
 
 def read_prompt_file(path: str | os.PathLike[str]) -> Reading:
@@ -94,10 +94,23 @@ def read_prompt_file(path: str | os.PathLike[str]) -> Reading:
     return expand(read_file(path), Ingredients(prompt=path)).reading
 
 
-def _with(reading: Reading, text: Composed, found: list[Found]) -> Reading:
+def _with(reading: Reading, text: Composed, found: list[Found], cast: Cast) -> Reading:
     """The reading with further findings."""
-    further = [Diagnostic(rule, text.find(source, span), message, hint) for rule, source, span, message, hint in found]
-    return replace(reading, diagnostics=sort([*reading.diagnostics, *further]))
+    return replace(reading, diagnostics=sort([*reading.diagnostics, *(_placed(each, text, cast) for each in found)]))
+
+
+def _placed(found: Found, text: Composed, cast: Cast) -> Diagnostic:
+    """A finding at its place in the text; where that was left out, at the tag that led to its file."""
+    rule, source, span, message, hint = found
+    while (there := text.find(source, span)).empty:
+        way = next((way for way in cast.ways if way[0] is source), None)
+        if way is None:
+            break
+        if source is found.source:
+            place = source.place(span.start)
+            message = f"{source.name}:{place.line}:{place.column}: {message}"
+        _, source, span = way
+    return Diagnostic(rule, there, message, hint)
 
 
 def _files(cast: Cast, filling: Filling | None, ingredients: Ingredients) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 A codec is a value. What it stores for a matrix are a few tensors, each with one leading row for every row of the
 matrix (but for a few that say what they share), so whoever holds them may cut rows, gather them (an embedding) or stack
-them (a fused projection) without knowing the scheme. Decoding gives float32; the layers in `layers` cast to the format they compute in.
+them (a fused projection) without knowing the scheme. Decoding gives float32; the layers in `layers` cast to the format
+they compute in.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Codec(ABC):
         Raises:
             UsageError: matrices are only read in this format.
         """
-        raise UsageError(f"weights are not put into the format {self.name}", "see docs/quantisation.md for those that are")
+        raise UsageError(f"weights are not put into the format {self.name}", "docs/quantisation.md lists those that are")
 
     def linear(self, stored: Stored, x: Tensor, bias: Tensor | None) -> Tensor:
         """x (..., columns) -> (..., rows) in the format of x. A scheme with a product of its own replaces this."""

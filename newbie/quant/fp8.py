@@ -32,6 +32,14 @@ class Fp8(Codec):
     def stored(self, rows: int, columns: int) -> dict[str, Spec]:
         return {CODES: Spec((rows, columns), torch.uint8), SCALE: Spec((rows, 1), torch.float32)}
 
+    def encode(self, matrix: Tensor) -> dict[str, Tensor]:
+        """The largest number of each row becomes the largest of the format."""
+        largest = torch.finfo(self.dtype).max
+        peak = matrix.float().abs().amax(-1, keepdim=True)
+        scale = torch.where(peak > 0, peak / largest, torch.ones_like(peak))
+        codes = (matrix.float() / scale).clamp(-largest, largest).to(self.dtype)
+        return {CODES: codes.view(torch.uint8), SCALE: scale}
+
     def decode(self, stored: Stored) -> Tensor:
         return stored[CODES].view(self.dtype).float() * stored[SCALE]
 

@@ -1,0 +1,135 @@
+"""The codec of 4-bit integers in groups of columns, alone or as what SVDQuant makes of it.
+
+    x W^T  =  x' R^T + (x' D^T) U^T      with  x' = x / s  and  W s = R + U D
+
+`s` moves large input channels into the weights, where their factors do less harm (smoothing); U D is a branch of low
+rank in 16 bits that takes the largest directions out of the weights; what remains, R, is rounded to 4 bits, and so,
+where `activations` is set, is the input of its product. Each part may be missing.
+
+Everything is computed here as it is written: numbers are rounded and multiplied in floating point. That is a
+reference, and saves memory; it does not save time.
+Source: Li et al. 2024, SVDQuant, arXiv 2411.05007, section 4; smoothing: Xiao et al. 2022, arXiv 2211.10438.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from newbie.quant.codec import Codec, Spec, Stored
+from newbie.quant.int8 import step
+from newbie.quant.nibbles import groups, packed, unpacked
+
+CODES, SCALE = "codes", "scale"
+UP, DOWN, SMOOTH = "up", "down", "smooth"
+LARGEST = 7  # codes go from -7 to 7
+_ZERO = 8  # where zero lies among the sixteen
+
+
+@dataclass(frozen=True)
+class FourBit(Codec):
+    """4.25 bits a weight in groups of 64, and 16 for each number of `up` (rows, rank) and `down` (rank, columns).
+
+    `codes` (rows, columns / 2) uint8, `scale` (rows, groups), and the rest bfloat16.
+    """
+
+    group: int = 64
+    rank: int = 0
+    smooth: bool = False
+    activations: bool = False  # the input of the product with R is rounded too: per token, in the same groups
+
+    @property
+    def name(self) -> str:
+        parts = {f"g{self.group}": self.group != 64, "smooth": self.smooth, f"r{self.rank}": self.rank > 0}
+        parts["a4"] = self.activations
+        return "-".join(["int4", *(part for part, there in parts.items() if there)])
+
+    @property
+    def shared(self) -> frozenset[str]:
+        return frozenset((DOWN, SMOOTH))
+
+    def stored(self, rows: int, columns: int) -> dict[str, Spec]:
+        specs = {
+            CODES: Spec((rows, columns // 2), torch.uint8),
+            SCALE: Spec((rows, groups(columns, self.group)), torch.bfloat16),
+        }
+        if self.rank:
+            rank = min(self.rank, rows, columns)
+            specs[UP] = Spec((rows, rank), torch.bfloat16)
+            specs[DOWN] = Spec((rank, columns), torch.bfloat16)
+        if self.smooth:
+            specs[SMOOTH] = Spec((columns,), torch.bfloat16)
+        return specs
+
+    def encode(self, matrix: Tensor) -> dict[str, Tensor]:
+        """Without a look at any input: nothing is smoothed."""
+        ones = torch.ones(matrix.shape[1], device=matrix.device)
+        return self.split(matrix.float(), ones)
+
+    def split(self, matrix: Tensor, smooth: Tensor) -> dict[str, Tensor]:
+        """What is stored for `matrix` (rows, columns) float32 where inputs are divided by `smooth` (columns,)."""
+        factors = {SMOOTH: smooth.bfloat16()} if self.smooth else {}
+        rest = matrix * factors[SMOOTH].float() if self.smooth else matrix
+        branch = low_rank(rest, self.rank) if self.rank else {}
+        if self.rank:
+            rest = rest - branch[UP].float() @ branch[DOWN].float()
+        return {**self.nearest(rest), **branch, **factors}
+
+    def nearest(self, rest: Tensor) -> dict[str, Tensor]:
+        """R (rows, columns) float32 as codes and scales."""
+        scale = step(rest.unflatten(-1, (-1, self.group)), LARGEST).squeeze(-1).bfloat16()
+        return {CODES: coded(rest, scale), SCALE: scale}
+
+    def residual(self, stored: Stored) -> Tensor:
+        """R (rows, columns) float32."""
+        codes = unpacked(stored[CODES]).float() - _ZERO
+        return (codes.unflatten(-1, (-1, self.group)) * stored[SCALE].float()[..., None]).flatten(-2)
+
+    def decode(self, stored: Stored) -> Tensor:
+        matrix = self.residual(stored)
+        if self.rank:
+            matrix = matrix.addmm_(stored[UP].float(), stored[DOWN].float())
+        return matrix / stored[SMOOTH].float() if self.smooth else matrix
+
+    def problem(self, stored: Stored) -> str:
+        for name in (SCALE, UP, DOWN, SMOOTH):
+            if name in stored and not torch.isfinite(stored[name].float() * _ZERO).all():
+                return f"a number in {name} that is NaN, infinite or too large"
+        return "zeros in smooth" if self.smooth and not stored[SMOOTH].all() else ""
+
+    def linear(self, stored: Stored, x: Tensor, bias: Tensor | None) -> Tensor:
+        if not (self.rank or self.activations):
+            return super().linear(stored, x, bias)
+        x = (x / stored[SMOOTH]).to(x.dtype) if self.smooth else x
+        given = four_bits(x, self.group) if self.activations else x
+        y = F.linear(given, self.residual(stored).to(x.dtype), bias)
+        if self.rank:
+            y = y + F.linear(F.linear(x, stored[DOWN].to(x.dtype)), stored[UP].to(x.dtype))
+        return y
+
+
+def coded(rest: Tensor, scale: Tensor) -> Tensor:
+    """(rows, columns) in steps of `scale` (rows, groups), packed: uint8 (rows, columns / 2)."""
+    steps = rest.unflatten(-1, (scale.shape[-1], -1)) / scale.float()[..., None]
+    return packed((steps.round().clamp(-LARGEST, LARGEST) + _ZERO).flatten(-2))
+
+
+def four_bits(x: Tensor, group: int) -> Tensor:
+    """x (..., columns) as it is after rounding to 4 bits, each group of each token with a scale of its own."""
+    numbers = x.float().unflatten(-1, (-1, group))
+    scale = step(numbers, LARGEST)
+    return ((numbers / scale).round_() * scale).flatten(-2).to(x.dtype)
+
+
+def low_rank(matrix: Tensor, rank: int) -> dict[str, Tensor]:
+    """The nearest U D of that rank to a matrix (rows, columns) float32, by the eigenvectors of its smaller square."""
+    tall = matrix.shape[0] >= matrix.shape[1]
+    square = matrix.T @ matrix if tall else matrix @ matrix.T
+    rank = min(rank, len(square))
+    vectors = torch.linalg.eigh(square).eigenvectors[:, -rank:]  # of the largest, which come last
+    if tall:
+        return {UP: (matrix @ vectors).bfloat16(), DOWN: vectors.T.contiguous().bfloat16()}
+    return {UP: vectors.bfloat16().contiguous(), DOWN: (vectors.T @ matrix).bfloat16()}

@@ -1,0 +1,68 @@
+"""The schemes by name: what `--quant` takes, and the codecs that quantised files name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import NamedTuple
+
+import torch
+
+from newbie.errors import UsageError
+from newbie.quant.codec import Codec
+from newbie.quant.four_bit import FourBit
+from newbie.quant.fp8 import FORMATS, Fp8
+from newbie.quant.fp8_dynamic import Fp8Dynamic
+from newbie.quant.int8 import W8A8, Int8
+from newbie.quant.nf4 import Nf4
+
+RANK = 32
+
+
+class Scheme(NamedTuple):
+    """A way to quantise. `codec` rounds to nearest, `calibrated` is for who has looked at inputs first."""
+
+    codec: Codec
+    about: str
+    calibrated: Codec | None = None  # None: the same
+
+
+SCHEMES = {
+    "w8a8": Scheme(W8A8(), "8-bit weights and inputs, multiplied as integers: the fastest on a CPU"),
+    "int8": Scheme(Int8(), "8-bit weights, decoded for each product"),
+    "fp8": Scheme(Fp8(torch.float8_e4m3fn), "8-bit floats, decoded for each product"),
+    "fp8-dynamic": Scheme(Fp8Dynamic(), "8-bit floats, multiplied as such on cards from 8.9 on"),
+    "nf4": Scheme(Nf4(), "4-bit normal floats with double quantisation"),
+    "int4": Scheme(FourBit(), "4-bit integers in groups of 64", FourBit(smooth=True)),
+    "int4-a4": Scheme(
+        FourBit(activations=True), "the same, inputs too: for comparison", FourBit(smooth=True, activations=True)
+    ),
+    "svdquant": Scheme(
+        FourBit(rank=RANK, activations=True),
+        f"4-bit weights and inputs beside a branch of rank {RANK} in 16 bits",
+        FourBit(rank=RANK, smooth=True, activations=True),
+    ),
+}
+_FOUR_BIT = re.compile(r"int4(?:-g(\d{1,4}))?(-smooth)?(?:-r(\d{1,4}))?(-a4)?")
+
+
+def scheme(name: str) -> Scheme:
+    """A scheme by its name. Raises UsageError with the nearest one."""
+    if name not in SCHEMES:
+        close = difflib.get_close_matches(name, SCHEMES, 1)
+        guess = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(f"there is no quantisation {name!r}", f"{guess}use one of: {', '.join(SCHEMES)}")
+    return SCHEMES[name]
+
+
+def codec_named(name: str) -> Codec | None:
+    """The codec that a file calls so; None where there is none."""
+    plain: dict[str, Codec] = {codec.name: codec for codec in (W8A8(), Int8(), Nf4(), Fp8Dynamic(), *map(Fp8, FORMATS))}
+    if name in plain:
+        return plain[name]
+    found = _FOUR_BIT.fullmatch(name)
+    if found is None:
+        return None
+    group, smooth, rank, activations = found.groups()
+    codec = FourBit(int(group or 64), int(rank or 0), bool(smooth), bool(activations))
+    return codec if codec.group > 0 and codec.group % 2 == 0 else None

@@ -42,8 +42,9 @@ class Product(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")
-        return y if self.adapted is None else self.adapted.add(y, x)
+        if self.adapted is None:
+            return torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise.binary(x, self.adapted.beside(x), self.weight, None, "add")
 
 
 class Weights(NamedTuple):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from newbie.attention.sdpa import Sdpa
 from newbie.model.config import NextDiTConfig
-from newbie.model.nextdit import NextDiT
+from newbie.model.nextdit import NextDiT, Prepared
 
 CONFIG = NextDiTConfig(
     dim=96,
@@ -43,11 +43,16 @@ def small_model(dtype: torch.dtype = torch.float32) -> NextDiT:
     return model.eval().requires_grad_(False).to(dtype)
 
 
-def velocity(model: NextDiT) -> Tensor:
-    """(2, 16, 8, 8): what the model answers to one fixed question."""
+def question(model: NextDiT) -> tuple[Tensor, Tensor, Prepared]:
+    """Latents (2, 16, 8, 8), times and captions, always the same."""
     hidden, mask = random(2, 7, CONFIG.cap_feat_dim, seed=1).to(model.dtype), torch.ones(2, 7, dtype=torch.bool)
     prepared = model.prepare(hidden, mask, random(2, 12, seed=2).to(model.dtype), (8, 8), attend=Sdpa())
-    answer = model(random(2, 16, 8, 8, seed=3), torch.tensor([0.3, 0.6]), prepared)
+    return random(2, 16, 8, 8, seed=3), torch.tensor([0.3, 0.6]), prepared
+
+
+def velocity(model: NextDiT) -> Tensor:
+    """(2, 16, 8, 8): what the model answers to that."""
+    answer = model(*question(model))
     assert isinstance(answer, Tensor)
     return answer
 

@@ -70,17 +70,24 @@ def test_a_plain_prompt_has_no_further_record(create, files):
     assert Path("outputs/newbie-7.png").read_bytes() == Path("outputs/expanded.png").read_bytes()
 
 
-@pytest.mark.parametrize("src", ["../secret.xml", "/etc/passwd", "cast/nobody.xml", "stage.xml", "CON.xml"])
+@pytest.mark.parametrize("src", ["../secret.xml", "/etc/passwd", "cast/nobody.xml", "bad.xml", "CON.xml"])
 def test_nothing_is_drawn_of_a_prompt_with_errors_unless_forced(create, files, src):
     Path("p/bad.xml").write_text(f'<caption>A.</caption>\n<character_1 src="{src}"/>')
-    Path("p/stage.xml").write_text('<character_1 src="bad.xml"/>')
     ended = create("--prompt", "p/bad.xml", "--seed", 7)
     assert (ended.code, ended.pipeline, ended.out) == (3, None, "")
     assert "--force" in ended.err
-    assert f"{Path('p/bad.xml')}:2:" in ended.err and "NB60" in ended.err
+    assert f"{Path('p/bad.xml')}:2:19: NB60" in ended.err
     forced = create("--prompt", "p/bad.xml", "--seed", 7, "--force")
     assert forced.code == 0
     assert prompts(forced) == [Path("p/bad.xml").read_text()]
+
+
+def test_a_circle_of_files_names_both_ends(create, files):
+    Path("p/one.xml").write_text('\n<character_1 src="two.xml"/>')
+    Path("p/two.xml").write_text('<character_1 src="one.xml"/>')
+    ended = create("--prompt", "p/one.xml", "--seed", 7)
+    assert (ended.code, ended.drawn) == (3, [])
+    assert f"{Path('p/one.xml')}:2:1: NB604 {Path('p/two.xml')}:1:19: one.xml leads back to itself" in ended.err
 
 
 def test_a_typed_prompt_reads_no_files(create, files):

@@ -64,14 +64,17 @@ def load_transformer(
     config: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
     decode: bool = False,
+    quant: Rule | None = None,
 ) -> Loaded[NextDiT, NextDiTConfig]:
     """Load a Next-DiT. `config` (keys of config.json) goes before what is written beside the weights.
+
+    `quant` says which linear layers to keep in fewer bits; what the file already has so stays as it is.
 
     Raises:
         WeightsError: damaged, incomplete, of another kind, or not finite; names the file or the tensor.
         MemoryShortage: the device is full.
     """
-    plan = plan_load(_source("transformer", weights, config, allow_pickle), decode=decode)
+    plan = plan_load(_source("transformer", weights, config, allow_pickle), decode=decode, quant=quant)
     return Loaded(fill(plan, device, dtype), plan.config, plan.report)  # type: ignore[arg-type]
 
 
@@ -98,9 +101,10 @@ def load_gemma(
     allow_pickle: bool = False,
     tokenizer: bool = True,
     decode: bool = False,
+    quant: Rule | None = None,
 ) -> Loaded[nn.Module, GemmaConfig]:
     """Load the text part of a Gemma 3 without its last layer, and its tokenizer unless that is not wanted."""
-    plan = plan_load(_source("text_encoder", weights, config, allow_pickle), decode=decode)
+    plan = plan_load(_source("text_encoder", weights, config, allow_pickle), decode=decode, quant=quant)
     found = find_tokenizer(plan, "gemma") if tokenizer else None  # before the long part
     return Loaded(fill(plan, device, dtype), plan.config, plan.report, found)
 
@@ -114,9 +118,10 @@ def load_jina(
     allow_pickle: bool = False,
     tokenizer: bool = True,
     decode: bool = False,
+    quant: Rule | None = None,
 ) -> Loaded[JinaTextTower, JinaConfig]:
     """Load the text tower of a Jina CLIP v2, and its tokenizer unless that is not wanted."""
-    plan = plan_load(_source("clip", weights, config, allow_pickle), decode=decode)
+    plan = plan_load(_source("clip", weights, config, allow_pickle), decode=decode, quant=quant)
     found = find_tokenizer(plan, "jina") if tokenizer else None
     return Loaded(fill(plan, device, dtype), plan.config, plan.report, found)  # type: ignore[arg-type]
 

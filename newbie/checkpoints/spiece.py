@@ -109,34 +109,39 @@ def from_model(data: bytes) -> Pieces:
     """A serialised SentencePiece model, taken apart.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or of an algorithm that no file of this family uses.
     """
-    texts, scores, types = [], [], []
+    try:
+        return _taken_apart(data)
+    except (TypeError, AttributeError, struct.error) as error:  # a field of another type than the format's
+        raise ValueError(f"not a SentencePiece model ({error})") from error
+
+
+def _taken_apart(data: bytes) -> Pieces:
+    pieces: list[dict[int, Any]] = []
     trainer: dict[int, Any] = {}
     normaliser: dict[int, Any] = {}
     for field, value in _messages(data):
         if field == 1:
-            piece = dict(_messages(value))
-            texts.append(piece.get(1, b"").decode("utf-8", errors="replace"))
-            scores.append(float(struct.unpack("<f", piece[2])[0]) if 2 in piece else 0.0)
-            types.append(int(piece.get(3, _NORMAL)))
+            pieces.append(dict(_messages(value)))
         elif field == 2:
             trainer |= dict(_messages(value))
         elif field == 3:
             normaliser |= dict(_messages(value))
-    if not texts:
-        raise ValueError("no pieces in it")
+    algorithm = int(trainer.get(3, UNIGRAM))
+    if not pieces or algorithm not in _MODELS.values():
+        raise ValueError(f"{len(pieces)} pieces, algorithm {algorithm}")
     unset = dict(zip(_IDS, (0, 1, 2, -1), strict=True))  # the format's defaults
-    ids = {name: _signed(trainer.get(field, unset[name])) for name, field in _IDS.items()}
+    ids = {name: _signed(int(trainer.get(field, unset[name]))) for name, field in _IDS.items()}
     return Pieces(
-        algorithm=int(trainer.get(3, UNIGRAM)),
-        texts=texts,
-        scores=scores,
-        types=types,
+        algorithm=algorithm,
+        texts=[piece.get(1, b"").decode("utf-8", errors="replace") for piece in pieces],
+        scores=[float(struct.unpack("<f", piece[2])[0]) if 2 in piece else 0.0 for piece in pieces],
+        types=[int(piece.get(3, _NORMAL)) for piece in pieces],
         ids={name: number for name, number in ids.items() if number >= 0},
         add_space=bool(normaliser.get(3, 1)),
         squeeze=bool(normaliser.get(4, 1)),
-        rules=bytes(normaliser.get(2, b"")),
+        rules=b"" + normaliser.get(2, b""),  # not bytes(): of a number that would be as many zeros
     )
 
 

@@ -16,7 +16,7 @@ from newbie.prompt import dialect
 from newbie.prompt.canonical import Line, layout
 from newbie.prompt.meaning import meaning
 from newbie.prompt.read import Reading, read
-from newbie.prompt.scan import Scanned, attributes_at, scan
+from newbie.prompt.scan import Scanned, attributes_at, attributes_text, scan
 from newbie.prompt.source import Span
 
 
@@ -43,8 +43,7 @@ def formatted(reading: Reading) -> str:
 
 
 def _attributes(scanned: Scanned, place: Span) -> str:
-    found = [] if place.empty else attributes_at(scanned.view, place.start)
-    return "".join(f' {a.name}="{a.value}"' if '"' not in a.value else f" {a.name}='{a.value}'" for a in found)
+    return "" if place.empty else attributes_text(attributes_at(scanned.view, place.start))
 
 
 def _comments(reading: Reading, scanned: Scanned) -> list[tuple[int, str]]:

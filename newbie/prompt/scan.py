@@ -36,7 +36,8 @@ _TAG = re.compile(
 )
 _PAIR = re.compile(r"""([A-Za-z_:][\w:.\-]*+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'=]++)""")
 _DECLARATION = re.compile(r"<!(DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)|<\?xml-", re.IGNORECASE)
-_QUIET = re.compile(r"<!--|<!\[CDATA\[|<\?xml\s[^<>?,]*+\?>", re.IGNORECASE)
+_HEADER = re.compile(r"<\?xml\s[^<>?,]*+\?>", re.IGNORECASE)
+_QUIET = re.compile(rf"<!--|<!\[CDATA\[|{_HEADER.pattern}", re.IGNORECASE)
 
 
 class Tag(NamedTuple):
@@ -88,6 +89,8 @@ def scan(source: Source, start: int = 0) -> Scanned:
         )
     spans, found = _quiet(source, start)
     view = blank(text, spans)
+    if torn := [Span(*match.span()) for match in _HEADER.finditer(view, start)]:  # a header with a comment in it
+        view = blank(view, torn)
     tags = list(_tags(source, view, start))
     _check_depth(source, tags)
     found += [

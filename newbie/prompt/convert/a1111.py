@@ -16,22 +16,21 @@ from typing import NamedTuple
 
 from newbie.prompt.canonical import tag as canonical_tag
 from newbie.prompt.convert import emphasis
-from newbie.prompt.convert.flat import lists_of
-from newbie.prompt.convert.sheet import Sheet
+from newbie.prompt.convert.flat import apart, lists_of
+from newbie.prompt.convert.sheet import Sheet, without_comments
 from newbie.prompt.convert.sort import sort
-from newbie.prompt.dialect import looks_like_tag, plain_dialect
+from newbie.prompt.dialect import looks_like_tag
 from newbie.prompt.read import Reading
 from newbie.prompt.scene import Scene, Value
+from newbie.prompt.weights import marks
 
 _BREAK = re.compile(r"(?<!\S)BREAK(?![^\s,])")
 _NEGATIVE = re.compile(r"^Negative prompt:[ \t]*", re.MULTILINE)
 _SETTINGS = re.compile(r"^Steps: \d+,.*\Z", re.MULTILINE)
 _SETTING = re.compile(r'\s*([\w /\-]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|\Z)')
 _NETWORK = re.compile(r"<(lora|lyco|hypernet):([^:<>]+):([\d.]+)[^<>]*>")
-_WEIGHTED = re.compile(r"\((.+):(\s*[+-]?\d*\.?\d+)\)", re.DOTALL)
 # Underscores between words and before a bracket with words; an emoticon such as o_o has none.
 _JOINT = re.compile(r"(?:(?<=[^\W_]{2})|(?<=[^\W_]\)))_(?=\(?[^\W_]{2})")
-_SENTENCE = re.compile(r"[.!?。！？]\s*\Z")
 
 
 class Parts(NamedTuple):
@@ -59,7 +58,7 @@ def looks_like_a1111(text: str) -> bool:
 
 
 def read_a1111(reading: Reading) -> Sheet:
-    found = parts(reading.body)
+    found = parts(without_comments(reading))
     sections = [_section(part) for part in _BREAK.split(found.prompt)]
     tags = [tags for tags, _ in sections]
     captions = tuple(Value(line) for _, lines in sections for line in lines)
@@ -75,9 +74,7 @@ def read_a1111(reading: Reading) -> Sheet:
 
 def _section(text: str) -> tuple[list[emphasis.Tag], list[str]]:
     """The tags of a part, and its lines that are sentences."""
-    lines = text.split("\n")
-    sentences = [line.strip() for line in lines if _SENTENCE.search(line) and plain_dialect(line) == "text"]
-    rest = "\n".join(line for line in lines if line.strip() not in sentences)
+    rest, sentences = apart(text)
     found = [each._replace(text=canonical_tag(each.text)) for each in emphasis.tags(rest)]
     return found, [emphasis.unescape(line) for line in sentences]
 
@@ -113,8 +110,9 @@ def write_a1111(sheet: Sheet) -> str:
 
 def spelt(tag: str) -> str:
     """A tag as the web UI wants it: blanks for underscores, a backslash before brackets that belong to the name."""
-    if (match := _WEIGHTED.fullmatch(tag)) and match[1].strip():
-        return f"({_bare(match[1])}:{match[2]})"
+    for outer, inner, _ in marks(tag):
+        if outer == (0, len(tag)):
+            return f"({_bare(tag[1 : inner.stop])}{tag[inner.stop :]}"
     return _bare(tag)
 
 

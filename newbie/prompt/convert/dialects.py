@@ -19,6 +19,7 @@ from newbie.prompt.convert.sort import structured
 from newbie.prompt.convert.template import is_template, read_template, write_template
 from newbie.prompt.meaning import meaning
 from newbie.prompt.read import Reading, read
+from newbie.prompt.scan import scan
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,15 @@ def convert(
 
 
 def _read(reading: Reading, source: str) -> Sheet:
-    if DIALECTS[source].read is read_markup and (found := parts(reading.body)) and (found.negative or found.settings):
-        above = read(reading.system_prompt + found.prompt, name=reading.source.name, negative=True)
-        return replace(read_markup(above), negative=found.negative, settings=found.settings)
-    return DIALECTS[source].read(reading)
+    if DIALECTS[source].read is not read_markup:
+        return DIALECTS[source].read(reading)
+    text = reading.source.text
+    end = max((tag.stop for tag in scan(reading.source).tags if tag.known), default=reading.body_start)
+    below = parts(text[end:])  # an XML prompt in the web UI: its other lines stand behind the last tag
+    if not (below.negative or below.settings):
+        return read_markup(reading)
+    above = read(text[:end] + below.prompt, name=reading.source.name, negative=True)
+    return replace(read_markup(above), negative=below.negative, settings=below.settings)
 
 
 def _lost_beside(sheet: Sheet, target: str) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from newbie.prompt.canonical import tag
+from newbie.prompt.convert.flat import each_weighted
 from newbie.prompt.convert.prose import WHO
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.convert.sort import structured
-from newbie.prompt.scene import Block, Scene, items_of
+from newbie.prompt.scene import Block, Scene, Value
 from newbie.prompt.schema import CAPTION, GENERAL, LOOSE, PANEL, TAGS, content_of
 
 _SHOWN = 12  # tags named in one line
@@ -45,7 +45,7 @@ def _said(scene: Scene, prefix: str = "") -> Iterator[tuple[str, str]]:
     for character in scene.characters:
         yield from _block(f"{prefix}{character.path}", character)
     yield from _block(prefix + GENERAL, scene.general)
-    yield from ((prefix + TAGS, tag(each.text)) for each in scene.tags)
+    yield from ((prefix + TAGS, each) for each in each_weighted(Value(", ".join(each.text for each in scene.tags))))
     yield from ((prefix + CAPTION, " ".join(each.text.split())) for each in scene.captions if each.text.strip())
     for i, panel in enumerate(scene.panels, 1):
         yield from _said(panel, f"{prefix}{PANEL}_{i}.")
@@ -57,7 +57,7 @@ def _block(path: str, block: Block) -> Iterator[tuple[str, str]]:
         if content_of(field.name) == "sentence":
             yield name, " ".join(field.value.text.split())
         else:
-            yield from ((name, tag(item.text)) for item in items_of(field))
+            yield from ((name, each) for each in each_weighted(field.value))
 
 
 def _spoken(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from newbie.prompt.read import Reading
+from newbie.prompt.scan import scan
 from newbie.prompt.scene import Block, Character, Field, Scene, Value
 from newbie.prompt.schema import ORDER
 
@@ -24,6 +26,11 @@ class Sheet:
     attributes: Mapping[int, str] = field(default_factory=dict, hash=False)
     comments: int = 0
     notes: tuple[str, ...] = ()
+
+
+def without_comments(reading: Reading) -> str:
+    """What follows the system prompt, with blanks in place of comments."""
+    return scan(reading.source).view[reading.body_start :]
 
 
 def element(name: str, texts: Iterable[str]) -> Field:

@@ -16,13 +16,21 @@ from newbie.prompt.dialect import looks_like_tag
 from newbie.prompt.scene import Character, Scene, Value
 from newbie.prompt.schema import CHARACTER, GENERAL, PLACES, fields_of
 from newbie.prompt.vocabulary import Vocabulary, bundled
+from newbie.prompt.weights import without
 
 OTHER = "other"
 _PEOPLE = re.compile(r"(\d{1,2})\+?(girl|boy|other)s?")
 _SEVERAL = re.compile(r"multiple_(girls|boys|others)")
-_WEIGHTED = re.compile(r"\((.+):\s*[+-]?\d*\.?\d+\)")
-_ARTIST = re.compile(r"artist:|by_\w|(?:year|date)_\d{4}$|\(artist\)$")
-_ENDINGS = {"_hair": "appearance", "_eyes": "appearance", "_skin": "appearance", "_background": "background"}
+# What the model's own prompts put where, whatever it is elsewhere; then what a list of words cannot list.
+_FIRST = (
+    (re.compile(r"artist:.|(?:year|date)_\d{4}\Z|.*_\(artist\)\Z"), "artists"),
+    (re.compile(r"style_of_."), "style"),
+    (re.compile(r"max_high_resolution"), "resolution"),
+)
+_THEN = (
+    (re.compile(r".*_(?:hair|eyes|skin)\Z"), "appearance"),
+    (re.compile(r".*_background\Z"), "background"),
+)
 
 
 class People(NamedTuple):
@@ -109,16 +117,11 @@ def people_of(tags: Iterable[str]) -> People:
 def element_of(tag: str, words: Vocabulary) -> str:
     """The element a tag belongs into; <other> for a tag that nobody knows."""
     bare = plain(tag)
-    if found := words.element_of(bare):
-        return found
-    if _ARTIST.match(bare) or bare.endswith("(artist)"):
-        return "artists"
-    if bare in PLACES:
-        return "position"
-    return next((name for ending, name in _ENDINGS.items() if bare.endswith(ending)), OTHER)
+    listed = words.element_of(bare) or ("position" if bare in PLACES else "")
+    first, then = (next((name for rule, name in rules if rule.match(bare)), "") for rules in (_FIRST, _THEN))
+    return first or listed or then or OTHER
 
 
 def plain(tag: str) -> str:
     """A tag without its weight, in small letters, with underscores."""
-    match = _WEIGHTED.fullmatch(tag)
-    return "_".join((match[1] if match else tag).lower().split())
+    return "_".join(without(tag).lower().split())

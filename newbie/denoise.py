@@ -26,6 +26,7 @@ from newbie.attention.kernel import Kernel
 from newbie.model.block import Block
 from newbie.model.nextdit import NextDiT, Prepared, run_in_order
 from newbie.model.tokens import useful_width
+from newbie.regions.heat import Watch, Watched
 from newbie.sampling import solvers
 from newbie.sampling.guidance import Guidance, Runner, Velocity
 from newbie.text.features import TextFeatures
@@ -46,6 +47,7 @@ class Denoiser:
         same: both prompts are one text.
         record: evaluations are recorded by it and replayed (`accel.graphs`); None: each runs by itself.
         biases: what is added to the scores of the prompt's rows, and of the negative prompt's (`regions.bias`).
+        watch: is shown what the prompt's rows attend to (`regions.heat`).
     """
 
     transformer: NextDiT
@@ -60,6 +62,7 @@ class Denoiser:
     same: bool = False
     record: Record | None = None
     biases: tuple[At | None, At | None] = (None, None)
+    watch: Watch | None = None
     kernels: list[str] = field(default_factory=list)  # what attended, in the order of first use
     tables: list[ModulationTable] = field(default_factory=list)
     velocities: list[Velocity] = field(default_factory=list)
@@ -100,7 +103,7 @@ class Denoiser:
     @cached_property
     def recorded(self) -> Recorded | None:
         """The graphs of this request; None where what an evaluation reads, or how it runs, is not always the same."""
-        same = self.savings.prepared_once and not self.biased
+        same = self.savings.prepared_once and not self.biased and self.watch is None
         return Recorded(self.transformer, self.record) if self.record and same else None
 
     def work(self) -> dict[str, int]:
@@ -149,7 +152,7 @@ class Denoiser:
         kernel = self.kernel(lengths, bias=True) if bias else self.kernel(lengths)
         if kernel.name not in self.kernels:
             self.kernels.append(kernel.name)
-        return kernel
+        return Watched(kernel, self.watch) if self.watch is not None and PROMPT in rows else kernel
 
     @cached_property
     def _lengths(self) -> list[int]:

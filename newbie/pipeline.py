@@ -45,6 +45,8 @@ from newbie.lora import merge as merge_adapters
 from newbie.model.nextdit import NextDiT
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
 from newbie.prompt.learnt import Vocabulary, unlearnt
+from newbie.regions.heat import Watch
+from newbie.regions.plan import Plan, plan
 from newbie.request import AdapterChoice, Recommended, Request, Result, Settings
 from newbie.sampling import noise, preview, solvers, times
 from newbie.sampling.guidance import Guidance
@@ -271,8 +273,10 @@ class Pipeline:
             "threads": devices.threads(),
         }
 
-    def kernel(self, lengths: Sequence[int] = ()) -> Kernel:
+    def kernel(self, lengths: Sequence[int] = (), *, bias: bool = False) -> Kernel:
         """The attention kernel for rows of so many tokens, words and image; none: for rows of any lengths.
+
+        `bias`: something is added to their scores.
 
         Raises:
             UsageError: the kernel that was asked for cannot serve here.
@@ -286,6 +290,7 @@ class Pipeline:
             n_heads=config.n_heads,
             n_kv_heads=config.n_kv_heads,
             masked=lengths or True,
+            bias=bias,
             length=max(lengths, default=None),
         )
 
@@ -357,18 +362,24 @@ class Pipeline:
             canonical=bool(request.canonical),
             system_prompt=request.system_prompt,
             unescape_parentheses=request.unescape_parentheses,
+            read_weights=request.weights,
         )
         return Prompt(reading, negative, rendered)
 
     # Not `inference_mode`: its tensors could not be used in a caller's autograd afterwards. And autocast is switched
     # off, because precision is written down here, not inherited from the surroundings.
     def generate(
-        self, request: Request, *, on_step: OnStep | None = None, on_picture: OnPicture | None = None
+        self,
+        request: Request,
+        *,
+        on_step: OnStep | None = None,
+        on_picture: OnPicture | None = None,
+        heatmaps: bool = False,
     ) -> Result:
         """Draw `request.count` pictures.
 
         `on_step` is called after every interval and may raise `Cancelled`; `on_picture(number, image, record)` as soon
-        as a picture is finished.
+        as a picture is finished. `heatmaps`: the result also tells where each picture heard each element of its prompt.
 
         Raises:
             NewbieError: see `newbie.errors`.
@@ -376,19 +387,25 @@ class Pipeline:
         request = request.resolved(self.recommended)
         device = self.chosen["device"].value
         with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False), _memory_errors(device):
-            return self._generate(request, on_step, on_picture)
+            return self._generate(request, on_step, on_picture, heatmaps)
 
-    def _generate(self, request: Request, on_step: OnStep | None, on_picture: OnPicture | None) -> Result:
+    def _generate(
+        self, request: Request, on_step: OnStep | None, on_picture: OnPicture | None, heatmaps: bool
+    ) -> Result:
         clock = _Clock()
         with clock("text"):
             prompt = self.read(request)
             encoded = self.text.encode(
                 [prompt.rendered.positive, prompt.rendered.negative], reuse=self.savings.text_cache
             )
-            denoiser = self._denoiser(request, encoded)
-        notes = _lost_notes(encoded) + self._unlearnt_notes(prompt)
+            said = self._said(request, prompt, encoded)
+            given = encoded.inputs[0]["gemma"]
+            watch = Watch(len(given.token_ids), self._grid(request)) if heatmaps else None
+            denoiser = replace(self._denoiser(request, encoded, said), watch=watch)
+        notes = _lost_notes(encoded) + self._unlearnt_notes(prompt) + list(said.notes)
         images: list[Image.Image] = []
         records: list[dict[str, Any]] = []
+        maps: list[dict[str, Tensor]] = []
         ran: dict[str, Any] = {}
         seeds = request.seeds()
         if self.blocks.compiler is not None and not self.blocks.compiler.graphs:
@@ -396,8 +413,12 @@ class Pipeline:
                 notes.append(self._compiled(denoiser, min(len(seeds), request.batch_size)))
         for first in range(0, len(seeds), request.batch_size):
             batch = seeds[first : first + request.batch_size]
+            if watch is not None:
+                watch.begin(len(batch))
             with clock("denoise"):
                 latents, ran = self._denoise(request, denoiser, batch, first, on_step)
+                ran["regions"] = said.told()
+            maps += watch.maps(given) if watch is not None else []
             with clock("decode"):
                 pixels = [to_uint8(self.vae.decode(row[None]))[0] for row in latents]
             for number, (seed, picture) in enumerate(zip(batch, pixels, strict=True), start=first):
@@ -415,13 +436,28 @@ class Pipeline:
         if denoiser.recorded and denoiser.recorded.failed:
             notes.append(f"no CUDA graphs, evaluations cannot be recorded here: {denoiser.recorded.failed}")
         work = {"texts_encoded": encoded.runs, **denoiser.work()}
-        return Result(images, seeds, records, request, ran, clock.seconds, notes, work)
+        return Result(images, seeds, records, request, ran, clock.seconds, notes, work, maps)
 
     def _unlearnt_notes(self, prompt: Prompt) -> list[str]:
         words = unlearnt(prompt.reading.scene, self.vocabulary) if self.vocabulary is not None else []
         return [f"{self.name} never learnt: {', '.join(words)}"] if words else []
 
-    def _denoiser(self, request: Request, encoded: Encoded) -> Denoiser:
+    def _said(self, request: Request, prompt: Prompt, encoded: Encoded) -> Plan:
+        """What the prompts say of areas and weights."""
+        given = [row["gemma"] for row in encoded.inputs]
+        device = self.chosen["device"].value
+        said = plan((prompt.reading, prompt.negative), given, request.regions or "", self._grid(request), device)
+        if any(said.biases):
+            self.kernel(bias=True)  # one that cannot serve is refused before the first step
+        return said
+
+    def _grid(self, request: Request) -> tuple[int, int]:
+        """Rows and columns of image tokens."""
+        assert request.height and request.width  # resolved
+        side = self.vae.config.factor * self.transformer.config.patch_size
+        return request.height // side, request.width // side
+
+    def _denoiser(self, request: Request, encoded: Encoded, said: Plan) -> Denoiser:
         """What all pictures of a request share."""
         assert request.height and request.width and request.steps  # resolved
         assert request.sampler and request.schedule and request.shift
@@ -439,6 +475,7 @@ class Pipeline:
             blocks=self.blocks.runner,
             same=encoded.same(0, 1),
             record=self.record,
+            biases=said.biases,
         )
 
     def _compiled(self, denoiser: Denoiser, pictures: int) -> str:

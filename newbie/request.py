@@ -46,6 +46,7 @@ class Recommended:
     shift: float = 6.0
     canonical: bool = False
     system_prompt: str | None = None  # None: the training strings, "": none
+    regions: str = "boxes"
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recommended:
@@ -76,6 +77,8 @@ class Request:
     system_prompt: str | None = None  # None = automatic, "" = none
     prompt_mode: str = "official"  # how the encoders' texts are assembled
     unescape_parentheses: bool = False
+    weights: bool = True  # (tag:1.2) weighs its words; False: it is text, as in the official code
+    regions: str | None = None  # which areas are coupled with their characters: auto, boxes, off, or a strength
 
     def resolved(self, recommended: Recommended) -> Request:
         """Every field set, the seed drawn, everything checked.
@@ -190,6 +193,8 @@ class Result:
     seconds: dict[str, float]
     notes: list[str] = field(default_factory=list)
     work: dict[str, int] = field(default_factory=dict)  # what it took: evaluations, rows in them, texts encoded, …
+    # Where asked for: for each picture, by the path of an element, how much each place heard of it (`regions.heat`).
+    heatmaps: list[dict[str, Any]] = field(default_factory=list)
 
 
 def _as_number(text: str) -> float | None:

@@ -18,7 +18,7 @@ ROWS = [
     {"pipeline", "images"},
     {"denoise"},
     {"sampling", "checkpoints", "lora", "accel", "quant"},
-    {"model", "vae", "text"},
+    {"model", "vae", "text", "regions"},
     {"attention", "prompt"},
     {"request", "step", "devices"},
     {"errors"},

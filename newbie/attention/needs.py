@@ -85,14 +85,13 @@ def _shape_refusal(needs: Needs, case: Case) -> Refusal | None:
 
 def _ability_refusal(needs: Needs, case: Case) -> Refusal | None:
     """What this generation wants beyond plain attention."""
-    wanted = {
-        "bias": (case.bias, needs.bias, "it adds no bias to the scores"),
-        "window": (case.window, needs.window, "it has no window"),
-        "backward": (case.backward, needs.backward, "it has no backward pass"),
-    }
-    for wants, takes, reason in wanted.values():
-        if wants and not takes:
-            return Refusal(reason, "use --attention sdpa")
+    if case.bias and not needs.bias:
+        reason = "it adds no bias to the scores, which regions and weights need"
+        return Refusal(reason, "use --attention sdpa, or --regions off and --no-weights")
+    if case.window and not needs.window:
+        return Refusal("it has no window", "use --attention sdpa")
+    if case.backward and not needs.backward:
+        return Refusal("it has no backward pass", "use --attention sdpa")
     return None
 
 

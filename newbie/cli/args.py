@@ -86,6 +86,12 @@ REQUEST_FLAGS = {
     "system_prompt": Flag("auto, none or the text itself", convert=values.system_prompt),
     "prompt_mode": Flag("how the encoders' texts are put together: " + ", ".join(PROMPT_MODES)),
     "unescape_parentheses": Flag(r"read \( and \) as plain parentheses, as ComfyUI does"),
+    "weights": Flag("(tag:1.2) weighs its words; --no-weights: it is text, as in the official code"),
+    "regions": Flag(
+        "keep each character's words in its own area: auto, boxes (only those that are written), off, or a strength",
+        metavar="auto|boxes|off|X",
+        convert=values.regions,
+    ),
 }
 SETTINGS_FLAGS = {
     "device": Flag("auto, cpu, cuda, cuda:1, mps"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from newbie.errors import UsageError
+from newbie.regions.schedule import Regions
 
 
 def whole(text: str) -> int:
@@ -41,6 +42,12 @@ def axes(text: str) -> tuple[int, ...]:
 
 def system_prompt(text: str) -> str | None:
     return {"auto": None, "none": ""}.get(text.lower(), text)
+
+
+def regions(text: str) -> str:
+    """As typed, if it says something. Raises UsageError."""
+    Regions.parse(text)
+    return text.strip().lower()
 
 
 def switch(text: str) -> bool:

@@ -36,6 +36,8 @@ text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
         system_prompt=st.none() | text.filter(lambda t: t.lower() not in ("auto", "none")),
         prompt_mode=st.sampled_from(PROMPT_MODES),
         unescape_parentheses=st.booleans(),
+        weights=st.booleans(),
+        regions=st.none() | st.sampled_from(["auto", "boxes", "off", "1.5", "auto@0.3"]),
     )
 )
 def test_every_request_survives_its_flags(request):
@@ -51,7 +53,7 @@ def test_every_field_of_request_and_settings_has_a_flag():
                 continue
             flag = "--" + field.name.replace("_", "-")
             type_name = str(field.type).split(" | ")[0]
-            if field.name in ("sampler", "schedule", "prompt_mode"):
+            if field.name in ("sampler", "schedule", "prompt_mode", "regions"):
                 continue  # only their own words: the test above
             asked = parse([flag] if type_name == "bool" else [flag, values[type_name]])
             given = asked.request if kind is Request else asked.settings

@@ -11,7 +11,7 @@ from newbie.prompt import canonical_text, is_complete, read_file, render
 from newbie.prompt.schema import ELEMENTS, PLACES, lookup
 
 ROOT = Path(__file__).parent.parent.parent
-EXAMPLES = sorted((ROOT / "prompts").iterdir())
+EXAMPLES = sorted(path for path in (ROOT / "prompts").iterdir() if path.is_file())  # reuse/: test_reuse_examples.py
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)

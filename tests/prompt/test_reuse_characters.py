@@ -179,6 +179,18 @@ def test_without_a_template_an_attribute_says_nothing_and_that_is_told(drawn: Dr
     assert "hair is a variable" in told.message
 
 
+def test_a_weight_is_no_variable_and_stays_on_the_tag(drawn: Drawn, write: Write) -> None:
+    write("heavy.xml", '<character_1 weight="1.5"><appearance>a</appearance></character_1>')
+    assert drawn('<character_2 src="heavy.xml"/>').text.startswith('<character_2 weight="1.5">\n<appearance>')
+    assert drawn("<character_2 src='heavy.xml' weight='0.5'/>").text.startswith('<character_2 weight="0.5">\n')
+    assert [d.code for d in drawn('<character_2 src="heavy.xml" weight="0.5"/>').reading.diagnostics] == []
+
+
+def test_an_element_with_attributes_alone_takes_nothing_out(drawn: Drawn) -> None:
+    text = drawn('<character_1 src="miku.xml"><position x="0.1" y="0.2"/></character_1>').text
+    assert '<position x="0.1" y="0.2"/>' in text
+
+
 # ---- places
 
 

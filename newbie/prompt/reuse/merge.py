@@ -52,7 +52,9 @@ def _attributes(text: Composed, here: Character, there: Composed, other: Charact
     }
     pieces: list[Piece] = []
     for name, (source, span) in found.items():
-        pieces += [written_for(f' {name}="', source, span), *part(source, *span), written_for('"', source, span)]
+        quote = "'" if '"' in source.text[slice(*span)] else '"'
+        pieces += [written_for(f" {name}={quote}", source, span), *part(source, *span)]
+        pieces.append(written_for(quote, source, span))
     return pieces
 
 

@@ -45,7 +45,7 @@ class Mark(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """A weight that cannot be: where it stands, what is wrong, and what to write instead."""
+    """A weight or a box that cannot be: where it stands, what is wrong, and what to write instead."""
 
     span: Span
     message: str

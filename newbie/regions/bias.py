@@ -21,8 +21,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from newbie.prompt.boxes import Box
 from newbie.prompt.tokens import EncoderInput
-from newbie.regions.boxes import Box
 from newbie.regions.fields import belonging
 from newbie.regions.fields import field as field_of
 from newbie.regions.schedule import Regions

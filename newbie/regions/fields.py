@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from newbie.regions.boxes import Box
+from newbie.prompt.boxes import Box
 
 EDGE = 0.06  # half the width of a soft edge, in shares of the picture's width or height
 

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import torch
 
+from newbie.prompt import boxes as prompt_boxes
 from newbie.prompt import weights
+from newbie.prompt.boxes import Box
 from newbie.prompt.read import Reading
 from newbie.prompt.tokens import EncoderInput
-from newbie.regions import boxes
 from newbie.regions.bias import Bias, bias_of
-from newbie.regions.boxes import Box
+from newbie.regions.boxes import boxes
 from newbie.regions.schedule import OFF, Regions
 
 
@@ -47,12 +48,12 @@ def plan(
     """
     regions = Regions.parse(said)
     off = Regions.parse(OFF)
-    found = boxes.boxes(readings[0], explicit_only=not regions.words) if regions.strength else {}
+    found = boxes(readings[0], explicit_only=not regions.words) if regions.strength else {}
     areas = {path: box for path, box in found.items() if inputs[0].span(path) is not None}
     biases = (bias_of(inputs[0], areas, regions, grid, device), bias_of(inputs[1], {}, off, grid, device))
-    notes = [f"{each.message}: {each.hint}" for each in boxes.troubles(readings[0])]
+    notes = [f"{each.message}: {each.hint}" for each in prompt_boxes.troubles(readings[0])]
     for reading in readings:
         notes += [f"{each.message}: {each.hint}" for each in weights.troubles(reading)] if reading else []
-    if not regions.strength and boxes.boxes(readings[0], explicit_only=True):
+    if not regions.strength and prompt_boxes.written(readings[0]):
         notes.append("the prompt has boxes, and regions are off: --regions boxes lets them act")
     return Plan(biases, areas, tuple(dict.fromkeys(notes)))

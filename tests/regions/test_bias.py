@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from newbie.errors import UsageError
+from newbie.prompt.boxes import Box
 from newbie.prompt.tokens import EncoderInput, TokenSpan, TokenWeight
 from newbie.regions.bias import COUPLING, bias_of
-from newbie.regions.boxes import Box
 from newbie.regions.fields import belonging, field
 from newbie.regions.schedule import Regions
 from newbie.step import Memory, Step

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newbie.prompt import read
-from newbie.regions.boxes import Box, boxes, troubles
+from newbie.prompt.boxes import Box, troubles
+from newbie.regions.boxes import boxes
 from newbie.regions.places import Place, place_of
 
 

@@ -13,6 +13,7 @@ from newbie.prompt.rules import (
     people,
     places,
     refusal,
+    regions,
     reuse,
     spelling,
     structure,
@@ -22,7 +23,7 @@ from newbie.prompt.rules.subject import Check
 
 _MODULES = (
     refusal, structure, numbering, elements, people, places, spelling, homes, conflicts, markup, limits, suppression,
-    reuse,
+    reuse, regions,
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {

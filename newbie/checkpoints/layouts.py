@@ -41,9 +41,9 @@ _OTHERS = {
     "encoder.block.0.layer.0.SelfAttention.q": "a T5 text encoder",
     "roberta.encoder.layer.0.attention.self": "an XLM-RoBERTa of another kind",
     "text_model.encoder.layers.0.self_attn": "another CLIP model",
-    ".lora_A.": "a LoRA adapter, not a model",
-    ".lora_down.": "a LoRA adapter, not a model",
-    "lokr_w": "a LoKr adapter, not a model",
+    ".lora_A.": "a LoRA adapter",
+    ".lora_down.": "a LoRA adapter",
+    "lokr_w": "a LoKr adapter",
 }
 
 
@@ -90,7 +90,9 @@ def unrecognised(shapes: Mapping[str, tuple[int, ...]], name: str) -> tuple[str,
         if any(fragment in tensor for tensor in shapes):
             return (
                 f"{name}: looks like {what}, not a part of a NewBie model",
-                "python -m newbie inspect FILE lists what a file holds",
+                "adapters are named with --lora"
+                if "adapter" in what
+                else "python -m newbie inspect FILE lists what a file holds",
             )
     some = ", ".join(list(shapes)[:3]) or "nothing"
     return (

@@ -15,7 +15,7 @@ from newbie.errors import UsageError, WeightsError
 from newbie.lora import Worn, attach, merge, read_adapter
 from newbie.model.adapted import AdaptedLinear
 from newbie.model.swap import twin, with_modules
-from newbie.quant.fp8 import Fp8, encode
+from newbie.quant.fp8 import Fp8
 from newbie.quant.layers import CompressedLinear
 
 from .conftest import PEFT, low_rank, pairs, random, small_model, velocity, written
@@ -158,8 +158,7 @@ def compressed(model, names):
         linear = model.get_submodule(name)
         rows, columns = linear.weight.shape
         layer = CompressedLinear(columns, rows, codec := Fp8(torch.float8_e4m3fn), bias=False, dtype=torch.float32)
-        codes, scale = encode(linear.weight, torch.float8_e4m3fn, scaled=True)
-        for key, tensor in zip(codec.stored(rows, columns), (codes.view(torch.uint8), scale), strict=True):
+        for key, tensor in codec.encode(linear.weight.detach()).items():
             layer.get_buffer(key).copy_(tensor)
         packed[name] = layer
         decoded[name] = nn.Linear(columns, rows, bias=False)

@@ -9,6 +9,8 @@ from newbie.checkpoints.tables import nextdit as table
 from newbie.checkpoints.translate import untranslate
 from newbie.lora import Worn, merge, read_adapter
 from newbie.lora.names import parse_key, resolve, targets
+from newbie.model.config import VARIANTS
+from newbie.model.nextdit import NextDiT
 
 from .conftest import PEFT, TARGETS, low_rank, pairs, random, written
 
@@ -123,3 +125,17 @@ def test_what_the_model_has_no_place_for_is_listed_and_the_rest_is_worn(model, t
     (warning,) = [line for line in report.warnings() if "not used" in line]
     assert "3 of 11 keys" in warning and "layers.99" in warning
     assert sum(line.startswith("  unmatched, not used: ") for line in report.lines()) == 3
+
+
+def test_the_trainers_default_adapter_of_the_released_model_is_matched_whole(tmp_path):
+    """122 modules and 7,168,000 parameters at rank 8, as counted in the trainer."""
+    with torch.device("meta"):
+        released = NextDiT(VARIANTS["NextDiT_3B_GQA_patch2_Adaln_Refiner_WHIT_CLIP"])
+    ends = ("attention.qkv", "attention.out", "feed_forward.w2", "time_text_embed.1", "clip_text_pooled_proj.1")
+    tensors = {}
+    for name, module in released.named_modules():
+        if name.endswith(ends) and isinstance(module, torch.nn.Linear):
+            tensors[PEFT.format(name=name, side="A")] = torch.zeros(8, module.in_features, dtype=torch.bfloat16)
+            tensors[PEFT.format(name=name, side="B")] = torch.zeros(module.out_features, 8, dtype=torch.bfloat16)
+    report = read_adapter(written(tmp_path / "default.safetensors", tensors), released).report
+    assert (len(report.modules), report.parameters, report.unmatched) == (122, 7_168_000, ())

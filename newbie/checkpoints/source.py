@@ -90,7 +90,7 @@ class Source:
             keys = {*values, *(nested if isinstance(nested, Mapping) else ())}
             if keys & set(_TELLTALE[self.component]):
                 return values
-        return _from_metadata(index.metadata)
+        return _from_metadata(index.metadata, self.component)
 
 
 def find(
@@ -192,10 +192,10 @@ def _rank(path: Path) -> int:
     return rank + 10 if pickle else rank
 
 
-def _from_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration that single-file checkpoints carry as text."""
+def _from_metadata(metadata: Mapping[str, str], component: Component) -> dict[str, Any]:
+    """The configuration that single-file checkpoints carry as text; with several parts in a file, one for each."""
     try:
-        values = json.loads(metadata.get("config", "{}"))
+        values = json.loads(metadata.get(f"config.{component}") or metadata.get("config", "{}"))
     except (ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from newbie.checkpoints.index import Entry, Packed, stack
-from newbie.checkpoints.rules import Rule, Table, fill_in, matches
+from newbie.checkpoints.rules import Rule, Table, fill_in, matches, rename
 from newbie.errors import WeightsError
 
 
@@ -103,25 +103,47 @@ def translate(entries: Mapping[str, Entry], table: Table) -> Translation:
     return Translation(recipes, half)
 
 
+class Step(NamedTuple):
+    """One rule applied for saving: these of ours become these of theirs."""
+
+    rule: Rule
+    ours: tuple[str, ...]
+    theirs: tuple[str, ...]
+
+
+def steps(names: Iterable[str], table: Table) -> list[Step]:
+    """How tensors with our names become a layout's. Names without a rule are kept.
+
+    Raises:
+        WeightsError: a rule has no inverse, or lacks one of its tensors.
+    """
+    left = dict.fromkeys(names)
+    found: list[Step] = []
+    for rule in table:
+        for stars in _stars(rule.ours[0], list(left)):
+            ours = tuple(fill_in(pattern, stars) for pattern in rule.ours)
+            if not rule.reversible or not all(name in left for name in ours):
+                raise WeightsError(
+                    f"{ours[0]} cannot be written: {rule.kind} has no inverse here", "choose another layout"
+                )
+            for name in ours:
+                del left[name]
+            theirs = () if rule.kind == "drop" else tuple(fill_in(pattern, stars) for pattern in rule.theirs)
+            found.append(Step(rule, ours, theirs))
+    return [*found, *(Step(rename(name, name), (name,), (name,)) for name in left)]
+
+
 def untranslate(state: Mapping[str, Tensor], table: Table) -> dict[str, Tensor]:
     """Our tensors under their names: the inverse of loading. Names without a rule are kept.
 
     Raises:
         WeightsError: a rule has no inverse, or lacks one of its tensors.
     """
-    left = dict(state)
     theirs: dict[str, Tensor] = {}
-    for rule in table:
-        for stars in _stars(rule.ours[0], list(left)):
-            names = [fill_in(pattern, stars) for pattern in rule.ours]
-            if not rule.reversible or not all(name in left for name in names):
-                raise WeightsError(
-                    f"{names[0]} cannot be written: {rule.kind} has no inverse here", "choose another layout"
-                )
-            parts = rule.save([left.pop(name) for name in names])
-            for pattern, part in zip(rule.theirs, parts, strict=True):
-                theirs[fill_in(pattern, stars)] = part
-    return theirs | left
+    for step in steps(state, table):
+        parts = step.rule.save([state[name] for name in step.ours])
+        theirs |= zip(step.theirs, parts, strict=True)
+    return theirs
 
 
 def _stars(pattern: str, names: Iterable[str]) -> list[tuple[str, ...]]:

@@ -51,9 +51,12 @@ class Fp8(Codec):
         return "NaN or infinity" if bad else ""
 
 
-def encode(matrix: Tensor, dtype: torch.dtype, *, scaled: bool) -> tuple[Tensor, Tensor]:
-    """A matrix (rows, columns) in 8 bits, and its one factor, float32 (). Values beyond the range become its ends."""
+def factor_for(peak: float, dtype: torch.dtype) -> float:
+    """The factor that makes the largest number of a matrix, `peak`, the largest of the format."""
+    return peak / torch.finfo(dtype).max or 1.0
+
+
+def encode(matrix: Tensor, dtype: torch.dtype, factor: float = 1.0) -> Tensor:
+    """A matrix in 8 bits, to be multiplied with `factor`. Values beyond the range become its ends."""
     largest = torch.finfo(dtype).max
-    peak = matrix.abs().amax().float() if scaled and matrix.numel() else torch.tensor(largest)
-    scale = torch.where(peak > 0, peak / largest, torch.ones(()))
-    return (matrix.float() / scale).clamp(-largest, largest).to(dtype), scale
+    return (matrix.float() / factor).clamp(-largest, largest).to(dtype)

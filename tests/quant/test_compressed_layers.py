@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from newbie.model.adapted import is_linear
 from newbie.quant import gguf_package
-from newbie.quant.fp8 import CODES, SCALE, Fp8, encode
+from newbie.quant.fp8 import CODES, SCALE, Fp8, encode, factor_for
 from newbie.quant.ggml import BY_NAME
 from newbie.quant.gguf import BLOCKS, Gguf
 from newbie.quant.layers import CompressedEmbedding, CompressedLinear, compressed, told
@@ -23,8 +23,8 @@ MATRIX = torch.randn(24, 64, generator=torch.Generator().manual_seed(0))
 def stored(codec):
     if isinstance(codec, Gguf):
         return {BLOCKS: gguf_package.quantise(MATRIX, codec.kind)}
-    codes, scale = encode(MATRIX, codec.dtype, scaled=True)
-    return {CODES: codes.view(torch.uint8), SCALE: scale.expand(24, 1).contiguous()}
+    factor = factor_for(MATRIX.abs().max().item(), codec.dtype)
+    return {CODES: encode(MATRIX, codec.dtype, factor).view(torch.uint8), SCALE: torch.full((24, 1), factor)}
 
 
 def filled(module, codec, dtype):
@@ -99,9 +99,8 @@ def test_a_compressed_layer_is_one_graph_for_the_compiler(codec):
 
 def test_a_matrix_beyond_the_range_is_scaled_into_it_or_cut_at_its_ends():
     big = MATRIX * 1000
-    codes, scale = encode(big, torch.float8_e4m3fn, scaled=True)
-    assert (codes.float() * scale - big).abs().max() <= big.abs().max() / 16
-    cut, one = encode(big, torch.float8_e4m3fn, scaled=False)
-    assert one == 1 and cut.float().abs().max() == 448
-    zero, factor = encode(torch.zeros(2, 2), torch.float8_e4m3fn, scaled=True)
-    assert factor == 1 and not zero.float().any()
+    factor = factor_for(big.abs().max().item(), torch.float8_e4m3fn)
+    back = encode(big, torch.float8_e4m3fn, factor).float() * factor
+    assert (back - big).abs().max() <= big.abs().max() / 16
+    assert encode(big, torch.float8_e4m3fn).float().abs().max() == 448
+    assert factor_for(0.0, torch.float8_e4m3fn) == 1.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from newbie.cli.args import Parser, add_model_flags, add_request_flags, model_choice, request_fields
 from newbie.cli.console import Console
+from newbie.cli.reuse import Reuse, Words
 from newbie.cli.sources import Source, negative_text, resolve
 from newbie.errors import UsageError
 from newbie.prompt import Reading
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str], *, opener: OpenEngine | None = None) -> int:
     asked = vars(parser().strict(arguments))
     console = Console(quiet=asked["quiet"], json=asked["json"])
     sources = [_one(asked[side]) for side in ("before", "after")]
-    before, after = (source.read(negative=asked["negative_prompts"]) for source in sources)
+    before, after = (_read(source, negative=asked["negative_prompts"]) for source in sources)
     found = differences(before.scene, after.scene)
     told: dict[str, Any] = {
         "before": sources[0].label,
@@ -80,6 +81,11 @@ def _one(value: str) -> Source:
     if len(sources) != 1:
         raise UsageError(f"{value} is {len(sources)} prompts", "diff compares one with one")
     return sources[0]
+
+
+def _read(source: Source, *, negative: bool) -> Reading:
+    """The prompt as it is drawn, with its character files in it."""
+    return source.read(negative=True) if negative else Words.of(source, Reuse()).at(0).reading
 
 
 def _engine(asked: dict[str, Any], settings: Settings, console: Console, opener: OpenEngine | None) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 from typing import NamedTuple
 
 from newbie.prompt.elements import character_paths
 from newbie.prompt.render import SYSTEM
 from newbie.prompt.scene import Block, Scene, items_of
 from newbie.prompt.schema import LOOSE
-from newbie.prompt.tokens import EncoderInput
+from newbie.prompt.tokens import EncoderInput, TokenSpan, TokenWeight
 
 
 class Row(NamedTuple):
@@ -19,6 +20,17 @@ class Row(NamedTuple):
     words: str
     tokens: Mapping[str, int | None]
     cut: tuple[str, ...]  # encoders that do not read all of it
+    weight: float = 1.0  # that of all its words
+
+    @property
+    def whole(self) -> str:
+        """The element that a single tag is part of."""
+        return self.path.rpartition("[")[0]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this is a single tag of an element that is listed too."""
+        return self.path.endswith("]") and self.whole != "tags"
 
     @property
     def depth(self) -> int:
@@ -33,20 +45,22 @@ class Speaker(NamedTuple):
 
 
 def rows(given: Mapping[str, EncoderInput], *, single_tags: bool = False) -> list[Row]:
-    """The elements of one text in the order written; `single_tags` lists the tags of each too."""
+    """The elements of one text in the order written; `single_tags` lists all tags of each, not only weighty ones."""
     words = _words(given.values())
     lost = {name: {span.path for span in row.lost} for name, row in given.items()}
     counts = {name: _counts(row) for name, row in given.items()}
-    return [
+    weights = _weights(given.values())
+    found = [
         Row(
             path,
             words.get(path, ""),
             {name: counts[name].get(path) for name in given},
             tuple(name for name in given if path in lost[name]),
+            weights.get(path, 1.0),
         )
         for path in _paths(given.values())
-        if single_tags or not path.endswith("]") or path.startswith("tags[")
     ]
+    return [row for row in found if single_tags or row.weight != weights.get(row.whole, 1.0) or not row.is_part]
 
 
 def _paths(given: Iterable[EncoderInput]) -> list[str]:
@@ -57,6 +71,19 @@ def _paths(given: Iterable[EncoderInput]) -> list[str]:
 def _counts(row: EncoderInput) -> dict[str, int]:
     """Tokens of each element, those beyond the limit included."""
     return {span.path: span.stop - span.start for span in (*row.spans, *row.lost)}
+
+
+def _weights(given: Iterable[EncoderInput]) -> dict[str, float]:
+    """The weight of every element that is weighed as a whole, by the first encoder that has weights."""
+    for row in given:
+        if row.weights:
+            places = [(span.path, prod(w.weight for w in row.weights if _covers(w, span))) for span in row.spans]
+            return {path: weight for path, weight in places if weight != 1}
+    return {}
+
+
+def _covers(weight: TokenWeight, span: TokenSpan) -> bool:
+    return weight.start <= span.start and span.stop <= weight.stop
 
 
 def _words(given: Iterable[EncoderInput]) -> dict[str, str]:

@@ -204,11 +204,26 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
-    parser.add_argument("--record", type=Path, help="write a JSON file about the run")
+    parser.add_argument("--record", type=Path, help="keep a JSON file about the run, renewed every 10,000 prompts")
     asked = parser.parse_args()
     began = time.monotonic()
     told: Counter[str] = Counter()
     digest = hashlib.sha256()
+
+    def about() -> str:
+        return json.dumps(
+            {
+                "command": f"python tests/prompt/fuzz_prompts.py --count {asked.count} --seed {asked.seed}",
+                "prompts": sum(told.values()),
+                **told,
+                "failures": 0,
+                "prompts_sha256": digest.hexdigest(),
+                "seconds": round(time.monotonic() - began),
+                "python": sys.version.split()[0],
+            },
+            indent=2,
+        )
+
     for number, text in zip(range(asked.count), prompts(asked.seed), strict=False):
         try:
             told["read" if check(text, number) else "refused"] += 1
@@ -218,21 +233,13 @@ def main() -> int:
         digest.update(text.encode("utf-8", "surrogatepass"))
         if (number + 1) % 10_000 == 0:
             sys.stderr.write(f"{number + 1:,} prompts, {time.monotonic() - began:,.0f} s, {dict(told)}\n")
+            if asked.record:
+                asked.record.write_text(about() + "\n", encoding="utf-8")
         if time.monotonic() - began > asked.seconds:
             break
-    about = {
-        "command": f"python tests/prompt/fuzz_prompts.py --count {asked.count} --seed {asked.seed}",
-        "seed": asked.seed,
-        "prompts": sum(told.values()),
-        **told,
-        "failures": 0,
-        "seconds": round(time.monotonic() - began),
-        "prompts_sha256": digest.hexdigest(),
-        "python": sys.version.split()[0],
-    }
-    sys.stdout.write(json.dumps(about, indent=2) + "\n")
+    sys.stdout.write(about() + "\n")
     if asked.record:
-        asked.record.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        asked.record.write_text(about() + "\n", encoding="utf-8")
     return 0
 
 

@@ -17,6 +17,7 @@ from newbie.errors import PromptError
 from newbie.prompt.canonical import normal
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.read import Reading
+from newbie.prompt.scan import MAX_DEPTH
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
 from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, PANEL, TAGS, content_of, lookup
 from newbie.prompt.source import Source
@@ -75,7 +76,10 @@ def pretty(value: Any, indent: str = "") -> str:
 # ---- from JSON
 
 
-def _scene(values: Mapping[str, Any], name: str) -> Scene:
+def _scene(values: Mapping[str, Any], name: str, depth: int = 0) -> Scene:
+    if depth > MAX_DEPTH:
+        what = f"panels are nested more than {MAX_DEPTH} deep"
+        raise PromptError(what, "a prompt needs one level", name=name)
     characters: list[Character] = []
     general: tuple[Field, ...] = ()
     tags: list[Value] = []
@@ -93,9 +97,8 @@ def _scene(values: Mapping[str, Any], name: str) -> Scene:
         elif kind == CAPTION:
             captions += [cut(text, 0, len(text)) for text in _texts(key, value, name)]
         elif kind == PANEL:
-            panels += [
-                _scene(_object(key, each, name), name) for each in (value if isinstance(value, list) else [value])
-            ]
+            inner = value if isinstance(value, list) else [value]
+            panels += [_scene(_object(key, each, name), name, depth + 1) for each in inner]
         else:
             raise PromptError(f"{key[:60]!r} is no part of a prompt", _HINT, name=name)
     return Scene(tuple(characters), Block(general), tuple(tags), tuple(c for c in captions if c.text), tuple(panels))

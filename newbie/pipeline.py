@@ -45,7 +45,7 @@ from newbie.lora import merge as merge_adapters
 from newbie.model.nextdit import NextDiT
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
 from newbie.prompt.learnt import Vocabulary, unlearnt
-from newbie.regions.heat import Watch
+from newbie.regions.heat import Heat, Watch
 from newbie.regions.plan import Plan, plan
 from newbie.request import AdapterChoice, Recommended, Request, Result, Settings
 from newbie.sampling import noise, preview, solvers, times
@@ -405,7 +405,7 @@ class Pipeline:
         notes = _lost_notes(encoded) + self._unlearnt_notes(prompt) + list(said.notes)
         images: list[Image.Image] = []
         records: list[dict[str, Any]] = []
-        maps: list[dict[str, Tensor]] = []
+        maps: list[dict[str, Heat]] = []
         ran: dict[str, Any] = {}
         seeds = request.seeds()
         if self.blocks.compiler is not None and not self.blocks.compiler.graphs:

@@ -55,6 +55,7 @@ class Asked:
     metadata: bool = True
     json: bool = False
     preview: bool = False
+    heatmaps: bool = False
     quiet: bool = False
     debug: bool = False
     explain: bool = False
@@ -213,6 +214,9 @@ def create_parser() -> Parser:
     output.add_argument("--no-metadata", action="store_true", help="write pixels only")
     output.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     output.add_argument("--preview", action="store_true", help="show the picture emerging in the terminal")
+    output.add_argument(
+        "--heatmaps", action="store_true", help="beside each picture NAME-heatmaps.png: where it heard which words"
+    )
     output.add_argument("--quiet", "-q", action="store_true", help="print files, warnings and errors only")
     output.add_argument(
         "--explain",
@@ -325,6 +329,7 @@ def parse(arguments: Sequence[str]) -> Asked:
         metadata=not typed["no_metadata"],
         json=typed["json"],
         preview=typed["preview"],
+        heatmaps=typed["heatmaps"],
         quiet=typed["quiet"],
         debug=typed["debug"],
         explain=typed["explain"],

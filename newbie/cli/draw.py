@@ -48,7 +48,7 @@ class Engine(Protocol):
 
     def with_adapters(self, *adapters: Any, on_note: Any = None) -> Engine: ...
 
-    def generate(self, request: Request, *, on_step: Any = None, on_picture: Any = None) -> Result: ...
+    def generate(self, request: Request, *, on_step: Any = None, on_picture: Any = None, **more: Any) -> Result: ...
 
 
 OpenEngine = Callable[..., Engine]  # with the arguments of `Pipeline.open`
@@ -74,6 +74,7 @@ class Drawer:
     overwrite: bool = False
     metadata: bool = True
     preview: bool = False
+    heatmaps: bool = False
     expected: str | None = None  # the pixel hash that `--like` hopes for
     made: int = 0
     _told: set[str] = field(default_factory=set)
@@ -83,7 +84,7 @@ class Drawer:
     @classmethod
     def of(cls, asked: Asked, engine: Engine, console: Console, output: Output, **more: Any) -> Drawer:
         """As the command line says."""
-        told = {"overwrite": asked.overwrite, "metadata": asked.metadata, "preview": asked.preview}
+        told = {name: getattr(asked, name) for name in ("overwrite", "metadata", "preview", "heatmaps")}
         return cls(engine, console, output, **(told | more))
 
     def draw(
@@ -118,11 +119,13 @@ class Drawer:
 
         result = None
         try:
-            result = self.engine.generate(request, on_step=progress.step, on_picture=keep)
+            more = {"heatmaps": True} if self.heatmaps else {}
+            result = self.engine.generate(request, on_step=progress.step, on_picture=keep, **more)
         finally:
             progress.clear()
             self._tell_objects(made, result)
         self._tell_work(result)
+        self._keep_heatmaps(made, result)
         return made
 
     def _keep(self, image: Image.Image, record: Mapping[str, Any], name: str) -> Made:
@@ -136,6 +139,15 @@ class Drawer:
         made = Made(path, seed, images.complete_record(record, image))
         self._tell_picture(made, width, height)
         return made
+
+    def _keep_heatmaps(self, made: Sequence[Made], result: Result) -> None:
+        """Beside each picture a sheet that shows where it heard what."""
+        for picture, image, heats in zip(made, result.images, result.heatmaps, strict=False):
+            from newbie.regions.heat_sheet import heat_sheet
+
+            path = picture.path.with_name(f"{picture.path.stem}-heatmaps.png")
+            path = images.save(heat_sheet(image, heats), path, overwrite=self.overwrite)
+            self.console.say(f"  {path}: where it heard what")
 
     # ---- what is printed
 

@@ -7,8 +7,8 @@ Source of the idea: R. Tang et al., "What the DAAM: interpreting Stable Diffusio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,13 @@ from newbie.attention.kernel import Kernel, Needs, SequenceInfo, bias_of, repeat
 from newbie.prompt.tokens import EncoderInput
 
 CHUNK = 2**24  # scores that are in memory at once
+
+
+class Heat(NamedTuple):
+    """How much the places of a picture heard of an element."""
+
+    words: str
+    share: Tensor  # (rows, columns) float32, of image tokens: 0 nothing, 1 nothing else
 
 
 @dataclass(eq=False)
@@ -52,11 +59,15 @@ class Watch:
         self.total += _heard(q[rows, q.shape[1] - self.image :], k[rows], _rows(seq, rows), self.words)
         self.calls += 1
 
-    def maps(self, given: EncoderInput) -> list[dict[str, Tensor]]:
-        """For each picture: the share of its attention that each element got, (rows, columns) float32, by path."""
+    def maps(self, given: EncoderInput) -> list[dict[str, Heat]]:
+        """For each picture, by the path of an element: its words, and the share of attention that they got."""
         mean = self.total.cpu() / max(self.calls, 1)
+        words = {path: given.text[start:stop] for path, start, stop in given.elements}
         return [
-            {span.path: picture[:, span.start : span.stop].sum(1).unflatten(0, self.grid) for span in given.spans}
+            {
+                path: Heat(words.get(path, ""), picture[:, start:stop].sum(1).unflatten(0, self.grid))
+                for path, start, stop in given.spans
+            }
             for picture in mean
         ]
 
@@ -107,9 +118,3 @@ def _heard(q: Tensor, k: Tensor, seq: SequenceInfo, words: int) -> Tensor:
             scores = scores + (bias[:, :, part] if bias.shape[2] > 1 else bias)
         found.append(scores.softmax(-1)[..., :words].mean(1))
     return torch.cat(found, 1)
-
-
-def shown(maps: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The maps people want to see: whole characters and captions, and single tags; not what holds just one of these."""
-    whole = {path: heat for path, heat in maps.items() if "." not in path and not path.startswith("system")}
-    return whole | {path: heat for path, heat in maps.items() if path.endswith("]")}

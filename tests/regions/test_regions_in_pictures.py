@@ -82,13 +82,15 @@ def test_heat_maps_change_nothing_and_share_out_the_attention(mini: Pipeline, mo
     plain, watched = mini.generate(request), mini.generate(request, heatmaps=True)
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(plain.images, watched.images, strict=True))
     assert not plain.heatmaps and len(watched.heatmaps) == 2
-    for maps in watched.heatmaps:
+    for heats in watched.heatmaps:
+        maps = {path: heat.share for path, heat in heats.items()}
+        assert heats["character_2.appearance[0]"].words == "red_hair"
         people = maps["character_1"] + maps["character_2"]
         assert people.shape == (8, 8) and (people > 0).all() and (people + maps["general_tags"] <= 1).all()
         tags = maps["character_1.appearance[0]"] + maps["character_1.appearance[1]"]
         assert (tags <= maps["character_1.appearance"] + 1e-6).all()
     if more.get("regions"):
-        left, right = (watched.heatmaps[0][path][:, :4].mean() for path in ("character_1", "character_2"))
+        left, right = (watched.heatmaps[0][path].share[:, :4].mean() for path in ("character_1", "character_2"))
         assert left > 3 * right
 
 

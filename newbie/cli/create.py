@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from newbie.cli.args import Asked, parse
 from newbie.cli.console import Console, report, run
+from newbie.cli.findings import look_at, refuse
 from newbie.cli.names import Output, parse_output
 from newbie.cli.reuse import Words
 from newbie.cli.sources import DEFAULT_STEM, Source, negative_text, resolve_all
@@ -18,7 +19,6 @@ from newbie.request import Request, Settings
 if TYPE_CHECKING:
     from newbie.cli.draw import Drawer, Made, OpenEngine
     from newbie.cli.progress import Progress
-    from newbie.prompt import Reading
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,7 @@ class _Batch:
             words = Words.of(source, self.asked.reuse)
             seed = secrets.randbelow(2**32) if any_seed else request.seed
             expanded = words.at(seed)
-            self.console.diagnostics(expanded.reading)
-            self._refuse(expanded.reading)
+            look_at(expanded.reading, self.console, force=self.asked.force)
         except PromptError as error:
             if count == 1:
                 raise
@@ -116,16 +115,6 @@ class _Batch:
         if words.vary(seed):  # then the seed is settled with the words
             request = replace(request, seed=seed)
         return Job(source, replace(request, prompt=expanded.text), name, words, any_seed)
-
-    def _refuse(self, reading: Reading) -> None:
-        """Raises PromptError for a prompt with errors, unless --force was given."""
-        errors = [finding for finding in reading.diagnostics if finding.severity == "error"]
-        if errors and not self.asked.force:
-            source, span = reading.source.origin(errors[0].span)
-            many = f" (the first of {len(errors)} errors)" if len(errors) > 1 else ""
-            raise source.error(
-                f"{errors[0].message}{many}", f"{errors[0].hint}; or draw it as it is: --force", span.start
-            )
 
     def _draw(self, job: Job, drawer: Drawer, progress: Progress, *, skip: bool) -> None:
         """Draw what is not finished yet."""
@@ -151,7 +140,7 @@ class _Batch:
     def _draw_part(self, job: Job, part: Request, drawer: Drawer, progress: Progress) -> None:
         """Draw pictures that share their words. One that fails does not stop the others."""
         try:
-            self._refuse(job.words.at(part.seed).reading)
+            refuse(job.words.at(part.seed).reading, force=self.asked.force)
             request, recipe = job.words.fill(part)
             drawer.draw(request, name=job.name, file_name=job.file_name, recipe=recipe, progress=progress)
         except PromptError as error:

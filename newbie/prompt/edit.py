@@ -14,6 +14,7 @@ from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, ORDER, fiel
 from newbie.prompt.source import Span
 
 _PATH = re.compile(r"(?:(character_\d{1,4}|general_tags|general)\.)?([\w#\-]+)(?:\[(\d{1,6})\])?", re.ASCII)
+_ATTRIBUTE = re.compile(r"\s+[\w:.\-]+\s*=")
 _TAGS = "tags"
 _HINT = "for example character_1.appearance, character_1.appearance[0], general_tags.background, caption, tags[0]"
 
@@ -142,8 +143,9 @@ def _into_block(text: str, block: Block, leaf: str, element: str) -> str:
     at = max((f.outer.stop for f in earlier), default=block.inner.start)
     opening = text[block.outer.start : block.inner.start]
     if opening.endswith("/>"):
-        name = opening.strip("</> ")
-        return f"{text[: block.outer.start]}<{name}>\n{element}\n</{name}>{text[block.outer.stop :]}"
+        tag = opening[1:-2].rstrip()
+        name = _ATTRIBUTE.split(tag, 1)[0]
+        return f"{text[: block.outer.start]}<{tag}>\n{element}\n</{name}>{text[block.outer.stop :]}"
     return text[:at] + gap + element + text[at:]
 
 

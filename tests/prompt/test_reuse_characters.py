@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from newbie.errors import PromptError, PromptRefused
-from newbie.prompt import MAX_BYTES, read, read_file, show
+from newbie.prompt import MAX_BYTES, read, read_file, set_value, show
 from newbie.prompt.reuse import Expanded, Ingredients, expand, read_prompt_file
 from newbie.prompt.reuse.characters import MAX_DEEP, MAX_USES
 
@@ -121,6 +121,12 @@ def test_a_tag_in_a_comment_reads_nothing(drawn: Drawn) -> None:
     text = '<!-- <character_1 src="nowhere.xml"/> --><caption>A girl.</caption>'
     assert drawn(text).text == text
     assert errors(drawn(text)) == []
+
+
+def test_an_element_can_be_set_on_a_character_from_a_file(drawn: Drawn) -> None:
+    text = set_value('<character 2 src="miku.xml" weight="1.2" />', "character_2.clothing", "red_dress")
+    assert text == '<character 2 src="miku.xml" weight="1.2">\n<clothing>red_dress</clothing>\n</character 2>'
+    assert drawn(text).reading.scene.characters[0]["clothing"].text == "red_dress"
 
 
 def test_the_record_names_the_files_that_were_read(drawn: Drawn, write: Write) -> None:

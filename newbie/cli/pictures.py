@@ -17,7 +17,8 @@ from newbie.cli.names import safe_name
 from newbie.cli.progress import Progress
 from newbie.errors import UsageError
 from newbie.prompt import Reading
-from newbie.regions.boxes import Box, boxes
+from newbie.prompt.boxes import Box
+from newbie.regions.boxes import boxes
 from newbie.request import Request, Result
 
 VISIBLE = 16  # levels of 255: a change of a colour channel that an eye may see

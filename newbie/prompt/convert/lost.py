@@ -26,7 +26,8 @@ def losses(before: Scene, after: Scene, text: str) -> tuple[str, ...]:
     read_back = set(_said(after if listed and after.dialect == "tags" else structured(Sheet(after)).scene))
     words = {word for _, word in read_back}
     spoken = _spoken(text)
-    gone, misplaced = [], []
+    gone: list[tuple[str, str]] = []
+    misplaced: list[tuple[str, str]] = []
     for path, word in dict.fromkeys(_said(before)):
         if (path, word) in read_back or (listed and word in words):
             continue

@@ -31,14 +31,14 @@ def read_template(reading: Reading) -> Sheet:
     name = reading.source.name
     values = load(reading.body, name)
     image = values.get("image")
-    texts = [image.get(key, "") for key in ("tags", "caption")] if isinstance(image, dict) else [None]
-    if not all(isinstance(text, str) for text in texts):
+    tags, caption = (image.get(key, "") for key in ("tags", "caption")) if isinstance(image, dict) else (None, None)
+    if not (isinstance(tags, str) and isinstance(caption, str)):
         raise PromptError('"image" has no texts "tags" and "caption"', 'write "image": {"tags": "<...>"}', name=name)
-    inner = read(texts[0], name=name, negative=True)
+    inner = read(tags, name=name, negative=True)
     sheet = structured(Sheet(inner.scene, system=inner.system_prompt))
     scene, notes = sheet.scene, list(sheet.notes)
-    if caption := texts[1].strip():
-        scene = replace(scene, captions=(Value(caption), *scene.captions), dialect="xml")
+    if caption.strip():
+        scene = replace(scene, captions=(Value(caption.strip()), *scene.captions), dialect="xml")
     for key, about in values.items():
         known = lookup(key)
         if known and known.number is not None and isinstance(about, dict):

@@ -16,8 +16,9 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from newbie.checkpoints import tokenizer_files
 from newbie.checkpoints.index import Packed
-from newbie.checkpoints.layouts import SPOKEN, Component, spiece
+from newbie.checkpoints.layouts import SPOKEN, Component
 from newbie.checkpoints.plan import Plan, plan_load
 from newbie.checkpoints.report import LoadReport
 from newbie.checkpoints.source import Source, find
@@ -26,6 +27,7 @@ from newbie.errors import MemoryShortage, WeightsError
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
 from newbie.model.swap import with_modules
+from newbie.quant.choice import Rule
 from newbie.quant.codec import dense
 from newbie.quant.fp8 import FORMATS
 from newbie.quant.layers import compressed
@@ -142,6 +144,9 @@ def fill(plan: Plan, device: torch.device | str, dtype: torch.dtype) -> nn.Modul
                 _keep(module, name.removesuffix(".weight"), plan.compressed[name], target, dtype)
                 continue
             recipe = plan.recipes.get(name)
+            if recipe is not None and name in plan.quantised:
+                _quantise(module, plan, recipe, target, dtype)
+                continue
             tensor = torch.ones(empty.shape) if recipe is None else _fetch(recipe, target, dtype)
             tensor = tensor.to(target, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
             if recipe is not None:
@@ -157,12 +162,13 @@ def fill(plan: Plan, device: torch.device | str, dtype: torch.dtype) -> nn.Modul
 
 
 def _with_compressed(plan: Plan, dtype: torch.dtype) -> nn.Module:
-    """The network of a plan, still without memory, with layers that keep their weights as they are stored."""
+    """The network of a plan, still without memory, with layers that keep their weights in fewer bits."""
     layers: dict[str, nn.Module] = {}
-    for name, packed in plan.compressed.items():
-        packed.codec.require()
+    codecs = {name: packed.codec for name, packed in plan.compressed.items()} | plan.quantised
+    for name, codec in codecs.items():
+        codec.require()
         path = name.removesuffix(".weight")
-        layer = compressed(plan.module.get_submodule(path), packed.codec, dtype)
+        layer = compressed(plan.module.get_submodule(path), codec, dtype)
         assert layer is not None  # the plan chose linear layers and embeddings
         layers[path] = layer
     return with_modules(plan.module, layers) if layers else plan.module
@@ -183,6 +189,18 @@ def _keep(module: nn.Module, path: str, packed: Packed, device: torch.device, dt
         )
     for name, tensor in stored.items():
         _place(module, f"{path}.{name}", tensor)
+
+
+def _quantise(module: nn.Module, plan: Plan, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> None:
+    """Read one matrix, round it, and put what is stored for it into its layer. Of the matrix nothing stays."""
+    matrix = recipe.read().to(device, torch.float32)
+    require_finite(matrix, plan, recipe)
+    codec = plan.quantised[recipe.name]
+    stored = codec.encode(matrix)
+    if dtype == torch.float16 and not is_finite(dense(codec, stored, dtype)):
+        raise WeightsError(f"tensor {recipe.name} has numbers too large for float16", "use --dtype bf16 or float32")
+    for name, tensor in stored.items():
+        _place(module, f"{recipe.name.removesuffix('.weight')}.{name}", tensor)
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -212,16 +230,13 @@ def find_tokenizer(plan: Plan, kind: Kind) -> Tokenizer:
     Raises:
         WeightsError: there is none.
     """
-    if embedded := spiece(plan.index, plan.part):
-        data = plan.index[embedded].read().contiguous().view(torch.uint8).numpy().tobytes()
-        return Tokenizer.from_spiece(data, kind, name=f"{plan.source.name}: {embedded}")
-    if plan.index.spiece is not None:
-        return Tokenizer.from_spiece(plan.index.spiece(), kind, name=f"{plan.source.name}: its list of tokens")
+    data = tokenizer_files.embedded(plan)
+    if data is not None:
+        return Tokenizer.from_spiece(data, kind, name=f"{plan.source.name}: its own tokenizer")
+    place = tokenizer_files.folder(plan)
+    if place is not None:
+        return Tokenizer.from_folder(place, kind)
     folder = plan.source.folder
-    beside = ("tokenizer", "tokenizer_1") if kind == "gemma" else ("tokenizer_2", "clip_tokenizer")
-    for place in (folder, *(folder.parent / name for name in beside)):
-        if any((place / name).is_file() for name in ("tokenizer.json", *SPIECE_NAMES)):
-            return Tokenizer.from_folder(place, kind)
     raise WeightsError(
         f"{plan.source.name}: no tokenizer for the {SPOKEN[plan.part.component]} in the file or in {folder}",
         f"put tokenizer.json (or {SPIECE_NAMES[0]}) of the original model there",

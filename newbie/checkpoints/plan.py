@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from newbie.checkpoints import fp8, infer
 from newbie.checkpoints.gguf import require_gemma3
 from newbie.checkpoints.index import Index, Packed
 from newbie.checkpoints.layouts import SPOKEN, Component, Part
-from newbie.checkpoints.report import LoadReport
+from newbie.checkpoints.report import LoadReport, listed
 from newbie.checkpoints.rules import Table
 from newbie.checkpoints.source import CONFIG, Source
 from newbie.checkpoints.tables import gemma as gemma_table
@@ -23,6 +23,8 @@ from newbie.checkpoints.tables import vae as vae_table
 from newbie.checkpoints.translate import Recipe, Translation, translate
 from newbie.errors import WeightsError
 from newbie.model.nextdit import NextDiT
+from newbie.quant.choice import Rule, linears
+from newbie.quant.codec import Codec
 from newbie.text.gemma import build_gemma
 from newbie.text.jina import JinaConfig, JinaTextTower
 from newbie.vae import Autoencoder
@@ -58,13 +60,16 @@ class Plan:
     module: nn.Module  # on the meta device
     recipes: dict[str, Recipe]  # in the order of the module
     compressed: dict[str, Packed]  # of these, the matrices that stay as they are stored
+    quantised: dict[str, Codec]  # … and those that are rounded while they are read
     report: LoadReport
+    extras: dict[str, Recipe] = field(default_factory=dict)  # of the same network, and never used: the last layer
 
 
-def plan_load(source: Source, *, decode: bool = False) -> Plan:
+def plan_load(source: Source, *, decode: bool = False, quant: Rule | None = None) -> Plan:
     """Plan the load of one part. The report may say that it is incomplete: `load.fill` refuses it then.
 
-    With `decode` matrices in fewer bits become plain ones; otherwise linear layers and embeddings keep them so.
+    With `decode` matrices in fewer bits become plain ones; otherwise linear layers and embeddings keep them so. `quant`
+    says which plain ones to put into fewer bits.
 
     Raises:
         WeightsError: the headers already show that nothing can be loaded.
@@ -91,9 +96,36 @@ def plan_load(source: Source, *, decode: bool = False) -> Plan:
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     recipes = {name: translation.recipes[name] for name in expected if name in translation.recipes}
     compressed = {} if decode else _compressed(module, recipes)
+    quantised = {} if quant is None else _quantised(module, quant, recipes, compressed)
+    notes = (*index.notes, *notes, *_left(module, quant, compressed, quantised))
     known = _known_extras(part.component, config)
-    report = _compare(source, part, translation, shapes, expected, compressed, known, (*index.notes, *notes))
-    return Plan(source, index, part, config, module, recipes, compressed, report)
+    report = _compare(source, part, translation, shapes, expected, compressed, quantised, known, notes)
+    never = gemma_table.unused(config.num_hidden_layers) if part.component == "text_encoder" else ()
+    extras = {name: recipe for name, recipe in translation.recipes.items() if never and name.startswith(never)}
+    return Plan(source, index, part, config, module, recipes, compressed, quantised, report, extras)
+
+
+def _quantised(
+    module: nn.Module, quant: Rule, recipes: Mapping[str, Recipe], compressed: Mapping[str, Packed]
+) -> dict[str, Codec]:
+    """The weights that a rule puts into fewer bits."""
+    wanted = {f"{path}.weight": codec for path, codec in quant.layers(module).items()}
+    return {name: codec for name, codec in wanted.items() if name in recipes and name not in compressed}
+
+
+def _left(
+    module: nn.Module, quant: Rule | None, compressed: Mapping[str, Packed], quantised: Mapping[str, Codec]
+) -> Iterator[str]:
+    """What of a rule could not be done."""
+    if quant is None:
+        return
+    wanted = [f"{path}.weight" for path in linears(module, quant.skip)]
+    there = [compressed[name].codec.name for name in wanted if name in compressed]
+    if there:
+        yield f"{len(there)} layers are {'/'.join(dict.fromkeys(there))} in the file and stay so, not {quant.scheme}"
+    odd = [name for name in wanted if name not in compressed and name not in quantised]
+    if odd:
+        yield f"{len(odd)} layers cannot be stored as {quant.scheme} and stay as they are: {listed(odd, 3)}"
 
 
 def _compressed(module: nn.Module, recipes: Mapping[str, Recipe]) -> dict[str, Packed]:
@@ -150,6 +182,7 @@ def _compare(
     shapes: Mapping[str, tuple[int, ...]],
     expected: Mapping[str, tuple[int, ...]],
     compressed: Mapping[str, Packed],
+    quantised: Mapping[str, Codec],
     known: Callable[[str], bool],
     notes: tuple[str, ...],
 ) -> LoadReport:
@@ -159,14 +192,16 @@ def _compare(
     absent = [name for name in expected if name not in recipes]
     extra = [name for name in recipes if name not in expected]
     optional = OPTIONAL.get(part.component, ())
+    how = {name: recipes[name].how for name in right if recipes[name].how and name not in compressed}
+    how |= {name: f"quantise to {codec.name}" for name, codec in quantised.items()}
     return LoadReport(
         component=part.component,
         source=source.name,
         layout=part.layout,
         prefix=part.prefix,
-        matched=tuple(name for name in right if not recipes[name].how and name not in compressed),
+        matched=tuple(name for name in right if name not in how and name not in compressed),
         compressed=tuple((name, compressed[name].codec.name) for name in right if name in compressed),
-        converted=tuple((name, recipes[name].how) for name in right if recipes[name].how and name not in compressed),
+        converted=tuple((name, how[name]) for name in right if name in how),
         missing=tuple(name for name in absent if name not in optional),
         filled=tuple(name for name in absent if name in optional),
         unexpected=(*(name for name in extra if not known(name)), *translation.half),

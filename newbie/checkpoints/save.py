@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,20 +16,32 @@ from torch import Tensor, nn
 from newbie.checkpoints.components import CARD
 from newbie.checkpoints.header import write_safetensors
 from newbie.checkpoints.layouts import Component
+from newbie.checkpoints.quantised import KEY as QUANTISED
 from newbie.checkpoints.rules import Table
-from newbie.checkpoints.tables import jina, nextdit, vae
+from newbie.checkpoints.tables import gemma, jina, nextdit, vae
 from newbie.checkpoints.translate import untranslate
 from newbie.errors import OutputError, UsageError
 from newbie.model.config import VARIANTS, NextDiTConfig
+from newbie.quant.layers import Compressed
 from newbie.request import Recommended
 
-# Folder, weights file, class and tokenizer entry of model_index.json: the published repository's own.
-_OFFICIAL: dict[Component, tuple[str, str, str, str]] = {
-    "transformer": ("transformer", "diffusion_pytorch_model.safetensors", "NextDiT_CLIP", ""),
-    "text_encoder": ("text_encoder", "model.safetensors", "Gemma3Model", "tokenizer"),
-    "clip": ("clip_model", "model.safetensors", "JinaCLIPModel", "clip_tokenizer"),
-    "vae": ("vae", "diffusion_pytorch_model.safetensors", "AutoencoderKL", ""),
+
+class Official(NamedTuple):
+    """How the published repository calls a part: folder, weights file, class, tokenizer entry of model_index.json."""
+
+    folder: str
+    file: str
+    kind: str
+    tokenizer: str
+
+
+OFFICIAL: dict[Component, Official] = {
+    "transformer": Official("transformer", "diffusion_pytorch_model.safetensors", "NextDiT_CLIP", ""),
+    "text_encoder": Official("text_encoder", "model.safetensors", "Gemma3Model", "tokenizer"),
+    "clip": Official("clip_model", "model.safetensors", "JinaCLIPModel", "clip_tokenizer"),
+    "vae": Official("vae", "diffusion_pytorch_model.safetensors", "AutoencoderKL", ""),
 }
+MODEL_INDEX = "model_index.json"
 
 
 @dataclass(frozen=True)
@@ -58,21 +70,31 @@ def save_model(
     Raises:
         OutputError: a file could not be written.
     """
-    index: dict[str, Any] = {"_class_name": "NewbiePipeline"}
     for component, part in parts.items():
-        place, file, kind, tokenizer = _OFFICIAL[component]
-        config = config_json(component, part.config)
-        index["clip_model" if component == "clip" else component] = [place, config.get("_class_name", kind)]
-        where = folder / place
-        save_weights(where / file, part.module.state_dict(), component, part.config, dtype=dtype)
-        write_json(where / "config.json", config)
+        place = folder / OFFICIAL[component].folder
+        state = part.module.state_dict()
+        save_weights(place / OFFICIAL[component].file, state, component, part.config, dtype=dtype)
+        write_json(place / "config.json", config_json(component, part.config))
         if part.tokenizer is not None:
-            _write(where / "tokenizer.json", part.tokenizer)
-            index[tokenizer] = [place, "AutoTokenizer"]
+            write_bytes(place / "tokenizer.json", part.tokenizer)
     card = {"name": name, "licence": licence, "trained_on": trained_on}
     settings = asdict(recommended) if recommended is not None else {}
     write_json(folder / CARD, {key: value for key, value in card.items() if value} | settings)
-    write_json(folder / "model_index.json", index)
+    tokenizers = [component for component, part in parts.items() if part.tokenizer is not None]
+    index = model_index({component: part.config for component, part in parts.items()}, tokenizers)
+    write_json(folder / MODEL_INDEX, index)
+
+
+def model_index(configs: Mapping[Component, Any], tokenizers: Container[Component]) -> dict[str, Any]:
+    """The content of model_index.json for these parts; `tokenizers` are those with one in their folder."""
+    index: dict[str, Any] = {"_class_name": "NewbiePipeline"}
+    for component, config in configs.items():
+        part = OFFICIAL[component]
+        kind = config_json(component, config).get("_class_name", part.kind)
+        index["clip_model" if component == "clip" else component] = [part.folder, kind]
+        if component in tokenizers:
+            index[part.tokenizer] = [part.folder, "AutoTokenizer"]
+    return index
 
 
 def save_weights(
@@ -100,8 +122,28 @@ def save_weights(
         for name, tensor in theirs.items()
     }
     metadata = {"format": "pt", "config": json.dumps(config_json(component, config), sort_keys=True)}
-    with _replacing(path) as file:
+    with replacing(path) as file:
         write_safetensors(file, tensors, metadata)
+
+
+def save_quantised(
+    path: Path, module: nn.Module, component: Component, config: Any, extra: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write a network with compressed layers; no number is changed. `extra` tensors are put beside its own.
+
+    Raises:
+        OutputError: the file could not be written.
+    """
+    layers = {name: part for name, part in module.named_modules() if isinstance(part, Compressed)}
+    said = {name: [layer.codec.name, *layer.shape] for name, layer in layers.items()}
+    metadata = {
+        "format": "pt",
+        "config": json.dumps(config_json(component, config), sort_keys=True),
+        QUANTISED: json.dumps(said, sort_keys=True),
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    with replacing(path) as file:
+        write_safetensors(file, {**tensors, **(extra or {})}, metadata)
 
 
 def save_table(component: Component, layout: str, config: Any) -> Table:
@@ -121,6 +163,8 @@ def save_table(component: Component, layout: str, config: Any) -> Table:
             return vae.original(len(config.block_out_channels))
         case "clip", "transformers":
             return jina.transformers()
+        case "text_encoder", "llama.cpp":
+            return gemma.llama()
     raise UsageError(f"the layout {layout!r} of the {component} cannot be written", f"use {own[component]!r}")
 
 
@@ -136,7 +180,7 @@ def config_json(component: Component, config: Any) -> dict[str, Any]:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON object, complete or not at all. Raises OutputError."""
-    _write(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _class_name(config: NextDiTConfig) -> str:
@@ -144,13 +188,14 @@ def _class_name(config: NextDiTConfig) -> str:
     return next((name for name, variant in VARIANTS.items() if variant == config), "NextDiT_CLIP")
 
 
-def _write(path: Path, content: bytes) -> None:
-    with _replacing(path) as file:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a small file, complete or not at all. Raises OutputError."""
+    with replacing(path) as file:
         file.write(content)
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its name when it is complete; what had the name before stays until then."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

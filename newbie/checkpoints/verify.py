@@ -20,11 +20,10 @@ from newbie.checkpoints.load import find_tokenizer, is_finite
 from newbie.checkpoints.plan import Plan, plan_load, require_fit
 from newbie.checkpoints.readers import open_weights
 from newbie.checkpoints.report import listed
+from newbie.checkpoints.save import MODEL_INDEX
 from newbie.checkpoints.source import Source
 from newbie.errors import NewbieError, WeightsError
 from newbie.text.tokens import check_vocabulary
-
-MODEL_INDEX = "model_index.json"
 
 
 class Finding(NamedTuple):

@@ -22,6 +22,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "lint": Command("newbie.cli.lint", "what is odd about prompts, with places and corrections", False),
     "create": Command("newbie.cli.create", "draw pictures; without a prompt, the prompt loop", False),
     "explain": Command("newbie.cli.explain", "what the encoders are given, to the token; whose words are whose", False),
     "convert": Command("newbie.cli.convert", "write a prompt in another dialect, and say what is lost", False),
@@ -36,6 +37,7 @@ COMMANDS = {
     ),
     "inspect": Command("newbie.checkpoints.inspect", "what a weights file is, without loading it"),
     "lora": Command("newbie.cli.lora", "what adapters hold, whether they fit a transformer; merge them into it"),
+    "convert-weights": Command("newbie.checkpoints.convert", "weights in another layout, container or number format"),
     "verify": Command("newbie.checkpoints.verify", "whether weights are whole: names, shapes, NaN, hashes"),
     "evaluate": Command("newbie.train.evaluate", "how well the bundled model obeys, read by a probe that sees pixels"),
     "bench": Command("newbie.bench.main", "measure speed, beside diffusers and beside the machine's limits"),

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 from newbie.errors import Cancelled, MemoryShortage, NewbieError, OutputError
 
 if TYPE_CHECKING:
-    from newbie.prompt import Reading
+    from newbie.prompt import Diagnostic, Reading, Source
 
 MAX_DIAGNOSTICS = 12  # shown of one prompt
 _COLOURS = {"red": "31", "yellow": "33", "green": "32", "blue": "36", "dim": "2", "bold": "1"}
-_SEVERITY = {"error": "red", "warning": "yellow", "info": "blue"}
+_SEVERITY = {"error": "red", "warning": "yellow", "info": "blue"}  # the worst first
 _CONTROL = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}
 
 
@@ -107,18 +107,30 @@ class Console:
             write(self.err, self.paint("  hint:", "blue", self.err) + " " + clean(error.hint) + "\n")
 
     def diagnostics(self, reading: Reading) -> None:
-        """What the reader found in a prompt, each with a caret under the words it means."""
-        if not reading.diagnostics:
-            return
+        """What the reader found in a prompt."""
+        self.findings(reading.diagnostics, reading.source)
+
+    def finding(self, finding: Diagnostic, source: Source) -> None:
+        """A finding that was asked for."""
+        with _told_as_output_error():
+            write(self.out, self._shown(finding, source, self.out))
+
+    def _shown(self, finding: Diagnostic, source: Source, stream: TextIO) -> str:
+        """A finding with a caret under the words it means, for a stream."""
         from newbie.prompt.diagnostics import show
 
-        shown = [d for d in reading.diagnostics if d.severity != "info" or not self.quiet]
-        for diagnostic in shown[:MAX_DIAGNOSTICS]:
-            head, *rest = show(diagnostic, reading.source).split("\n")
-            sign = self.paint(f"{diagnostic.severity}:", _SEVERITY[diagnostic.severity], self.err)
-            write(self.err, "\n".join([f"{sign} {clean(head)}", *map(clean, rest)]) + "\n")
-        if len(shown) > MAX_DIAGNOSTICS:
-            self.say(f"... and {len(shown) - MAX_DIAGNOSTICS} more")
+        head, *rest = show(finding, source).split("\n")
+        sign = self.paint(f"{finding.severity}:", _SEVERITY[finding.severity], stream)
+        return "\n".join([f"{sign} {clean(head)}", *map(clean, rest)]) + "\n"
+
+    def findings(self, found: Sequence[Diagnostic], source: Source) -> None:
+        """What is odd about a prompt that is to be drawn. Where there is much, the worst is shown."""
+        shown = [d for d in found if d.severity != "info" or not self.quiet]
+        worst = sorted(shown, key=lambda d: list(_SEVERITY).index(d.severity))[:MAX_DIAGNOSTICS]
+        for finding in sorted(worst, key=shown.index):
+            write(self.err, self._shown(finding, source, self.err))
+        if len(shown) > len(worst):
+            self.say(f"... and {len(shown) - len(worst)} more: python -m newbie lint")
 
     def raw(self, text: str) -> None:
         """Text with escape sequences of our own making, for a terminal."""

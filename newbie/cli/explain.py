@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import newbie
 from newbie.cli.args import Asked, Parser, add_request_flags, request_fields
 from newbie.cli.console import Console, report
+from newbie.cli.encoders import BUNDLED, ENCODERS, recommended_by, tokenizers_of
+from newbie.cli.reuse import Words, add_reuse_flags, reuse_of
 from newbie.cli.sources import negative_text, resolve
-from newbie.errors import PromptError, WeightsError
+from newbie.errors import PromptError
 from newbie.prompt import EncoderInput, Reading, Rendered, encoder_input, read, render_pair
 from newbie.prompt.explain import Speaker, rows, speakers, unread
-from newbie.request import Recommended, Request, Settings
+from newbie.regions.boxes import boxes
+from newbie.regions.sketch import sketch
+from newbie.request import Request, Settings
 
 if TYPE_CHECKING:
     from newbie.cli.draw import OpenEngine
 
-BUNDLED = Path(newbie.__file__).resolve().parent.parent / "weights" / "newbie-mini"
-# Folders of the tokenizers in the official layout, and how many tokens the official pipeline lets each encoder read.
-ENCODERS = {"gemma": ("text_encoder", 512), "jina": ("clip_model", 2048)}
-FIELDS = ("negative", "canonical", "system_prompt", "prompt_mode", "unescape_parentheses")
+FIELDS = (
+    "negative",
+    "canonical",
+    "system_prompt",
+    "prompt_mode",
+    "unescape_parentheses",
+    "weights",
+    "regions",
+    "size",
+    "width",
+    "height",
+)
+
+_SEED = 0  # of choices between words, where --expand-seed gives none
 
 Given = dict[str, EncoderInput]  # by encoder
 
@@ -33,6 +45,7 @@ class Explained(NamedTuple):
     label: str
     reading: Reading
     sides: Mapping[str, Given]
+    shape: float = 1.0  # of the picture: width / height
 
 
 # ---- python -m newbie explain: tokenizers alone, no networks
@@ -49,6 +62,7 @@ def parser() -> Parser:
     made.add_argument("--tags", action="store_true", help="count the tokens of every single tag")
     made.add_argument("--json", action="store_true", help="one JSON object per prompt")
     add_request_flags(made.add_argument_group("as for create.py"), FIELDS)
+    add_reuse_flags(made.add_argument_group("reuse, as for create.py"))
     return made
 
 
@@ -57,40 +71,22 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser().strict(arguments)
     console = Console(json=asked.json)
     folder = Path(asked.model).expanduser() if asked.model else BUNDLED
-    tokenizers = _tokenizers(folder)
+    tokenizers = tokenizers_of(folder)
     fields = request_fields(vars(asked))
     fields["negative"] = negative_text(fields.get("negative", ""))
+    reuse = reuse_of(vars(asked))
     code = 0
     for source in [source for value in asked.prompts for source in resolve(value)]:
         try:
-            reading = source.read()
-            request = Request(prompt=reading.source.text, **fields).resolved(_recommended(folder))
+            reading = Words.of(source, reuse).at(_SEED).reading
+            request = Request(prompt=reading.source.text, **fields).resolved(recommended_by(folder))
             console.diagnostics(reading)
-            explained = Explained(source.label, reading, _sides(reading, request, tokenizers))
+            explained = Explained(source.label, reading, _sides(reading, request, tokenizers), _shape(request))
         except PromptError as error:
             code = report(error, console)
             continue
         show(explained, console, single_tags=asked.tags)
     return code
-
-
-def _tokenizers(folder: Path) -> dict[str, Any]:
-    """Raises WeightsError: the folder has no tokenizers where the official layout has them."""
-    from newbie.text.tokens import Tokenizer
-
-    found = {}
-    for name, (part, _) in ENCODERS.items():
-        if (folder / part).is_dir():
-            found[name] = Tokenizer.from_folder(folder / part, "gemma" if name == "gemma" else "jina")
-    if "gemma" not in found:
-        hint = "name a folder in the official layout; create.py --explain --model reads every layout"
-        raise WeightsError(f"{folder} has no folder text_encoder with a tokenizer", hint)
-    return found
-
-
-def _recommended(folder: Path) -> Recommended:
-    card = folder / "newbie.json"
-    return Recommended.from_json(json.loads(card.read_text(encoding="utf-8"))) if card.is_file() else Recommended()
 
 
 def _sides(reading: Reading, request: Request, tokenizers: Mapping[str, Any]) -> dict[str, Given]:
@@ -102,6 +98,7 @@ def _sides(reading: Reading, request: Request, tokenizers: Mapping[str, Any]) ->
         canonical=bool(request.canonical),
         system_prompt=request.system_prompt,
         unescape_parentheses=request.unescape_parentheses,
+        read_weights=request.weights,
     )
 
     def given(rendered: Rendered) -> Given:
@@ -127,13 +124,19 @@ def explain(requests: Sequence[tuple[str, Request]], asked: Asked, console: Cons
 
     engine: Any = open_engine(asked.model, Settings(**asked.settings), console, opener)
     for label, request in requests:
-        prompt = engine.read(request.resolved(engine.recommended))
+        whole = request.resolved(engine.recommended)
+        prompt = engine.read(whole)
         given = engine.text.inputs([prompt.rendered.positive, prompt.rendered.negative])
         sides = dict(zip(("prompt", "negative prompt"), given, strict=True))
-        show(Explained(label, prompt.reading, sides), console, single_tags=True)
+        show(Explained(label, prompt.reading, sides, _shape(whole)), console, single_tags=True)
 
 
 # ---- both
+
+
+def _shape(request: Request) -> float:
+    """Width / height of the picture."""
+    return (request.width or 1) / (request.height or 1)
 
 
 def show(explained: Explained, console: Console, *, single_tags: bool = False) -> None:
@@ -154,6 +157,7 @@ def show(explained: Explained, console: Console, *, single_tags: bool = False) -
                 console.result(line)
         _tell_cut(given, console)
     _show_people(explained, console)
+    _show_areas(explained, console)
 
 
 def _table(given: Given, single_tags: bool) -> Iterable[str]:
@@ -165,7 +169,8 @@ def _table(given: Given, single_tags: bool) -> Iterable[str]:
         counts = ["" if row.tokens[name] is None else str(row.tokens[name]) for name in given]
         path = "  " * row.depth + row.path
         cut = f"  (cut off: {', '.join(row.cut)})" if row.cut else ""
-        yield "  ".join([*(f"{count:>6}" for count in counts), f"{path:<{width}}  {row.words}"]).rstrip() + cut
+        weight = f"  (weight {row.weight:g})" if row.weight != 1 else ""
+        yield "  ".join([*(f"{count:>6}" for count in counts), f"{path:<{width}}  {row.words}"]).rstrip() + weight + cut
 
 
 def _tell_cut(given: Given, console: Console) -> None:
@@ -183,6 +188,17 @@ def _show_people(explained: Explained, console: Console) -> None:
         console.result(f"== {explained.label}: whose words", "bold")
         for each in said:
             console.result(f"{_who(each)}: {', '.join(each.words)}")
+
+
+def _show_areas(explained: Explained, console: Console) -> None:
+    """Where everybody stands: boxes that are written, and what position words and order say."""
+    found = boxes(explained.reading)
+    if found:
+        console.result(f"== {explained.label}: areas", "bold")
+        for line in sketch(found, explained.shape):
+            console.result(line)
+        if not all(box.explicit for box in found.values()):
+            console.say("areas that words and order speak of act with --regions auto")
 
 
 def _who(speaker: Speaker) -> str:
@@ -206,4 +222,5 @@ def as_object(explained: Explained) -> dict[str, Any]:
         for side, given in explained.sides.items()
     }
     words = {_who(each): list(each.words) for each in speakers(explained.reading.scene)}
-    return {"prompt": explained.label, **texts, "words": words}
+    areas = {path: box._asdict() for path, box in boxes(explained.reading).items()}
+    return {"prompt": explained.label, **texts, "words": words, "areas": areas}

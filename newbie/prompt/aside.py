@@ -1,4 +1,4 @@
-"""What a prompt says to this program and not to the model: weights, and boxes. The encoders read it without them.
+"""What a prompt says to this program and not to the model: weights, boxes, words to the linter. No encoder reads them.
 
 No model of this family was trained on `(blue_hair:1.3)` or `x="0.1"`. So the markup is taken out of the texts, and what
 it says is kept beside them: weights as places in the text, boxes in `newbie.regions.boxes`.
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from newbie.prompt import weights
+from newbie.prompt import suppress, weights
 from newbie.prompt.encoder_text import EncoderText, Weight
 from newbie.prompt.scan import attributes_at, scan
 from newbie.prompt.schema import attributes_of
@@ -32,7 +32,8 @@ def taken_out(given: EncoderText, of_elements: Mapping[str, float], *, read_weig
     if read_weights:
         told += [Weight(start, stop, of_elements[path]) for path, start, stop in given.elements if path in of_elements]
     weighed = given._replace(weights=tuple(weight for weight in told if weight.weight != 1))
-    return weighed.without([*weights.around(found), *_attributes(given.text, names)])
+    told_the_linter = suppress.spans(given.text)
+    return weighed.without([*weights.around(found), *_attributes(given.text, names), *told_the_linter])
 
 
 def _attributes(text: str, names: tuple[str, ...]) -> Iterator[Span]:

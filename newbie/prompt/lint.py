@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from newbie.errors import PromptError
 from newbie.prompt.diagnostics import Diagnostic, Edit, sort
 from newbie.prompt.meaning import meaning
 from newbie.prompt.read import Reading, read
-from newbie.prompt.rules.subject import Encoder, Subject
+from newbie.prompt.rules.subject import Audience, Subject
 from newbie.prompt.rules.table import CHECKS
 from newbie.prompt.suppress import suppressed
 from newbie.prompt.vocabulary import Vocabulary, bundled
@@ -21,17 +21,17 @@ def lint(
     reading: Reading,
     *,
     vocabulary: Vocabulary | None = None,
-    encoders: Sequence[Encoder] = (),
+    audience: Audience | None = None,
     negative: bool = False,
 ) -> tuple[Diagnostic, ...]:
     """The findings of the reader and of every rule, in reading order.
 
     Args:
         vocabulary: the words that are known; ours by default.
-        encoders: who will read the text; without them nothing is said about texts that are too long.
+        audience: who will read the text; without it nothing is said about texts that are too long.
         negative: this is a negative prompt, which names what is *not* wanted.
     """
-    subject = Subject(reading, vocabulary or bundled(), tuple(encoders), negative)
+    subject = Subject(reading, vocabulary or bundled(), audience, negative)
     found = [*reading.diagnostics, *(finding for check in CHECKS for finding in check(subject))]
     return sort(suppressed(found, reading.source))
 
@@ -43,10 +43,16 @@ class Fixed(NamedTuple):
     count: int
 
 
-def fixed(reading: Reading, *, vocabulary: Vocabulary | None = None, negative: bool = False) -> Fixed:
+def fixed(
+    reading: Reading,
+    *,
+    vocabulary: Vocabulary | None = None,
+    negative: bool = False,
+    ignored: Collection[str] = (),
+) -> Fixed:
     """The text with every safe correction made. A correction that would change what the prompt means is not made."""
     count = 0
-    refused: set[str] = set()
+    refused = set(ignored)
     for _ in range(_MAX_ROUNDS):
         found = [d for d in lint(reading, vocabulary=vocabulary, negative=negative) if d.fix and d.code not in refused]
         if not found:

@@ -16,10 +16,9 @@ _STEP = 384  # windows overlap: a phrase at the edge of one is whole in the next
 _EDGE = re.compile(r"(?<=\w)(?=[\W_])|(?<=[\W_])(?=\w)|(?<=[\u2e80-\uffff])")
 
 
-def place(text: str) -> Span:
+def place(found: safety.Finding, text: str) -> Span:
     """The first of the words that a refusal names, the whole text where it cannot be narrowed down."""
-    found = safety.find(text)
-    kinds = ("minor", "sexual") if found and found.minor else ("alone",)
+    kinds = ("minor", "sexual") if found.minor else ("alone",)
     places = [span for kind in kinds if (span := _first(kind, text))]
     return min(places, default=Span(0, len(text)))
 

@@ -24,9 +24,6 @@ class Suppression(NamedTuple):
     codes: tuple[str, ...]
     line: int
 
-    def silences(self, finding: Diagnostic, lines: range) -> bool:
-        return finding.code in self.codes and (not self.line or self.line in lines)
-
 
 def is_suppression(comment: str) -> bool:
     return _COMMENT.fullmatch(comment) is not None
@@ -37,13 +34,18 @@ def suppressed(found: Iterable[Diagnostic], source: Source) -> list[Diagnostic]:
     comments = _suppressions(source)
     if not comments:
         return list(found)
+    speaking: dict[tuple[str, int], list[Suppression]] = {}
+    for comment in comments:
+        for code in comment.codes:
+            speaking.setdefault((code, comment.line), []).append(comment)
     used: set[tuple[Span, str]] = set()
     left = []
     for finding in found:
-        lines = _lines(source, finding.span)
-        silent = [c for c in comments if finding.severity != "error" and c.silences(finding, lines)]
-        used |= {(c.span, finding.code) for c in silent}
-        if not silent:
+        line = source.place(finding.span.start).line
+        silent = [*speaking.get((finding.code, line), ()), *speaking.get((finding.code, 0), ())]
+        if silent and finding.severity != "error":
+            used |= {(comment.span, finding.code) for comment in silent}
+        else:
             left.append(finding)
     return left + [_useless(c, code) for c in comments for code in c.codes or ("",) if (c.span, code) not in used]
 
@@ -64,11 +66,6 @@ def _suppression(match: re.Match[str], source: Source) -> Suppression:
         line = source.place(match.end() - 1).line
         line += source.line(line).strip() == match[0]  # alone in its line: it speaks of the next
     return Suppression(Span(*match.span()), codes, line)
-
-
-def _lines(source: Source, span: Span) -> range:
-    """The lines a finding stands in."""
-    return range(source.place(span.start).line, source.place(max(span.stop - 1, span.start)).line + 1)
 
 
 def spans(text: str) -> list[Span]:

@@ -9,7 +9,6 @@ from newbie.prompt.diagnostics import Diagnostic, Rule
 from newbie.prompt.rules.subject import Item, Subject, block_items
 from newbie.prompt.scene import Scene
 from newbie.prompt.schema import GENERAL
-from newbie.prompt.vocabulary import Vocabulary
 from newbie.prompt.vocabulary.conflicts import Conflict, of_person, of_picture
 
 CONTRADICTION = Rule(
@@ -31,27 +30,27 @@ def contradictions(subject: Subject) -> Iterator[Diagnostic]:
         return
     for scene in subject.scenes:
         picture = [*block_items(scene.general, GENERAL), *map(Item, scene.tags)]
-        yield from _among(picture, of_picture(), subject.vocabulary)
+        yield from _among(picture, of_picture(), subject)
         people = [list(block_items(character, character.path)) for character in scene.characters]
-        if len(people) < 2 and _one_person(scene, picture, subject.vocabulary):
+        if len(people) < 2 and _one_person(scene, picture, subject):
             people = [[*(item for items in people for item in items), *picture]]  # the picture's tags are theirs too
         for person in people:
-            yield from _among(person, of_person(), subject.vocabulary)
+            yield from _among(person, of_person(), subject)
 
 
-def _one_person(scene: Scene, picture: list[Item], vocabulary: Vocabulary) -> bool:
+def _one_person(scene: Scene, picture: list[Item], subject: Subject) -> bool:
     if scene.characters:
         return True
-    names = {tag.name for item in picture if (tag := vocabulary.find(item.text))}
+    names = {tag.name for item in picture if (tag := subject.tag(item.text))}
     return not any(map(_SEVERAL.fullmatch, names)) and not all(names & one for one in _ONE)
 
 
-def _among(items: list[Item], conflicts: Iterable[Conflict], vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    tags = [(vocabulary.find(item.text), item) for item in items if item.element not in ("n", "artists")]
+def _among(items: list[Item], conflicts: Iterable[Conflict], subject: Subject) -> Iterator[Diagnostic]:
+    tags = [(subject.tag(item.text), item) for item in items if item.element not in ("n", "artists")]
     named = [(tag.name, item) for tag, item in tags if tag]
     names = {name for name, _ in named}
     for conflict in conflicts:
-        if conflict.unless & names:
+        if conflict.unless & names or len(conflict.sides.keys() & names) < 2:
             continue
         first: tuple[str, Item] | None = None
         for name, item in named:

@@ -62,7 +62,8 @@ def whose(subject: Subject) -> Iterator[Diagnostic]:
         if len(scene.characters) < 2 or subject.negative:
             continue
         for item in (*block_items(scene.general, GENERAL), *map(Item, scene.tags)):
-            element = subject.vocabulary.element_of(item.text)
+            tag = subject.tag(item.text)
+            element = tag.element if tag else ""
             if element in _LOOKS and item.element not in ("objects", "artists", "style", LOOSE):
                 message = f"{item.text} belongs to one of {len(scene.characters)} characters, and stands outside them"
                 yield Diagnostic(WHOSE, item.span, message, f"put it into <{element}> of the character who has it")

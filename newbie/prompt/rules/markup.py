@@ -1,4 +1,4 @@
-"""Signs that look like markup and are letters: `<`, `&`, weights of other tools, their other inventions."""
+"""Signs that look like markup and are letters: `<` and `&`, and the commands of other programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from newbie.prompt.diagnostics import Diagnostic, Rule
-from newbie.prompt.rules.subject import Subject, items
+from newbie.prompt.rules.subject import Subject
 from newbie.prompt.schema import lookup
 from newbie.prompt.source import Span
 
@@ -19,15 +19,6 @@ LETTERS = Rule(
     "<character_1>\n<expression>smile, &lt;3</expression>\n</character_1>",
     "<character_1>\n<expression>smile, <3</expression>\n</character_1>",
 )
-STRAY_WEIGHT = Rule(
-    "NB401",
-    "warning",
-    "a weight that has no effect",
-    "A weight is written (tag:1.2). Other forms come from other tools and are read as text here: more parentheses, "
-    "brackets, braces, a number without parentheses, a parenthesis that is never closed.",
-    "1girl, solo, ((blue_hair)), smile",
-    "1girl, solo, (blue_hair:1.2), smile",
-)
 FOREIGN = Rule(
     "NB402",
     "warning",
@@ -37,7 +28,7 @@ FOREIGN = Rule(
     "1girl, solo, <lora:detail:0.8>, smile",
     "1girl, solo, smile",
 )
-RULES = (LETTERS, STRAY_WEIGHT, FOREIGN)
+RULES = (LETTERS, FOREIGN)
 
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 _TORN = re.compile(r"</?[ \t]*([A-Za-z_][\w\-]{1,39})(?=([\s>,/]|$))")
@@ -45,13 +36,6 @@ _COMMAND = re.compile(
     r"<(?:lora|lyco|lycoris|hypernet|wildcard|embedding)\b:[^<>,]{1,200}>|\bembedding:[\w.\-]+"
     r"|\b(?:BREAK|AND|ADDBASE|ADDCOL|ADDROW|ADDCOMM)\b"
 )
-
-_NUMBER = r"-?\d*\.?\d+"
-_WEIGHT = re.compile(rf"\((?:[^()\[\]{{}}\\]|\\.)+:{_NUMBER}\)")
-_DOUBLED = re.compile(r"(?<!\\)(\(\(+|\[\[+|\{\{+)[A-Za-z][^()\[\]{}]*[)\]}]{2,}")
-_BRACKETED = re.compile(r"[\[{][A-Za-z][\w \-]*[\]}]|\([A-Za-z][\w \-]*\)")
-_BARE = re.compile(r"[A-Za-z][\w \-']{2,}:(?:[01]?\.\d{1,2}|[12]\.\d{1,2})")
-_OPEN = re.compile(rf"\([A-Za-z][^()]*:{_NUMBER}|[A-Za-z][^():]*:{_NUMBER}\)")
 
 
 def letters(subject: Subject) -> Iterator[Diagnostic]:
@@ -69,18 +53,6 @@ def letters(subject: Subject) -> Iterator[Diagnostic]:
                     yield Diagnostic(LETTERS, _at(value.span, match), message, hint)
 
 
-def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
-    for scene in subject.scenes:
-        for item in items(scene):
-            text = item.text
-            if text in subject.vocabulary.tags or "\\" in text or _WEIGHT.fullmatch(text):
-                continue
-            if any(form.fullmatch(text) for form in (_DOUBLED, _BRACKETED, _BARE, _OPEN)):
-                words = re.sub(rf":{_NUMBER}", "", text).strip("()[]{} ")
-                message = f"{text} is read as it stands, not as a weight"
-                yield Diagnostic(STRAY_WEIGHT, item.span, message, f"write ({words}:1.2), or {words}")
-
-
 def foreign(subject: Subject) -> Iterator[Diagnostic]:
     for value in subject.values:
         for match in _COMMAND.finditer(value.text):
@@ -92,4 +64,4 @@ def _at(span: Span, match: re.Match[str]) -> Span:
     return Span(span.start + match.start(), span.start + match.end())
 
 
-CHECKS = (letters, stray_weights, foreign)
+CHECKS = (letters, foreign)

@@ -10,7 +10,6 @@ from newbie.prompt.diagnostics import Diagnostic, Rule
 from newbie.prompt.rules.subject import Item, Subject, block_items, opening
 from newbie.prompt.scene import Character, Scene, Value
 from newbie.prompt.schema import GENERAL
-from newbie.prompt.vocabulary import Vocabulary
 
 COUNT = Rule(
     "NB207",
@@ -51,14 +50,13 @@ class Said(NamedTuple):
 
 def counts(subject: Subject) -> Iterator[Diagnostic]:
     for scene in subject.scenes:
-        said = list(_said(scene, subject.vocabulary))
+        said = list(_said(scene, subject))
         if not scene.characters or not said or subject.negative:
             continue
-        there = _people(scene, subject.vocabulary)
+        there = _people(scene, subject)
         if wrong := _wrong(said, there):
-            described = ", ".join(f"{n}{kind or 'other'}{'s' * (n > 1)}" for kind, n in there.items())
-            message = f"{wrong.value.text} stands against the characters: {described}"
-            yield Diagnostic(COUNT, wrong.value.span, message, f"write {described}, or change the characters")
+            message = f"{wrong.value.text} stands against the characters: {_described(there)}"
+            yield Diagnostic(COUNT, wrong.value.span, message, f"write {_described(there)}, or change the characters")
 
 
 def _wrong(said: list[Said], there: dict[str, int]) -> Said | None:
@@ -75,6 +73,14 @@ def _wrong(said: list[Said], there: dict[str, int]) -> Said | None:
     return None
 
 
+def _described(there: dict[str, int]) -> str:
+    """As tags, or in words where the kind of someone is not known."""
+    total = sum(there.values())
+    if "" in there:
+        return f"{total} character{'s' * (total > 1)}"
+    return ", ".join(f"{n}{kind}{'s' * (n > 1)}" for kind, n in there.items())
+
+
 def too_many(subject: Subject) -> Iterator[Diagnostic]:
     for scene in subject.scenes:
         if len(scene.characters) > MAX_CHARACTERS:
@@ -83,18 +89,18 @@ def too_many(subject: Subject) -> Iterator[Diagnostic]:
             yield Diagnostic(TOO_MANY, opening(scene.characters[MAX_CHARACTERS]), message, hint)
 
 
-def _people(scene: Scene, vocabulary: Vocabulary) -> dict[str, int]:
+def _people(scene: Scene, subject: Subject) -> dict[str, int]:
     """How many of each kind the characters are; "" where nothing says the kind."""
     found: dict[str, int] = {}
     for character in scene.characters:
-        kind, number = _kind(character, vocabulary)
+        kind, number = _kind(character, subject)
         found[kind] = found.get(kind, 0) + number
     return found
 
 
-def _kind(character: Character, vocabulary: Vocabulary) -> tuple[str, int]:
+def _kind(character: Character, subject: Subject) -> tuple[str, int]:
     for item in block_items(character, character.path):
-        tag = vocabulary.find(item.text)
+        tag = subject.tag(item.text)
         name = tag.name if tag else ""
         if match := _NUMBER.fullmatch(name):
             return match[3], int(match[1])
@@ -103,9 +109,9 @@ def _kind(character: Character, vocabulary: Vocabulary) -> tuple[str, int]:
     return "", 1
 
 
-def _said(scene: Scene, vocabulary: Vocabulary) -> Iterator[Said]:
+def _said(scene: Scene, subject: Subject) -> Iterator[Said]:
     for item in (*block_items(scene.general, GENERAL), *map(Item, scene.tags)):
-        tag = vocabulary.find(item.text)
+        tag = subject.tag(item.text)
         name = tag.name if tag else ""
         if match := _NUMBER.fullmatch(name):
             yield Said(match[3], int(match[1]), bool(match[2]), item.value)

@@ -47,7 +47,7 @@ def same_place(subject: Subject) -> Iterator[Diagnostic]:
 def _place(field: Field, subject: Subject) -> str:
     """Where someone stands, in one spelling; "" where the words leave it open, or a box says it in numbers."""
     has_box = "=" in subject.source.text[field.outer.start : field.value.span.start]
-    tag = subject.vocabulary.find(field.value.text)
+    tag = subject.tag(field.value.text)
     return _OWN.get(tag.name, "") if tag and not has_box else ""
 
 

@@ -32,7 +32,7 @@ RULES = (UNREADABLE, REFUSED)
 def refused(subject: Subject) -> Iterator[Diagnostic]:
     found = None if subject.negative else safety.find(subject.source.text)
     if found:
-        yield Diagnostic(REFUSED, place(subject.source.text), safety.reason(found), safety.HINT)
+        yield Diagnostic(REFUSED, place(found, subject.source.text), safety.reason(found), safety.HINT)
 
 
 CHECKS = (refused,)

@@ -7,7 +7,7 @@ from itertools import islice
 
 from newbie.prompt.canonical import tag as canonical
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
-from newbie.prompt.rules.subject import Item, Subject, items
+from newbie.prompt.rules.subject import Item, Subject
 from newbie.prompt.schema import content_of
 from newbie.prompt.vocabulary.spelling import nearest
 from newbie.prompt.vocabulary.words import plain
@@ -46,7 +46,7 @@ _TRAINED_WITH_BLANKS = ("n", "artists", "quality", "resolution")
 
 def misspelt(subject: Subject) -> Iterator[Diagnostic]:
     tags = [item for item in _tags(subject) if item.element not in _NAMES]
-    unknown = (text for text in dict.fromkeys(item.text for item in tags) if text not in subject.vocabulary)
+    unknown = (text for text in dict.fromkeys(item.text for item in tags) if subject.tag(text) is None)
     meant = {text: nearest(subject.vocabulary, text) for text in islice(unknown, MAX_GUESSES)}
     for item in tags:
         if right := meant.get(item.text):
@@ -63,15 +63,15 @@ def blanks(subject: Subject) -> Iterator[Diagnostic]:
 
 def other_names(subject: Subject) -> Iterator[Diagnostic]:
     for item in _tags(subject):
-        usual = subject.vocabulary.aliases.get(plain(item.text))
-        if usual and item.element not in _NAMES:
-            yield Diagnostic(OTHER_NAME, item.span, f"{item.text} is usually called {usual}", f"write {usual}")
+        usual = subject.tag(item.text)
+        if usual and item.element not in _NAMES and usual.name != plain(item.text):
+            message = f"{item.text} is usually called {usual.name}"
+            yield Diagnostic(OTHER_NAME, item.span, message, f"write {usual.name}")
 
 
 def _tags(subject: Subject) -> Iterator[Item]:
     """Every tag; words for places are free text."""
-    for scene in subject.scenes:
-        yield from (item for item in items(scene) if content_of(item.element) == "tags")
+    return (item for item in subject.items if content_of(item.element) == "tags")
 
 
 CHECKS = (misspelt, blanks, other_names)

@@ -11,7 +11,7 @@ from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, items_of
 from newbie.prompt.schema import GENERAL, LOOSE
 from newbie.prompt.source import Source, Span
-from newbie.prompt.vocabulary import Vocabulary, bundled
+from newbie.prompt.vocabulary import Tag, Vocabulary
 
 if TYPE_CHECKING:
     from newbie.prompt.read import Reading  # the reader imports rules
@@ -28,23 +28,37 @@ class Encoder(NamedTuple):
     limit: int
 
 
+class Audience(NamedTuple):
+    """Who will read the prompt: a model by its name, its encoders, and how it wants prompts (newbie.prompt.render)."""
+
+    name: str
+    encoders: tuple[Encoder, ...]
+    canonical: bool = False
+    system_prompt: str | None = None
+
+
 @dataclass(frozen=True)
 class Subject:
-    """`negative`: the prompt names what is *not* wanted. `encoders` may be empty: nothing is said of limits then."""
+    """`negative`: the prompt names what is *not* wanted. Without an audience nothing is said of limits."""
 
     reading: Reading
     vocabulary: Vocabulary
-    encoders: tuple[Encoder, ...] = ()
+    audience: Audience | None = None
     negative: bool = False
-
-    @classmethod
-    def of(cls, reading: Reading) -> Subject:
-        """With our own vocabulary and no encoders."""
-        return cls(reading, bundled())
 
     @property
     def source(self) -> Source:
         return self.reading.source
+
+    @cached_property
+    def _found(self) -> dict[str, Tag | None]:
+        return {}
+
+    def tag(self, text: str) -> Tag | None:
+        """The tag of the vocabulary that a piece of the prompt means; many rules ask for the same ones."""
+        if text not in self._found:
+            self._found[text] = self.vocabulary.find(text)
+        return self._found[text]
 
     @cached_property
     def scenes(self) -> tuple[Scene, ...]:
@@ -53,6 +67,11 @@ class Subject:
         for scene in found:  # grows while we walk
             found += scene.panels
         return tuple(found)
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """Every tag, in the order of the blocks of each scene; no sentences."""
+        return tuple(item for scene in self.scenes for item in items(scene))
 
     @cached_property
     def values(self) -> tuple[Value, ...]:

@@ -18,12 +18,13 @@ from newbie.prompt.rules import (
     spelling,
     structure,
     suppression,
+    weights,
 )
 from newbie.prompt.rules.subject import Check
 
 _MODULES = (
-    refusal, structure, numbering, elements, people, places, spelling, homes, conflicts, markup, limits, suppression,
-    reuse, regions,
+    refusal, structure, numbering, elements, people, places, spelling, homes, conflicts, markup, weights, limits,
+    suppression, reuse, regions,
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {

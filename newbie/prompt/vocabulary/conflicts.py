@@ -31,7 +31,7 @@ skin: pale_skin fair_skin white_skin | dark_skin dark-skinned_female dark-skinne
 height: tall tall_female tall_male | short petite
 mouth: open_mouth open_smile :d | closed_mouth closed_smile
     unless multiple_views
-eyes: closed_eyes | wide-eyed open_eyes half-closed_eyes one_eye_closed wink eye_contact looking_at_viewer
+eyes: closed_eyes | wide-eyed open_eyes half-closed_eyes one_eye_closed wink eye_contact
     unless multiple_views
 mood: smile light_smile gentle_smile happy_smile grin open_smile | frown scowl pout angry furious
     unless evil_smile forced_smile multiple_views

@@ -25,7 +25,7 @@ hair style: appearance
     long_twintails, high_twintails, uneven_twintails, ponytail = pony_tail, high_ponytail, low_ponytail,
     side_ponytail, short_ponytail, long_ponytail, folded_ponytail, split_ponytail, two_side_up = two_side_ups,
     one_side_up, half_updo = half_up_half_down, half_up_braid, updo, hair_bun = single_hair_bun = bun,
-    double_bun = twin_buns = hair_buns, side_bun, braided_bun, cone_hair_bun, donut_hair_bun, braid = braided_hair,
+    double_bun = twin_buns, hair_buns, side_bun, braided_bun, cone_hair_bun, donut_hair_bun, braid = braided_hair,
     single_braid, twin_braids = double_braids, side_braid, french_braid, crown_braid, low-tied_long_hair,
     low-braided_long_hair, multiple_braids, braided_ponytail, front_braid, hair_over_shoulder, tri_tails, quad_tails,
     drill_hair = drills, twin_drills = twindrills, side_drill, ringlets, topknot, beehive_hairdo, cornrows,
@@ -37,7 +37,7 @@ hair style: appearance
 
 hair texture: appearance
     straight_hair, wavy_hair = waved_hair, curly_hair = curls, messy_hair = bed_head = bedhead,
-    spiked_hair = spiky_hair, fluffy_hair, silky_hair, wet_hair, floating_hair, wind_blown_hair = hair_blowing,
+    spiky_hair = spiked_hair, fluffy_hair, silky_hair, wet_hair, floating_hair, wind_blown_hair = hair_blowing,
     thick_hair, untied_hair, unkempt_hair, expressive_hair
 
 fringe: appearance

@@ -6,7 +6,7 @@ light: lighting
     soft_light = soft_lighting, hard_light = hard_lighting, warm_light = warm_lighting, cool_light = cold_lighting,
     dim_light = dim_lighting = low_light, bright_light = bright_lighting, ambient_light = ambient_lighting,
     studio_lighting, cinematic_lighting, dramatic_lighting, volumetric_lighting = volumetric_light,
-    rim_lighting = rim_light, backlighting = backlight = backlit, sidelighting = side_lighting, underlighting,
+    rim_light = rim_lighting, backlighting = backlight = backlit, sidelighting = side_lighting, underlighting,
     top_lighting = overhead_lighting, spotlight, stage_lights, neon_lighting = neon_light, colored_lighting,
     god_rays = crepuscular_rays = light_rays, sunbeam, dappled_sunlight = dappled_light,
     light_particles = floating_light_particles, glowing = glow, bloom, lens_flare, light_leak, bokeh, caustics,

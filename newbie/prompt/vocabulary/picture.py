@@ -29,7 +29,7 @@ style: style
     anime_style = anime, manga_style = manga, comic, 4koma, western_comics_(style), cartoon, chibi = super_deformed,
     chibi_inset, realistic, photorealistic, semi-realistic, realistic_shading, photo_(medium) = photo, digital_art,
     digital_painting, painting_(medium) = painting, oil_painting_(medium) = oil_painting,
-    watercolor_(medium) = watercolor = watercolour, gouache, acrylic_paint_(medium), pastel_(medium), ink_(medium),
+    watercolor = watercolour, watercolor_(medium), gouache, acrylic_paint_(medium), pastel_(medium), ink_(medium),
     marker_(medium), colored_pencil_(medium) = colored_pencil, graphite_(medium) = pencil_drawing = pencil_sketch,
     charcoal_(medium), crayon_(medium), traditional_media, mixed_media, sketch = rough_sketch, lineart = line_art,
     line_drawing, flat_color = flat_colors = flat_shading, cel_shading = cel-shading, soft_shading, painterly,

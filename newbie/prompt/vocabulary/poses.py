@@ -34,7 +34,7 @@ hands and arms: action
     hand_over_own_mouth, covering_own_mouth, covering_face, covering_own_eyes, hand_to_own_mouth,
     finger_to_mouth = shushing, finger_to_cheek, index_finger_raised, pointing, pointing_at_viewer, pointing_up,
     pointing_at_self, pointing_down, pointing_forward, thumbs_up = thumb_up, thumbs_down,
-    v = peace_sign = victory_sign = v_sign, double_v, v_over_eye, w_arms, ok_sign, fist_pump, clenched_hand = fist,
+    peace_sign = victory_sign = v_sign, v, double_v, v_over_eye, w_arms, ok_sign, fist_pump, clenched_hand = fist,
     clenched_hands, raised_fist, own_hands_together, own_hands_clasped = clasped_hands, interlocked_fingers, praying,
     steepled_fingers, salute = saluting, curtsy, bowing = bow_(bend), clapping, beckoning, shrugging,
     facepalm = face_palm, finger_gun, heart_hands = hand_heart, heart_hands_duo, finger_heart,

@@ -48,7 +48,7 @@ def nearest(vocabulary: Vocabulary, text: str) -> str:
 
 
 def _meant(vocabulary: Vocabulary, written: str, slip: str) -> str:
-    tag = vocabulary.find(slip)
+    tag = vocabulary.named(slip)
     if tag is None or ("_" not in slip and tag.name != slip):  # a lone word is no slip of another name of something
         return ""
     return tag.name if _is_slip(written, slip) else ""

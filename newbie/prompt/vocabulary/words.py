@@ -64,10 +64,13 @@ class Vocabulary:
 
     def find(self, text: str) -> Tag | None:
         """The tag that is meant by a piece of a prompt, in any case, with blanks or underscores, or by another name."""
-        name = plain(text)
-        return self._named(name) or self._named(self.aliases.get(name, ""))
+        return self.named(plain(text))
 
-    def _named(self, name: str) -> Tag | None:
+    def named(self, name: str) -> Tag | None:
+        """The same for a name as dictionaries write it."""
+        return self._own(name) or self._own(self.aliases.get(name, ""))
+
+    def _own(self, name: str) -> Tag | None:
         return self.tags.get(name) or (Tag(name) if name in self.further else None)
 
     def element_of(self, text: str) -> str:

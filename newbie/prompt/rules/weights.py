@@ -1,0 +1,68 @@
+"""Weights that cannot be, and what only looks like a weight."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+from newbie.prompt import weights
+from newbie.prompt.diagnostics import Diagnostic, Rule
+from newbie.prompt.rules.subject import Subject
+from newbie.prompt.source import Span
+
+STRAY_WEIGHT = Rule(
+    "NB401",
+    "warning",
+    "a weight that has no effect",
+    "A weight is written (tag:1.2). Other forms come from other tools and are read as text here: more parentheses, "
+    "brackets, braces, a number without parentheses, a parenthesis that is never closed.",
+    "1girl, solo, ((blue_hair)), smile",
+    "1girl, solo, (blue_hair:1.2), smile",
+)
+IMPOSSIBLE_WEIGHT = Rule(
+    "NB411",
+    "error",
+    "a weight that is no number, or out of range",
+    "A weight multiplies how strongly the picture looks at a word. Below 0 and far above 1 nothing sensible comes out, "
+    "so nothing is drawn.",
+    "1girl, solo, (blue_hair:-3), smile",
+    "1girl, solo, (blue_hair:1.3), smile",
+)
+RULES = (STRAY_WEIGHT, IMPOSSIBLE_WEIGHT)
+
+_NUMBER = r"-?\d*\.?\d+"
+_STRAY = re.compile(
+    rf"""(?:\(\(+|\[\[+|\{{\{{+)[A-Za-z][^()\[\]{{}}]*[)\]}}]{{2,}}   # ((tag)), [[tag]]
+    |    [\[{{][A-Za-z][\w \-]*[\]}}] | \([A-Za-z][\w \-]*\)           # [tag], {{tag}}, (tag)
+    |    [A-Za-z][\w \-']{{2,}}:(?:[01]?\.\d{{1,2}}|[12]\.\d{{1,2}})      # tag:1.2
+    |    \([A-Za-z][^()]*:{_NUMBER} | [A-Za-z][^():]*:{_NUMBER}\)       # (tag:1.2 and tag:1.2)
+    """,
+    re.VERBOSE,
+)
+
+
+def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
+    places = [mark.outer for mark in weights.marks(subject.source.text)]
+    places += [trouble.span for trouble in weights.troubles(subject.reading)]
+    starts, stops = sorted(place.start for place in places), sorted(place.stop for place in places)
+    for item in subject.items:
+        text = item.text
+        if not _STRAY.fullmatch(text) or text in subject.vocabulary.tags or _inside(item.span, starts, stops):
+            continue
+        words = re.sub(rf":{_NUMBER}", "", text).strip("()[]{} ")
+        message = f"{text} is read as it stands, not as a weight"
+        yield Diagnostic(STRAY_WEIGHT, item.span, message, f"write ({words}:1.2), or {words}")
+
+
+def impossible_weights(subject: Subject) -> Iterator[Diagnostic]:
+    for trouble in weights.troubles(subject.reading):
+        yield Diagnostic(IMPOSSIBLE_WEIGHT, *trouble)
+
+
+def _inside(span: Span, starts: list[int], stops: list[int]) -> bool:
+    """Whether a span touches one of some places, given by their sorted edges."""
+    return bisect_left(starts, span.stop) > bisect_right(stops, span.start)
+
+
+CHECKS = (stray_weights, impossible_weights)

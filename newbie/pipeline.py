@@ -45,6 +45,8 @@ from newbie.lora import merge as merge_adapters
 from newbie.model.nextdit import NextDiT
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
 from newbie.prompt.learnt import Vocabulary, unlearnt
+from newbie.quant.choice import Choice as Quant
+from newbie.quant.layers import slow, told
 from newbie.regions.heat import Heat, Watch
 from newbie.regions.plan import Plan, plan
 from newbie.request import AdapterChoice, Recommended, Request, Result, Settings
@@ -159,15 +161,18 @@ class Pipeline:
             axes_dims=axes_dims,
             on_note=say,
         )
+        quant = Quant.parse(settings.quant, settings.quant_skip)
         chosen = _choices(settings, parts)
         device = torch.device(chosen["device"].value)
         if settings.cuda_graphs and device.type != "cuda":
             raise UsageError(f"CUDA graphs need an NVIDIA card, this is {device.type}", "leave --cuda-graphs out")
         dtype = devices.DTYPES[chosen["dtype"].value]
         with _memory_errors(chosen["device"].value):
-            loaded = load_transformer(parts.transformer, device=device, dtype=dtype)
-            words = load_gemma(parts.text_encoder, device=device, dtype=dtype)
-            pooled = load_jina(parts.clip, device=device, dtype=dtype) if parts.clip is not None else None
+            loaded = load_transformer(parts.transformer, device=device, dtype=dtype, quant=quant.rule("transformer"))
+            words = load_gemma(parts.text_encoder, device=device, dtype=dtype, quant=quant.rule("text_encoder"))
+            pooled = None
+            if parts.clip is not None:
+                pooled = load_jina(parts.clip, device=device, dtype=dtype, quant=quant.rule("clip"))
             decoder = load_vae(parts.vae, device=device, dtype=devices.DTYPES[chosen["vae_dtype"].value])
         require_fit(
             {
@@ -180,6 +185,8 @@ class Pipeline:
         for part in (loaded, words, pooled, decoder):
             for note in part.report.notes if part is not None else ():
                 say(note)
+            if part is not None and (why := slow(part.module)):
+                say(why)
         if settings.compile:
             devices.keep_compiled()
         blocks = accel.choose(loaded.module, leaves=settings.leaves, compile=settings.compile)
@@ -267,11 +274,23 @@ class Pipeline:
             **{name: choice.value for name, choice in self.chosen.items()},
             "attention": self.kernel().name,
             "leaves": self.blocks.name,
+            "quant": self._quantised(),
             "adapters": [self._worn(*worn) for worn in self.adapters],
             "cuda_graphs": self.record is not None,
             "caches": [],
             "threads": devices.threads(),
         }
+
+    def _quantised(self) -> dict[str, str]:
+        """The parts whose weights are in fewer bits, and how."""
+        clip = self.text.jina
+        parts = {
+            "transformer": self.transformer,
+            "text_encoder": self.text.gemma.model,
+            "clip": None if clip is None else clip.model,
+        }
+        found = {name: told(part) for name, part in parts.items() if part is not None}
+        return {name: how for name, how in found.items() if how}
 
     def kernel(self, lengths: Sequence[int] = (), *, bias: bool = False) -> Kernel:
         """The attention kernel for rows of so many tokens, words and image; none: for rows of any lengths.

@@ -155,6 +155,8 @@ class Settings:
     leaves: str = "auto"  # auto, plain, cpu, triton: how the parts of a block are computed
     compile: bool = False  # and whether they are compiled
     cuda_graphs: bool = False  # evaluations are recorded on the card and replayed
+    quant: str = ""  # which weights are kept in fewer bits, and how (`newbie.quant.choice`)
+    quant_skip: str = ""  # parts of names of layers that stay as they are
 
 
 class AdapterChoice(NamedTuple):

@@ -27,6 +27,7 @@ HEIGHT = {name: -row for row, names in enumerate(ROWS) for name in names}
 # Neighbours that may be imported, one way each.
 ALLOWED = {
     ("pipeline", "images"), ("train", "cli"), ("parity", "train"), ("lora", "checkpoints"), ("checkpoints", "quant"),
+    ("accel", "quant"),
 }  # fmt: skip
 
 GUESTS = {
@@ -41,6 +42,7 @@ GUESTS = {
     "diffusers": "newbie/bench/peer.py",
     "gguf": "newbie/quant/gguf_package.py",
     "matplotlib": "newbie/bench/plots.py",
+    "prompt_toolkit": "newbie/cli/screen.py",
 }
 
 

@@ -75,7 +75,7 @@ def choose(
 
 
 def _on_a_cpu(blocks: Sequence[Block], compiler: Compiler | None, notes: tuple[str, ...], free: int) -> Blocks:
-    size = sum(parameter.nbytes for block in blocks for parameter in block.parameters())
+    size = sum(tensor.nbytes for block in blocks for tensor in (*block.parameters(), *block.buffers()))
     eager = cpu.CpuBlocks.of(blocks, arrange=size * COPY <= free)
     plain = InOrder(RunBlock(eager.leaves()))
     if compiler is None:

@@ -5,7 +5,8 @@ that is float32 too: as fast as bfloat16 with its conversions, and more exact. S
 its product are done while the matrix products write their results.
 
 The arranged weights are a copy made once, beside the model: whoever changes the model's weights must make new leaves.
-Adapters stay beside the arranged weights, as they do beside the model's own.
+Adapters stay beside the arranged weights, as they do beside the model's own. Layers that keep their weights in fewer
+bits answer by themselves, but for those that multiply integers, which oneDNN arranges too (`integers`).
 """
 
 from __future__ import annotations
@@ -18,26 +19,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from newbie.accel.integers import Integers, available, swiglu
 from newbie.accel.leaves import Leaves
 from newbie.accel.passes import EAGER, Norm, Passes
 from newbie.model.adapted import AdaptedLinear
 from newbie.model.block import Block, Modulation, TokenSequence
 from newbie.model.layers import RMSNorm
+from newbie.quant.int8 import W8A8
+from newbie.quant.layers import CompressedLinear
 
+CPU = torch.device("cpu")
 TOKENS = 1024  # rows of a product for which oneDNN arranges the weights; others work as well
 _OPERATORS = ("_linear_pointwise", "_reorder_linear_weight")
 
 
-class Product(NamedTuple):
+class Arranged(NamedTuple):
     """A linear layer without bias. The matrix is oneDNN's, or the model's own where memory is short."""
 
     weight: Tensor
     adapted: AdaptedLinear | None  # that this is the base of
 
     @classmethod
-    def of(cls, linear: nn.Module, *, arrange: bool) -> Product:
-        adapted = linear if isinstance(linear, AdaptedLinear) else None
-        weight = _plain(linear).weight.detach()
+    def of(cls, weight: Tensor, adapted: AdaptedLinear | None, *, arrange: bool) -> Arranged:
+        weight = weight.detach()
         return cls(torch.ops.mkldnn._reorder_linear_weight(weight, TOKENS) if arrange else weight, adapted)
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -45,6 +49,20 @@ class Product(NamedTuple):
         if self.adapted is None:
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")
         return torch.ops.mkldnn._linear_pointwise.binary(x, self.adapted.beside(x), self.weight, None, "add")
+
+
+Product = Arranged | Integers | nn.Module  # (..., in) -> (..., out)
+
+
+def product(linear: nn.Module, *, arrange: bool, answer: torch.dtype) -> Product:
+    """How a linear layer without bias is computed; products of integers answer in the format `answer`."""
+    adapted = linear if isinstance(linear, AdaptedLinear) else None
+    base = linear if adapted is None else adapted.base
+    if isinstance(base, nn.Linear):
+        return Arranged.of(base.weight, adapted, arrange=arrange)
+    if arrange and available() and isinstance(base, CompressedLinear) and isinstance(base.codec, W8A8):
+        return linear if base.codec.slow(CPU, *base.shape) else Integers.of(base.stored, answer, adapted)
+    return linear
 
 
 class Weights(NamedTuple):
@@ -61,15 +79,18 @@ class Weights(NamedTuple):
     after_feed: Norm
     heads: Norm  # weight (H + K, D): those of q and of k side by side
     split: tuple[int, int]  # H, K
-    dtype: torch.dtype  # of the products
+    dtype: torch.dtype  # that the products take
 
     @classmethod
     def of(cls, block: Block, *, arrange: bool) -> Weights:
         attention, feed = block.attention, block.feed_forward
         queries, keys, _ = attention.heads
         q, k = _norm(attention.q_norm), _norm(attention.k_norm)
-        linears = (attention.qkv, attention.out, feed.w1, feed.w2, feed.w3)
-        qkv, out, w1, w2, w3 = (Product.of(linear, arrange=arrange) for linear in linears)
+        dtype = block.attention_norm1.weight.dtype
+        qkv = product(attention.qkv, arrange=arrange, answer=dtype)
+        others = (attention.out, feed.w1, feed.w2, feed.w3)
+        out, w1, w2, w3 = (product(linear, arrange=arrange, answer=torch.float32) for linear in others)
+        whole = all(isinstance(each, Integers) and each.adapted is None for each in (qkv, out, w1, w2, w3))
         return cls(
             qkv,
             out,
@@ -82,7 +103,7 @@ class Weights(NamedTuple):
             after_feed=_norm(block.ffn_norm2),
             heads=Norm(torch.cat((q.weight.expand(queries, -1), k.weight.expand(keys, -1))), q.eps),
             split=(queries, keys),
-            dtype=_plain(attention.qkv).weight.dtype,
+            dtype=torch.float32 if whole else dtype,  # integers are made of float32 anyway
         )
 
 
@@ -134,11 +155,13 @@ class CpuBlocks:
 
     def _swiglu(self, w: Weights, x: Tensor, scale: Tensor) -> Tensor:
         x = self.passes.normed(x, w.before_feed, scale, w.dtype)
-        if w.w1.adapted or w.w3.adapted:  # what adapters add comes before the silu and before the product
-            return w.w2(F.silu(w.w1(x)) * w.w3(x))
-        gate = torch.ops.mkldnn._linear_pointwise(x, w.w1.weight, None, "swish", [], "")
-        hidden = torch.ops.mkldnn._linear_pointwise.binary(x, gate, w.w3.weight, None, "mul")
-        return w.w2(hidden)
+        match w.w1, w.w2, w.w3:  # what adapters add comes before the silu and before the product
+            case Arranged(w1, None), _, Arranged(w3, None):
+                gate = torch.ops.mkldnn._linear_pointwise(x, w1, None, "swish", [], "")
+                return w.w2(torch.ops.mkldnn._linear_pointwise.binary(x, gate, w3, None, "mul"))
+            case Integers(adapted=None) as w1, Integers(adapted=None) as w2, Integers(adapted=None) as w3:
+                return swiglu(w1, w2, w3, x)
+        return w.w2((F.silu(w.w1(x)) * w.w3(x)).to(x.dtype))
 
 
 def unavailable(blocks: Iterable[Block]) -> str:
@@ -149,16 +172,9 @@ def unavailable(blocks: Iterable[Block]) -> str:
         for group in ("attention", "feed_forward"):
             for name, part in block.get_submodule(group).named_children():
                 plain = part.base if isinstance(part, AdaptedLinear) else part
-                if type(plain) not in (nn.Linear, RMSNorm):
+                if type(plain) not in (nn.Linear, CompressedLinear, RMSNorm):
                     return f"{group}.{name} is a {type(plain).__name__}, not a plain linear layer"
     return ""
-
-
-def _plain(linear: nn.Module) -> nn.Linear:
-    """The layer itself, or the one that adapters stand beside."""
-    plain = linear.base if isinstance(linear, AdaptedLinear) else linear
-    assert isinstance(plain, nn.Linear)
-    return plain
 
 
 def _norm(norm: RMSNorm) -> Norm:

@@ -10,6 +10,7 @@ from newbie.checkpoints import pickles, shards
 from newbie.checkpoints.gguf import open_gguf
 from newbie.checkpoints.header import open_safetensors
 from newbie.checkpoints.index import Index, join
+from newbie.checkpoints.quantised import with_codecs
 from newbie.errors import WeightsError
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
@@ -82,7 +83,7 @@ def open_weights(source: Path | Sequence[Path], *, allow_pickle: bool = False) -
         return join(parts, kind=f"{parts[0].kind} shards")
     found = content(source)
     if found is Content.SAFETENSORS:
-        return open_safetensors(source)
+        return with_codecs(open_safetensors(source))
     if found is Content.GGUF:
         return open_gguf(source)
     if found in (Content.ZIP, Content.PICKLE):

@@ -102,6 +102,8 @@ SETTINGS_FLAGS = {
     "leaves": Flag("auto, plain, cpu, triton: how the parts of a block are computed"),
     "compile": Flag("compile them: pays after some pictures, and says after how many"),
     "cuda_graphs": Flag("NVIDIA cards: record an evaluation once and replay it"),
+    "quant": Flag("weights in fewer bits: w8a8, int8, nf4, svdquant, ...; or PART=SCHEME,...", metavar="SCHEME"),
+    "quant_skip": Flag("layers that stay as they are, by parts of their names", metavar="NAME,..."),
 }
 _EXIT_CODES = """\
 exit codes: 0 fine, 2 usage, 3 prompt, 4 model or weights, 5 memory, 6 blank picture, 7 output, 130 cancelled

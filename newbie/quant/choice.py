@@ -61,7 +61,9 @@ class Choice:
             for one in parts:
                 if one not in PARTS:
                     spoken = ", ".join(known.replace("_", "-") for known in PARTS)
-                    raise UsageError(f"--quant names no part {part!r}", f"the parts are {spoken}; or one scheme for all")
+                    raise UsageError(
+                        f"--quant names no part {part!r}", f"the parts are {spoken}; or one scheme for all"
+                    )
                 scheme(name if equals else part)
                 rules[one] = Rule(name if equals else part, patterns)
         return cls(rules)

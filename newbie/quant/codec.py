@@ -60,11 +60,17 @@ class Codec(ABC):
         Raises:
             UsageError: matrices are only read in this format.
         """
-        raise UsageError(f"weights are not put into the format {self.name}", "docs/quantisation.md lists those that are")
+        raise UsageError(
+            f"weights are not put into the format {self.name}", "docs/quantisation.md lists those that are"
+        )
 
     def linear(self, stored: Stored, x: Tensor, bias: Tensor | None) -> Tensor:
         """x (..., columns) -> (..., rows) in the format of x. A scheme with a product of its own replaces this."""
         return F.linear(x, dense(self, stored, x.dtype), bias)
+
+    def slow(self, device: torch.device, rows: int, columns: int) -> str:
+        """Why the scheme's own product does not run for such a matrix on a device; "" when it does, or has none."""
+        return ""
 
     def require(self) -> None:
         """Raise MissingExtra where decoding needs a package that is not installed; most codecs need none."""

@@ -28,9 +28,16 @@ class Fp8Dynamic(Fp8):
     def name(self) -> str:
         return "fp8-dynamic"
 
+    def slow(self, device: torch.device, rows: int, columns: int) -> str:
+        if device.type != "cuda":
+            return f"there are no products of 8-bit floats on {device.type}"
+        if torch.version.hip or torch.cuda.get_device_capability(device) < _FIRST_CARD:
+            return "this card has no products of 8-bit floats"
+        return f"the card multiplies multiples of {_MULTIPLE} only" if rows % _MULTIPLE or columns % _MULTIPLE else ""
+
     def linear(self, stored: Stored, x: Tensor, bias: Tensor | None) -> Tensor:
         codes = stored[CODES]
-        if slow(codes.device, *codes.shape):
+        if self.slow(codes.device, *codes.shape):
             return super().linear(stored, x, bias)
         tokens = x.flatten(0, -2)
         given = self.encode(tokens)
@@ -43,12 +50,3 @@ class Fp8Dynamic(Fp8):
             out_dtype=torch.bfloat16,
         )
         return y.to(x.dtype).unflatten(0, x.shape[:-1])
-
-
-def slow(device: torch.device, rows: int, columns: int) -> str:
-    """Why weights (rows, columns) on a device are decoded instead; "" when they are multiplied in 8 bits."""
-    if device.type != "cuda":
-        return f"there are no products of 8-bit floats on {device.type}"
-    if torch.version.hip or torch.cuda.get_device_capability(device) < _FIRST_CARD:
-        return "this card has no products of 8-bit floats"
-    return f"the card multiplies multiples of {_MULTIPLE} only" if rows % _MULTIPLE or columns % _MULTIPLE else ""

@@ -51,9 +51,12 @@ class W8A8(Int8):
     def name(self) -> str:
         return "w8a8"
 
+    def slow(self, device: torch.device, rows: int, columns: int) -> str:
+        return products.slow(device, rows, columns)
+
     def linear(self, stored: Stored, x: Tensor, bias: Tensor | None) -> Tensor:
         codes = stored[CODES]
-        if products.slow(codes.device, *codes.shape):
+        if self.slow(codes.device, *codes.shape):
             return super().linear(stored, x, bias)
         y = products.dynamic(x, codes, stored[SCALE])
         return y if bias is None else y + bias

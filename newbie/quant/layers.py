@@ -21,6 +21,7 @@ class Compressed(nn.Module):
     def __init__(self, codec: Codec, rows: int, columns: int) -> None:
         super().__init__()
         self.codec = codec
+        self.shape = (rows, columns)
         self.specs: dict[str, Spec] = codec.stored(rows, columns)
         for name, spec in self.specs.items():
             self.register_buffer(name, torch.empty(spec.shape, dtype=spec.dtype))
@@ -38,8 +39,8 @@ class Compressed(nn.Module):
         return dense(self.codec, self.stored, dtype)
 
     def extra_repr(self) -> str:
-        rows, *_ = next(iter(self.specs.values())).shape
-        return f"{self.codec.name}, {rows} rows"
+        rows, columns = self.shape
+        return f"{self.codec.name}, {rows} x {columns}"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         """Stored tensors move between devices, but `.to(dtype)` is for numbers, and these are codes."""
@@ -89,6 +90,17 @@ def compressed(module: nn.Module, codec: Codec, dtype: torch.dtype) -> Compresse
             bias = module.bias is not None
             return CompressedLinear(module.in_features, module.out_features, codec, bias=bias, dtype=dtype)
         return CompressedEmbedding(module.num_embeddings, module.embedding_dim, codec, dtype=dtype, factor=factor)
+
+
+def slow(module: nn.Module) -> str:
+    """Which layers' own products do not run where they are, and why; "" when all do."""
+    reasons: dict[tuple[str, str], int] = {}
+    for part in module.modules():
+        if isinstance(part, CompressedLinear):
+            device = next(iter(part.stored.values())).device
+            if reason := part.codec.slow(device, *part.shape):
+                reasons[part.codec.name, reason] = reasons.get((part.codec.name, reason), 0) + 1
+    return "; ".join(f"{count} {name} layers decode their weights: {why}" for (name, why), count in reasons.items())
 
 
 def told(module: nn.Module) -> str:

@@ -60,7 +60,9 @@ class Nf4(Codec):
         return (numbers * _scales(stored[BLOCKS], stored[ROWS])[..., None]).flatten(-2)
 
     def problem(self, stored: Stored) -> str:
-        return "" if torch.isfinite(stored[ROWS].float() * STEPS).all() else "a scale that is NaN, infinite or too large"
+        return (
+            "" if torch.isfinite(stored[ROWS].float() * STEPS).all() else "a scale that is NaN, infinite or too large"
+        )
 
 
 def _scales(of_block: Tensor, of_row: Tensor) -> Tensor:

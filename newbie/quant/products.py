@@ -72,7 +72,7 @@ def slow(device: torch.device, rows: int, columns: int) -> str:
 
 @cache
 def slow_cpu() -> str:
-    """The same for this processor, found out by multiplying once: some fall into a kernel that is written to be read."""
+    """The same for this processor, found out by multiplying: some fall into a kernel that is written to be read."""
     n = 128
     numbers = torch.ones(n, n)
     codes = numbers.to(torch.int8)

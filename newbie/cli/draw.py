@@ -48,7 +48,9 @@ class Engine(Protocol):
 
     def with_adapters(self, *adapters: Any, on_note: Any = None) -> Engine: ...
 
-    def generate(self, request: Request, *, on_step: Any = None, on_picture: Any = None, **more: Any) -> Result: ...
+    def generate(
+        self, request: Request, *, on_step: Any = None, on_picture: Any = None, heatmaps: bool = False
+    ) -> Result: ...
 
 
 OpenEngine = Callable[..., Engine]  # with the arguments of `Pipeline.open`
@@ -119,7 +121,7 @@ class Drawer:
 
         result = None
         try:
-            more = {"heatmaps": True} if self.heatmaps else {}
+            more = {"heatmaps": True} if self.heatmaps else {}  # an engine need not know of what nobody asks for
             result = self.engine.generate(request, on_step=progress.step, on_picture=keep, **more)
         finally:
             progress.clear()

@@ -1,0 +1,1 @@
+"""Does the structure of prompts act? Binding with and without regions, the response to weights, edits that stay put."""

@@ -43,6 +43,7 @@ GUESTS = {
     "gguf": "newbie/quant/gguf_package.py",
     "matplotlib": "newbie/bench/plots.py",
     "prompt_toolkit": "newbie/cli/screen.py",
+    "prompt_toolkit": "newbie/cli/screen.py",
 }
 
 

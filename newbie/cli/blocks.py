@@ -8,7 +8,7 @@ the prompt goes on.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from newbie.cli.lines import Lines
 
@@ -27,6 +27,33 @@ class Entry(NamedTuple):
     complete: bool = True
 
 
+class EntrySource(Protocol):
+    """Where the prompt loop's entries come from: lines (Entries) or an editor (screen.py)."""
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person types: then the loop speaks more, and errors do not become its exit code."""
+
+    def next(self) -> Entry:
+        """Raises EOFError at the end, KeyboardInterrupt for Ctrl-C."""
+
+    def forget(self) -> None:
+        """Drop what was read ahead (after Ctrl-C at the prompt)."""
+
+    def close(self) -> None: ...
+
+
+def whole(text: str) -> Entry:
+    """The entry that a text is, when nothing can follow it."""
+    from newbie.prompt.scan import is_complete
+
+    if command := _COMMAND.fullmatch(text.strip()):
+        return Entry((command[2] or "").strip(), command[1].lower())
+    if _elements(text) or _SYSTEM_END in text:
+        return Entry(text.strip("\n"), complete=is_complete(text))
+    return Entry(text.strip())
+
+
 class Entries:
     """Reads entries from lines. Lines that were read too far are kept for the next entry."""
 
@@ -36,8 +63,14 @@ class Entries:
         self._more = more
         self._kept: list[str] = []
 
+    @property
+    def interactive(self) -> bool:
+        return self._lines.interactive
+
+    def close(self) -> None:
+        self._lines.close()
+
     def next(self) -> Entry:
-        """Raises EOFError at the end, KeyboardInterrupt for Ctrl-C."""
         line = self._line(self._prompt)
         while not line.strip():
             line = self._line(self._prompt)
@@ -48,7 +81,6 @@ class Entries:
         return Entry(line.strip())
 
     def forget(self) -> None:
-        """Drop what was read ahead (after Ctrl-C at the prompt)."""
         self._kept.clear()
 
     def _block(self, text: str) -> Entry:

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from newbie.cli.console import Console, is_terminal
+from newbie.cli.console import Console
 
 MAX_LINE_BYTES = 256 * 1024 + 1  # one more than a prompt may have
 HISTORY_LINES = 1000
@@ -27,12 +27,6 @@ class Lines(Protocol):
     def waiting(self, seconds: float) -> bool: ...
 
     def close(self) -> None: ...
-
-
-def open_lines(console: Console) -> Lines:
-    if is_terminal(sys.stdin) and is_terminal(sys.stdout) and not console.json:
-        return TerminalLines(console)
-    return StreamLines(sys.stdin.buffer, console, interactive=is_terminal(sys.stdin))
 
 
 class TerminalLines:
@@ -51,14 +45,6 @@ class TerminalLines:
             with contextlib.suppress(OSError):
                 readline.read_history_file(self._history)
             readline.set_history_length(HISTORY_LINES)
-
-    def complete(self, words: list[str]) -> None:
-        """Tab completes these words."""
-        if self._readline is None:
-            return
-        self._readline.set_completer_delims(" ")
-        self._readline.set_completer(lambda text, n: [*(w for w in words if w.startswith(text)), None][n])
-        self._readline.parse_and_bind("tab: complete")
 
     def next(self, prompt: str) -> str:
         return input(prompt)

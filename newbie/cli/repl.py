@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
+import re
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from newbie.cli import args, values, wearing
 from newbie.cli.args import REQUEST_FLAGS, Asked
-from newbie.cli.blocks import Entries, Entry
-from newbie.cli.console import Console, as_newbie_error, report
-from newbie.cli.lines import Lines, open_lines
+from newbie.cli.blocks import Entries, Entry, EntrySource
+from newbie.cli.console import Console, as_newbie_error, is_terminal, report
+from newbie.cli.lines import StreamLines, TerminalLines
 from newbie.cli.names import Output, safe_name
 from newbie.cli.sources import DEFAULT_STEM, Source, negative_text, resolve
+from newbie.cli.suggest import Suggestions
 from newbie.errors import Cancelled, OutputError, UsageError
 from newbie.request import AdapterChoice, Request, Settings
 
@@ -58,12 +61,25 @@ def start(asked: Asked, output: Output, console: Console, opener: OpenEngine | N
     """Load the model, then read entries until the end. Exit code 0, or that of the first failure in a script."""
     from newbie.cli.draw import Drawer, open_engine
 
-    lines = open_lines(console)
+    entries = open_entries(console)
     engine = open_engine(asked.model, Settings(**asked.settings), console, opener)
     drawer = Drawer.of(asked, engine, console, output)
     state = State(fields=asked.request, adapters=asked.model.lora)
-    loop = Loop(drawer, console, state, interactive=lines.interactive)
-    return loop.run(lines)
+    loop = Loop(drawer, console, state, interactive=entries.interactive)
+    return loop.run(entries)
+
+
+def open_entries(console: Console) -> EntrySource:
+    """At a terminal an editor with completion, where prompt_toolkit is installed; else plain lines."""
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)) or console.json:
+        return Entries(StreamLines(sys.stdin.buffer, console, interactive=is_terminal(sys.stdin)))
+    try:
+        from newbie.cli import screen
+    except ImportError:  # an optional extra: [loop]
+        return Entries(TerminalLines(console))
+    if not screen.is_usable():
+        return Entries(TerminalLines(console))
+    return screen.Screen(console, Suggestions(command_help()))
 
 
 class Loop:
@@ -83,8 +99,7 @@ class Loop:
         self.code = 0
         self.running = True
 
-    def run(self, lines: Lines) -> int:
-        entries = Entries(lines)
+    def run(self, entries: EntrySource) -> int:
         if self.interactive:
             self.console.say("Type a prompt (XML, tags or a sentence), or /help. Ctrl-C stops a picture, Ctrl-D quits.")
         try:
@@ -103,7 +118,7 @@ class Loop:
                     continue
                 self.handle(entry)
         finally:
-            lines.close()
+            entries.close()
         return 0 if self.interactive else self.code
 
     def handle(self, entry: Entry) -> None:
@@ -349,6 +364,14 @@ def commands() -> dict[str, Callable[[Loop, str], None]]:
 
 def all_commands() -> list[str]:
     return [*commands(), *SHORT, *REQUEST_FLAGS]
+
+
+def command_help() -> dict[str, str]:
+    """Every command with what it does in half a sentence."""
+    heads = {name: (inspect.getdoc(method) or "").splitlines()[0] for name, method in commands().items()}
+    own = {name: re.split(r" {2,}", head, maxsplit=1)[-1] for name, head in heads.items()}
+    flags = {name: flag.help for name, flag in REQUEST_FLAGS.items()}
+    return own | flags | {short: flags.get(name, "") for short, name in SHORT.items()}
 
 
 def _write_new(path: Path, content: bytes) -> Path:

@@ -25,6 +25,7 @@ from newbie.prompt.diff import differences
 from newbie.prompt.elements import elements
 from newbie.prompt.explain import speakers
 from newbie.prompt.format import formatted
+from newbie.prompt.lint import fixed, lint
 from newbie.prompt.meaning import meaning
 from newbie.prompt.scan import scan
 from newbie.prompt.schema import CHARACTER, ELEMENTS
@@ -162,6 +163,13 @@ def check_diff(reading: Reading) -> None:
     assert speakers(reading.scene)
 
 
+def check_lint(reading: Reading) -> None:
+    """Every rule gives its findings, with places in the text; what `--fix` writes can be read."""
+    for finding in lint(reading, negative=True):
+        assert 0 <= finding.span.start <= finding.span.stop <= len(reading.source.text)
+    assert read(fixed(reading, negative=True).text, negative=True)
+
+
 def check_convert(reading: Reading, names: Iterable[str] = tuple(DIALECTS)) -> None:
     """Each dialect can be written or says why not; those that hold every scene give the meaning back."""
     try:
@@ -191,6 +199,7 @@ def check(text: str, number: int = 0) -> bool:
     if number % 4 == 0:
         check_sent(reading)
         check_diff(reading)
+        check_lint(reading)
         names = tuple(DIALECTS)
         check_convert(reading, [names[number // 4 % len(names)]])
     return True

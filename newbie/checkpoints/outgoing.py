@@ -55,6 +55,8 @@ class Wanted:
     skip: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.type not in TYPES:
+            raise UsageError(f"there is no type {self.type!r}", f"use one of: {', '.join(TYPES)}")
         if self.type in WRITABLE and not self.gguf:
             raise UsageError(f"{self.type} is written to GGUF files only", "give a target that ends in .gguf")
         if self.type in EIGHT_BITS and self.gguf:

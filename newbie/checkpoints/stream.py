@@ -134,21 +134,26 @@ def _write_rest(plan: Plan, done: list[str], on_part: Callable[[int, int], None]
         for number in range(len(done), len(plan.parts)):
             part = plan.parts[number]
             on_part(number, len(plan.parts))
-            state = hashlib.sha256()
-            file.seek(part.start)
-            for piece in part.pieces():
-                content = as_bytes(piece)
-                state.update(content)
-                file.write(content)
-            if file.tell() != part.stop:
-                raise AssertionError(f"{part.name}: {file.tell() - part.start} bytes, {part.stop - part.start} planned")
-            file.flush()  # before the log says so; a lost power supply is found by the hashes
-            done.append(state.hexdigest())
+            done.append(_write_part(file, part))
             log.write(done[-1] + "\n")
             log.flush()
         file.truncate(plan.size)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _write_part(file: BinaryIO, part: Part) -> str:
+    """Write one tensor; the hash of its bytes. In a function of its own, so that nothing of it outlives it."""
+    state = hashlib.sha256()
+    file.seek(part.start)
+    for piece in part.pieces():
+        content = as_bytes(piece)
+        state.update(content)
+        file.write(content)
+    if file.tell() != part.stop:
+        raise AssertionError(f"{part.name}: {file.tell() - part.start} bytes, {part.stop - part.start} planned")
+    file.flush()  # before the log says so; a lost power supply is found by the hashes
+    return state.hexdigest()
 
 
 def _verify(plan: Plan, hashes: Sequence[str]) -> None:

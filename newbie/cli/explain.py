@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             reading = Words.of(source, reuse).at(_SEED).reading
             request = Request(prompt=reading.source.text, **fields).resolved(recommended_by(folder))
-            console.diagnostics(reading)
+            console.findings(reading.diagnostics, reading.source)
             explained = Explained(source.label, reading, _sides(reading, request, tokenizers), _shape(request))
         except PromptError as error:
             code = report(error, console)

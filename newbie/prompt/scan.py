@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from newbie.errors import PromptError
 from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.rules import structure
-from newbie.prompt.schema import Known, attributes_of, lookup
+from newbie.prompt.schema import Known, lookup, meaningless
 from newbie.prompt.source import Source, Span
 from newbie.prompt.suppress import is_suppression
 
@@ -96,7 +96,7 @@ def scan(source: Source, start: int = 0) -> Scanned:
     found += [
         Diagnostic(structure.ATTRIBUTES, t.span, f"the attributes of <{t.name}> mean nothing here", f"write <{t.name}>")
         for t in tags
-        if t.known and not set(t.attributes) <= set(attributes_of(t.name))
+        if t.known and meaningless(t.name, t.attributes)
     ]
     return Scanned(view, tags, found, tuple(s for s in spans if _is_comment(text[s.start : s.stop])))
 

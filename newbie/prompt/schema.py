@@ -8,6 +8,7 @@ and the tools of its community, as collected in docs/prompt-language.md.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, lru_cache
@@ -154,8 +155,20 @@ def content_of(name: str) -> Content:
 
 def attributes_of(name: str) -> tuple[str, ...]:
     """Names of the attributes that mean something on an element; its name in canonical spelling."""
+    return tuple(a.name for a in _attributes(name))
+
+
+def meaningless(name: str, attributes: Iterable[str]) -> set[str]:
+    """Those of a tag's attributes that mean nothing. Beside a file's name any other is a variable for that file."""
+    carried = set(attributes)
+    if any(a.measure == "file" and a.name in carried for a in _attributes(name)):
+        return set()
+    return carried - set(attributes_of(name))
+
+
+def _attributes(name: str) -> tuple[Attribute, ...]:
     element = BY_NAME.get(CHARACTER if _CHARACTER_NAME.fullmatch(name) else name)
-    return tuple(a.name for a in element.attributes) if element else ()
+    return element.attributes if element else ()
 
 
 @cache

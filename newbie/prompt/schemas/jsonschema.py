@@ -31,30 +31,29 @@ def text() -> str:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A NewBie prompt as JSON",
         "description": "characters, general tags and a caption; python -m newbie convert writes and reads it",
-        **_scene(panels=True),
+        "$ref": "#/$defs/scene",
         "$defs": {
             "tags": {"type": ["string", "array"], "items": {"type": "string"}},
             "place": {"anyOf": [{"enum": list(PLACES)}, {"$ref": "#/$defs/tags"}]},
             CHARACTER: _block(CHARACTER),
             GENERAL: _block(GENERAL),
-            PANEL: _scene(panels=False),
+            "scene": _scene(),
         },
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _scene(*, panels: bool) -> Schema:
-    properties: Schema = {
-        GENERAL: _ref(GENERAL) | _about(BY_NAME[GENERAL]),
-        TAGS: _leaf(BY_NAME[TAGS]),
-        CAPTION: _leaf(BY_NAME[CAPTION]),
-    }
-    if panels:
-        properties[PANEL] = {"type": "array", "items": _ref(PANEL)} | _about(BY_NAME[PANEL])
+def _scene() -> Schema:
+    """A whole prompt, or a panel in one."""
     return {
         "type": "object",
         "patternProperties": {rf"^{CHARACTER}_[0-9]{{1,4}}$": _ref(CHARACTER) | _about(BY_NAME[CHARACTER])},
-        "properties": properties,
+        "properties": {
+            GENERAL: _ref(GENERAL) | _about(BY_NAME[GENERAL]),
+            TAGS: _leaf(BY_NAME[TAGS]),
+            PANEL: {"type": "array", "items": _ref("scene")} | _about(BY_NAME[PANEL]),
+            CAPTION: _leaf(BY_NAME[CAPTION]),
+        },
         "additionalProperties": False,
     }
 

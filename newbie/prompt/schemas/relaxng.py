@@ -70,7 +70,7 @@ def _element(element: Element, block: str, name: str = "") -> Any:
     return R.element(
         A.documentation(element.about),
         names[0] if len(names) == 1 else R.choice(*names),
-        *map(_attribute, element.attributes),
+        *_attributes(element),
         _content(element, block),
     )
 
@@ -84,7 +84,17 @@ def _content(element: Element, block: str) -> Any:
     return R.ref(name=f"in.{block if element.kind == 'wrapper' else element.name}")
 
 
+def _attributes(element: Element) -> Iterator[Any]:
+    for attribute in element.attributes:
+        if attribute.measure != "file":
+            yield R.optional(_attribute(attribute))
+            continue
+        own = (R.name(each.name) for each in element.attributes)  # all others are variables for the file
+        variables = R.zeroOrMore(R.attribute(R.anyName(R("except", *own)), R.text()))
+        yield R.choice(R.group(_attribute(attribute), variables), R.empty())
+
+
 def _attribute(attribute: Attribute) -> Any:
     kind, limits = _MEASURES[attribute.measure]
     value = R.data(*(R.param(limit, name=name) for name, limit in limits.items()), type=kind)
-    return R.optional(R.attribute(A.documentation(attribute.about), R.name(attribute.name), value))
+    return R.attribute(A.documentation(attribute.about), R.name(attribute.name), value)

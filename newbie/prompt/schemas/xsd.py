@@ -1,6 +1,6 @@
 """The language as a W3C XML Schema 1.0, for editors that know no RELAX NG.
 
-XSD says it more loosely in three places, see docs/schema/README.md: `xs:all` (any order, each at most once) serves
+XSD says it more loosely in some places, see docs/schema/README.md: `xs:all` (any order, each at most once) serves
 the elements of characters and general tags, but blocks and captions, which may repeat, need `xs:choice`.
 """
 
@@ -57,7 +57,10 @@ def _each_once(block: str) -> Any:
 
 def _carried(block: str) -> Iterator[Any]:
     if block in BY_NAME:
-        yield from map(_attribute, BY_NAME[block].attributes)
+        attributes = BY_NAME[block].attributes
+        yield from map(_attribute, attributes)
+        if any(each.measure == "file" for each in attributes):  # all others are variables for the file
+            yield X.anyAttribute(processContents="skip")
 
 
 def _declarations(block: str, **occurs: str) -> Iterator[Any]:

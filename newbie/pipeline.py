@@ -465,7 +465,9 @@ class Pipeline:
         """What the prompts say of areas and weights."""
         given = [row["gemma"] for row in encoded.inputs]
         device = self.chosen["device"].value
-        said = plan((prompt.reading, prompt.negative), given, request.regions or "", self._grid(request), device)
+        dtype = torch.float32 if device == "cpu" else devices.DTYPES[self.chosen["dtype"].value]
+        readings = (prompt.reading, prompt.negative)
+        said = plan(readings, given, request.regions or "", self._grid(request), device, dtype)
         if any(said.biases):
             self.kernel(bias=True)  # one that cannot serve is refused before the first step
         return said

@@ -41,6 +41,7 @@ class Bias:
         louder: (words,) float32, what weights add to the scores of each word; None: nothing.
         areas: (N, words) float32, what regions add for each image token, at their full strength; None: nothing.
         regions: when they act.
+        dtype: that of the scores on a card, where a kernel would else convert the bias in every layer.
     """
 
     words: int
@@ -49,6 +50,7 @@ class Bias:
     areas: Tensor | None
     regions: Regions
     device: torch.device = field(default=torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
 
     def __call__(self, step: Step) -> Tensor | None:
         """What is added in this evaluation: (1, L), (L, L), or None."""
@@ -59,7 +61,7 @@ class Bias:
         """For every query the same: (1, L)."""
         if self.louder is None:
             return None
-        return torch.cat((self.louder, torch.zeros(self.image)))[None].to(self.device)
+        return torch.cat((self.louder, torch.zeros(self.image)))[None].to(self.device, self.dtype)
 
     @cached_property
     def _with_areas(self) -> Tensor | None:
@@ -70,7 +72,7 @@ class Bias:
         if self.louder is not None:
             bias[:, : self.words] += self.louder
         bias[self.words :, : self.words] += self.areas
-        return bias.to(self.device)
+        return bias.to(self.device, self.dtype)
 
 
 def bias_of(
@@ -79,6 +81,7 @@ def bias_of(
     regions: Regions,
     grid: tuple[int, int],
     device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> Bias | None:
     """The bias of a prompt as the main encoder reads it; None where it would add nothing.
 
@@ -90,7 +93,7 @@ def bias_of(
     coupled = _coupled(given, areas, regions.strength, grid) if regions.strength else None
     if louder is None and coupled is None:
         return None
-    return Bias(words, image, louder, coupled, regions, torch.device(device))
+    return Bias(words, image, louder, coupled, regions, torch.device(device), dtype)
 
 
 def _louder(given: EncoderInput, words: int) -> Tensor | None:

@@ -35,6 +35,7 @@ def plan(
     said: str,
     grid: tuple[int, int],
     device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> Plan:
     """For pictures of (rows, columns) image tokens.
 
@@ -50,7 +51,7 @@ def plan(
     off = Regions.parse(OFF)
     found = boxes(readings[0], explicit_only=not regions.words) if regions.strength else {}
     areas = {path: box for path, box in found.items() if inputs[0].span(path) is not None}
-    biases = (bias_of(inputs[0], areas, regions, grid, device), bias_of(inputs[1], {}, off, grid, device))
+    biases = (bias_of(inputs[0], areas, regions, grid, device, dtype), bias_of(inputs[1], {}, off, grid, device, dtype))
     notes = [f"{each.message}: {each.hint}" for each in prompt_boxes.troubles(readings[0])]
     for reading in readings:
         notes += [f"{each.message}: {each.hint}" for each in weights.troubles(reading)] if reading else []

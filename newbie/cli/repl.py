@@ -21,8 +21,10 @@ from newbie.cli import args, values, wearing
 from newbie.cli.args import REQUEST_FLAGS, Asked
 from newbie.cli.blocks import Entries, Entry, EntrySource
 from newbie.cli.console import Console, as_newbie_error, is_terminal, report
+from newbie.cli.findings import look_at, refuse
 from newbie.cli.lines import StreamLines, TerminalLines
 from newbie.cli.names import Output, safe_name
+from newbie.cli.reuse import Reuse, Words
 from newbie.cli.sources import DEFAULT_STEM, Source, negative_text, resolve
 from newbie.cli.suggest import Suggestions
 from newbie.errors import Cancelled, OutputError, UsageError
@@ -49,6 +51,8 @@ class State:
     prompt: str | None = None
     stem: str = DEFAULT_STEM
     file_name: str = ""
+    path: Path | None = None  # of the prompt's file: it may name character files
+    reuse: Reuse = field(default_factory=Reuse)
     fields: Mapping[str, Any] = field(default_factory=dict)
     attention: str = ""  # a kernel; "": as the model was opened
     adapters: tuple[AdapterChoice, ...] = ()
@@ -64,8 +68,8 @@ def start(asked: Asked, output: Output, console: Console, opener: OpenEngine | N
     entries = open_entries(console)
     engine = open_engine(asked.model, Settings(**asked.settings), console, opener)
     drawer = Drawer.of(asked, engine, console, output)
-    state = State(fields=asked.request, adapters=asked.model.lora)
-    loop = Loop(drawer, console, state, interactive=entries.interactive)
+    state = State(fields=asked.request, adapters=asked.model.lora, reuse=asked.reuse)
+    loop = Loop(drawer, console, state, interactive=entries.interactive, force=asked.force)
     return loop.run(entries)
 
 
@@ -85,11 +89,15 @@ def open_entries(console: Console) -> EntrySource:
 class Loop:
     """One session. Methods named `do_…` are its commands; their first docstring line is their help."""
 
-    def __init__(self, drawer: Drawer, console: Console, state: State, *, interactive: bool) -> None:
+    def __init__(
+        self, drawer: Drawer, console: Console, state: State, *, interactive: bool, force: bool = False
+    ) -> None:
         self.drawer = drawer
         self.opened = drawer.engine
         self.wearing = state.adapters, drawer.engine  # what is worn, and the model that wears it
         self.first = state.adapters
+        self.reuse = state.reuse
+        self.force = force
         self.console = console
         self.state = state
         self.interactive = interactive
@@ -282,7 +290,8 @@ class Loop:
 
             stored = read_record(path)
             kept = {f.name: getattr(stored.request, f.name) for f in fields(Request) if f.name != "prompt"}
-            self._change(prompt=stored.request.prompt, stem=DEFAULT_STEM, file_name="", fields=kept)
+            words = {"prompt": stored.request.prompt, "path": None, "reuse": Reuse()}  # they were chosen already
+            self._change(stem=DEFAULT_STEM, file_name="", fields=kept, **words)
             warn_of_adapters(stored.record, self.drawer.engine.describe(), path.name, self.console)
         else:
             found = resolve(argument)
@@ -318,10 +327,11 @@ class Loop:
         self._change(**changes)
 
     def _take(self, source: Source) -> None:
-        reading = source.read()
-        self.console.diagnostics(reading)
+        words = Words.of(source, self.reuse)
+        look_at(words.at(max(self.state.request().seed, 0)).reading, self.console, force=self.force)
         name = source.path.name if source.path else ""
-        self._change(prompt=reading.source.text, stem=source.stem, file_name=name)
+        prompt = words.typed.source.text
+        self._change(prompt=prompt, stem=source.stem, file_name=name, path=source.path, reuse=self.reuse)
 
     def _change(self, **changes: Any) -> None:
         self.before.append(self.state)
@@ -351,10 +361,17 @@ class Loop:
         return kept
 
     def _draw(self, request: Request) -> None:
+        from newbie.prompt import read
+
         resolved = request.resolved(self.drawer.engine.recommended)
         self.last = resolved
-        for made in self.drawer.draw(resolved, name=self.state.stem, file_name=self.state.file_name):
-            self.shown = made
+        typed = read(resolved.prompt, name=str(self.state.path or "prompt"))
+        words = Words.typed_text(typed, self.state.path, self.state.reuse)
+        for part in words.split(resolved):
+            refuse(words.at(part.seed).reading, force=self.force)
+            filled, recipe = words.fill(part)
+            for made in self.drawer.draw(filled, name=self.state.stem, file_name=self.state.file_name, recipe=recipe):
+                self.shown = made
 
 
 def commands() -> dict[str, Callable[[Loop, str], None]]:

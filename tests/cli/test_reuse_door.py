@@ -1,6 +1,8 @@
 """create.py with prompts made of parts: flags, files, choices, records, and the way back from a picture."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -270,6 +272,49 @@ def test_a_style_adds_words_to_both_prompts_and_is_recorded(create, files):
     recipe = words("stage-7.png")
     assert recipe.styles == ("ink",)
     assert list(recipe.files) == ["cast/miku.xml", "styles.toml"]
+
+
+# ---- the prompt loop
+
+
+@pytest.fixture
+def script(create, monkeypatch):
+    """script(text, *flags) runs create.py with the text as standard input."""
+
+    def run(text, *flags):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        return create(*flags)
+
+    return run
+
+
+def test_the_loop_puts_character_files_into_prompts_from_files_only(script, files):
+    ended = script(f"p/stage.xml\n{PROMPT}", "--seed", 7)
+    assert ended.code == 3
+    assert len(ended.drawn) == 1 and "aqua_hair" in ended.drawn[0][0]
+    assert "NB601" in ended.err
+
+
+def test_an_element_is_set_in_the_prompt_as_it_was_typed(script, files):
+    Path("p/short.xml").write_text('<character_2 src="cast/miku.xml"/>')
+    ended = script("/load p/short.xml\n/set character_2.clothing red_dress\n/show\n/again", "--seed", 7)
+    assert ended.code == 0
+    assert '<character_2 src="cast/miku.xml">' in ended.out
+    assert "$character_2$" in ended.drawn[0][0] and "red_dress" in ended.drawn[0][0]
+
+
+def test_again_keeps_the_words_and_vary_chooses_new_ones(script, files):
+    first, again, *varied = (prompt for prompt, _ in script("p/hair.txt\n/again\n/vary 20", "--expand").drawn)
+    assert first == again
+    assert len({*varied}) > 1
+
+
+def test_a_picture_that_is_loaded_keeps_its_words(script, files):
+    script(r"\{a|b}, {x|y}", "--expand", "--seed", 7)
+    words_then = stored("newbie-7.png").request.prompt
+    ended = script("/load outputs/newbie-7.png\n/again", "--expand", "--style", "ink", "--style-file", "p/styles.toml")
+    assert [prompt for prompt, _ in ended.drawn] == [words_then]
+    assert words_then.startswith("{a|b}, ")
 
 
 # ---- flags

@@ -190,18 +190,18 @@ def check_convert(reading: Reading, names: Iterable[str] = tuple(DIALECTS)) -> N
             assert not (dialect.whole and dialect.attributes), name
 
 
-def check(text: str, number: int = 0) -> bool:
-    """Everything; False for a text that is refused. Every fourth is also compared, explained and converted once."""
+def check(text: str, number: int = 0, every: int = 4) -> bool:
+    """False for a text that is refused. Every fourth is also compared, explained, linted and converted once."""
     reading = check_reading(text)
     if reading is None:
         return False
     check_format(reading)
-    if number % 4 == 0:
+    if number % every == 0:
         check_sent(reading)
         check_diff(reading)
         check_lint(reading)
         names = tuple(DIALECTS)
-        check_convert(reading, [names[number // 4 % len(names)]])
+        check_convert(reading, [names[number // every % len(names)]])
     return True
 
 

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "newbie"
 
 ROWS = [
     {"cli"},
-    {"train", "parity", "doctor", "bench"},
+    {"train", "parity", "doctor", "bench", "calibrate"},
     {"pipeline", "images"},
     {"denoise"},
     {"sampling", "checkpoints", "lora", "accel", "quant"},
@@ -42,7 +42,6 @@ GUESTS = {
     "diffusers": "newbie/bench/peer.py",
     "gguf": "newbie/quant/gguf_package.py",
     "matplotlib": "newbie/bench/plots.py",
-    "prompt_toolkit": "newbie/cli/screen.py",
     "prompt_toolkit": "newbie/cli/screen.py",
 }
 

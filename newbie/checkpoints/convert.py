@@ -101,7 +101,7 @@ def convert(
         done.formats.append(counted(tensors))
         done.notes += notes if goal.suffix in targets.FILES else []  # a folder gets the tokenizers' files
     if goal.suffix not in targets.FILES:
-        _beside(goal, place, files)
+        beside(goal, place, files)
     return done
 
 
@@ -150,7 +150,7 @@ def _check(file: targets.File) -> Callable[[Path], None]:
     return check
 
 
-def _beside(goal: Path, place: Path, files: Sequence[targets.File]) -> None:
+def beside(goal: Path, place: Path, files: Sequence[targets.File]) -> None:
     """Configurations, tokenizers and the model's card, as a folder has them."""
     root = place if place.is_dir() else place.parent
     tokenizers = []

@@ -127,9 +127,9 @@ def save_weights(
 
 
 def save_quantised(
-    path: Path, module: nn.Module, component: Component, config: Any, extra: Mapping[str, Tensor] | None = None
+    path: Path, module: nn.Module, component: Component, config: Any, *, dtype: torch.dtype | None = None
 ) -> None:
-    """Write a network with compressed layers; no number is changed. `extra` tensors are put beside its own.
+    """Write a network with compressed layers: what they store as it is, all other numbers in `dtype`.
 
     Raises:
         OutputError: the file could not be written.
@@ -141,9 +141,21 @@ def save_quantised(
         "config": json.dumps(config_json(component, config), sort_keys=True),
         QUANTISED: json.dumps(said, sort_keys=True),
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     with replacing(path) as file:
-        write_safetensors(file, {**tensors, **(extra or {})}, metadata)
+        write_safetensors(file, state_as_saved(module, dtype), metadata)
+
+
+def state_as_saved(module: nn.Module, dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """All tensors of a network on the CPU; those outside compressed layers in `dtype`, None: as they are."""
+    stored = {
+        f"{path}.{name}"
+        for path, layer in module.named_modules()
+        if isinstance(layer, Compressed)
+        for name in layer.specs
+    }
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    plain = {name for name in state.keys() - stored if state[name].is_floating_point()}
+    return {name: tensor.to(dtype or tensor.dtype) if name in plain else tensor for name, tensor in state.items()}
 
 
 def save_table(component: Component, layout: str, config: Any) -> Table:

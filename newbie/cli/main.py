@@ -39,6 +39,7 @@ COMMANDS = {
     "lora": Command("newbie.cli.lora", "what adapters hold, whether they fit a transformer; merge them into it"),
     "convert-weights": Command("newbie.checkpoints.convert", "weights in another layout, container or number format"),
     "verify": Command("newbie.checkpoints.verify", "whether weights are whole: names, shapes, NaN, hashes"),
+    "quantize": Command("newbie.calibrate.main", "put a model's weights into fewer bits, and write it"),
     "evaluate": Command("newbie.train.evaluate", "how well the bundled model obeys, read by a probe that sees pixels"),
     "measure": Command("newbie.train.measure.main", "whether regions and weights act: binding, response, locality"),
     "bench": Command("newbie.bench.main", "measure speed, beside diffusers and beside the machine's limits"),

@@ -66,22 +66,11 @@ class FourBit(Codec):
 
     def encode(self, matrix: Tensor) -> dict[str, Tensor]:
         """Without a look at any input: nothing is smoothed."""
-        ones = torch.ones(matrix.shape[1], device=matrix.device)
-        return self.split(matrix.float(), ones)
-
-    def split(self, matrix: Tensor, smooth: Tensor) -> dict[str, Tensor]:
-        """What is stored for `matrix` (rows, columns) float32 where inputs are divided by `smooth` (columns,)."""
-        factors = {SMOOTH: smooth.bfloat16()} if self.smooth else {}
-        rest = matrix * factors[SMOOTH].float() if self.smooth else matrix
-        branch = low_rank(rest, self.rank) if self.rank else {}
-        if self.rank:
-            rest = rest - branch[UP].float() @ branch[DOWN].float()
-        return {**self.nearest(rest), **branch, **factors}
-
-    def nearest(self, rest: Tensor) -> dict[str, Tensor]:
-        """R (rows, columns) float32 as codes and scales."""
-        scale = step(rest.unflatten(-1, (-1, self.group)), LARGEST).squeeze(-1).bfloat16()
-        return {CODES: coded(rest, scale), SCALE: scale}
+        matrix = matrix.float()
+        factors = {SMOOTH: torch.ones(matrix.shape[1], dtype=torch.bfloat16, device=matrix.device)}
+        branch = low_rank(matrix, self.rank) if self.rank else {}
+        rest = matrix - branch[UP].float() @ branch[DOWN].float() if self.rank else matrix
+        return {**nearest(rest, self.group), **branch, **(factors if self.smooth else {})}
 
     def residual(self, stored: Stored) -> Tensor:
         """R (rows, columns) float32."""
@@ -109,6 +98,12 @@ class FourBit(Codec):
         if self.rank:
             y = y + F.linear(F.linear(x, stored[DOWN].to(x.dtype)), stored[UP].to(x.dtype))
         return y
+
+
+def nearest(rest: Tensor, group: int) -> dict[str, Tensor]:
+    """R (rows, columns) float32 as codes and scales, the largest number of each group at 7."""
+    scale = step(rest.unflatten(-1, (-1, group)), LARGEST).squeeze(-1).bfloat16()
+    return {CODES: coded(rest, scale), SCALE: scale}
 
 
 def coded(rest: Tensor, scale: Tensor) -> Tensor:

@@ -1,0 +1,63 @@
+"""A model folder with quantised networks, read back as soon as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from newbie.checkpoints import Components
+from newbie.checkpoints.convert import beside, convert
+from newbie.checkpoints.header import open_safetensors
+from newbie.checkpoints.index import Index
+from newbie.checkpoints.plan import plan_load
+from newbie.checkpoints.save import save_quantised, state_as_saved
+from newbie.checkpoints.targets import files
+from newbie.errors import OutputError, UsageError
+
+
+def write(parts: Components, place: Path, goal: Path, networks: Mapping[str, nn.Module], *, overwrite: bool) -> None:
+    """Write the model `parts`, found at `place`, once more, with these networks in the place of its own.
+
+    What is not quantised keeps the number format of its file.
+
+    Raises:
+        UsageError: there is something already.
+        OutputError: it could not be written, or does not read back as it was.
+    """
+    plans = [plan_load(source) for source in parts.sources().values()]
+    targets = files(goal, plans)
+    for file in targets:
+        if file.path.exists() and not overwrite:
+            raise UsageError(f"{file.path} is there already", "--overwrite replaces it")
+        (plan,) = file.plans
+        component = plan.part.component
+        if component not in networks:
+            source = plan.source.files[0] if len(plan.source.files) == 1 else plan.source.folder
+            convert(source, goal, parts=[component], overwrite=overwrite, allow_pickle=plan.source.allow_pickle)
+            continue
+        dtype = file_dtype(plan.index)
+        save_quantised(file.path, networks[component], component, plan.config, dtype=dtype)
+        _check(file.path, networks[component], dtype)
+    beside(goal, place, targets)
+
+
+def file_dtype(index: Index) -> torch.dtype | None:
+    """The plain number format that most of a file is in; None where it has none."""
+    named = {str(each).removeprefix("torch."): each for each in (torch.float32, torch.float16, torch.bfloat16)}
+    return next((named[name] for name in index.dtypes if name in named), None)
+
+
+def _check(path: Path, network: nn.Module, dtype: torch.dtype | None) -> None:
+    """Raise OutputError unless every tensor of the file has the bits it was written with."""
+    index = open_safetensors(path)
+    state = state_as_saved(network, dtype)
+    for name, tensor in state.items():
+        if name not in index or not torch.equal(_bits(index[name].read()), _bits(tensor)):
+            raise OutputError(f"{path}: {name} does not read back as it was written", "look at the disk")
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous().view(torch.uint8)

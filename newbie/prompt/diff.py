@@ -47,6 +47,10 @@ class _Person(NamedTuple):
     path: str
     texts: _Texts
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(word for words in self.texts.values() for word in words)
+
 
 def _pairs(before: Scene, after: Scene) -> list[tuple[_Person | None, _Person | None]]:
     """Who is who: the same path and words, then the same words, then the same path."""
@@ -80,15 +84,15 @@ def _same_path(one: _Person, other: _Person) -> bool:
 
 
 def _character(prefix: str, before: _Person | None, after: _Person | None) -> Iterator[Change]:
-    if before is None or after is None:
-        only, how = (after, "added") if before is None else (before, "removed")
-        assert only is not None
-        words = tuple(word for words in only.texts.values() for word in words)
-        yield Change(how, prefix + only.path, *(((), words) if before is None else (words, ())))  # type: ignore[arg-type]
-    elif before.path != after.path:
-        yield Change("renumbered", prefix + before.path, (before.path,), (after.path,))
-    else:
-        yield from _elements(f"{prefix}{before.path}.", before.texts, after.texts)
+    if before is None and after is not None:
+        yield Change("added", prefix + after.path, (), after.words)
+    elif before is not None and after is None:
+        yield Change("removed", prefix + before.path, before.words, ())
+    elif before is not None and after is not None:
+        if before.path != after.path:
+            yield Change("renumbered", prefix + before.path, (before.path,), (after.path,))
+        else:
+            yield from _elements(f"{prefix}{before.path}.", before.texts, after.texts)
 
 
 def _elements(prefix: str, before: _Texts, after: _Texts) -> Iterator[Change]:

@@ -1,6 +1,6 @@
 """Sixty tags with `<`, `>` or `&`, and sixty with colons or parentheses, go through every command byte for byte.
 
-The tags lie in literals/, one in each line. The linter and the schema have tests of their own with the same lists.
+The tags lie in literals/, one in each line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from newbie.prompt.convert import DIALECTS, convert
 from newbie.prompt.diff import differences
 from newbie.prompt.explain import speakers
 from newbie.prompt.format import formatted
+from newbie.prompt.lint import fixed
+from newbie.prompt.reuse import Ingredients, expand
 from newbie.prompt.weights import marks
 
 FOLDER = Path(__file__).with_name("literals")
@@ -80,6 +82,14 @@ def test_diff():
         (change,) = differences(read(ELEMENT.format(tag)).scene, read(ELEMENT.format("hat")).scene)
         assert (change.how, change.path) == ("changed", "character_1.expression")
         assert (change.before, change.after) == ((tag,), ("hat",))
+
+
+@pytest.mark.parametrize("layout", [ELEMENT, LIST], ids=["element", "list"])
+def test_lint_fix_and_character_files(layout: str):
+    for tag in LITERALS:
+        text = layout.format(tag)
+        assert fixed(read(text)).text == text
+        assert expand(read(text), Ingredients()).reading.source.text == text
 
 
 def test_set():

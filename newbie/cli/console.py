@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from newbie.errors import Cancelled, MemoryShortage, NewbieError, OutputError
 
 if TYPE_CHECKING:
-    from newbie.prompt import Diagnostic, Reading, Source
+    from newbie.prompt import Diagnostic, Source
 
 MAX_DIAGNOSTICS = 12  # shown of one prompt
 _COLOURS = {"red": "31", "yellow": "33", "green": "32", "blue": "36", "dim": "2", "bold": "1"}
@@ -105,10 +105,6 @@ class Console:
         write(self.err, self.paint("error:", "red", self.err) + " " + clean(error.message) + "\n")
         if error.hint:
             write(self.err, self.paint("  hint:", "blue", self.err) + " " + clean(error.hint) + "\n")
-
-    def diagnostics(self, reading: Reading) -> None:
-        """What the reader found in a prompt."""
-        self.findings(reading.diagnostics, reading.source)
 
     def finding(self, finding: Diagnostic, source: Source) -> None:
         """A finding that was asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newbie.cli.args import Asked, parse
@@ -19,6 +20,7 @@ from newbie.request import Request, Settings
 if TYPE_CHECKING:
     from newbie.cli.draw import Drawer, Made, OpenEngine
     from newbie.cli.progress import Progress
+    from newbie.prompt.rules.subject import Audience
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ class _Batch:
             words = Words.of(source, self.asked.reuse)
             seed = secrets.randbelow(2**32) if any_seed else request.seed
             expanded = words.at(seed)
-            look_at(expanded.reading, self.console, force=self.asked.force)
+            readers = self._audience(request)
+            look_at(expanded.reading, self.console, force=self.asked.force, audience=readers)
         except PromptError as error:
             if count == 1:
                 raise
@@ -115,6 +118,20 @@ class _Batch:
         if words.vary(seed):  # then the seed is settled with the words
             request = replace(request, seed=seed)
         return Job(source, replace(request, prompt=expanded.text), name, words, any_seed)
+
+    def _audience(self, request: Request) -> Audience | None:
+        """Who will read the prompt, as far as its folder says without being opened."""
+        from newbie.cli.encoders import BUNDLED, audience
+
+        model = self.asked.model
+        if model.text_encoder or model.clip or (model.model and not Path(model.model).is_dir()):
+            return None
+        found = audience(Path(model.model) if model.model else BUNDLED)
+        if found and request.canonical is not None:
+            found = found._replace(canonical=request.canonical)
+        if found and request.system_prompt is not None:
+            found = found._replace(system_prompt=request.system_prompt)
+        return found
 
     def _draw(self, job: Job, drawer: Drawer, progress: Progress, *, skip: bool) -> None:
         """Draw what is not finished yet."""

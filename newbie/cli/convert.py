@@ -50,10 +50,10 @@ def main(arguments: Sequence[str]) -> int:
     sources = resolve(asked.prompt)
     if len(sources) != 1:
         raise UsageError(f"{asked.prompt} is {len(sources)} prompts", "convert takes one at a time")
-    reading = sources[0].read(negative=asked.negative)
+    reading = sources[0].read(negative=True)  # `convert` looks at the prompt itself, without a negative prompt below it
     if asked.unescape_parentheses:
         plain = reading.source.text.replace("\\(", "(").replace("\\)", ")")
-        reading = read(plain, name=reading.source.name, negative=asked.negative)
+        reading = read(plain, name=reading.source.name, negative=True)
     beside = negative_text(asked.beside, "--beside")
     made = convert(reading, asked.to, source=asked.source, beside=beside, is_negative=asked.negative)
     if asked.output:

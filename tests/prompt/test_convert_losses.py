@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from newbie.errors import UsageError
+from newbie.errors import PromptRefused, UsageError
 from newbie.prompt import read
 from newbie.prompt.convert import DIALECTS, convert
 from newbie.prompt.convert.sort import element_of, people_of
@@ -102,6 +102,18 @@ def test_people_are_counted(tags: list[str], number: int, alone: str):
 )  # fmt: skip
 def test_a_tag_is_sorted_by_what_it_means(tag: str, element: str):
     assert element_of(tag, bundled()) == element
+
+
+def test_a_negative_prompt_may_name_what_is_not_wanted_and_the_prompt_may_not():
+    text = "1girl, nude{}\nNegative prompt: lowres{}\nSteps: 20, Seed: 1"
+    assert convert(read(text.format("", ", loli"), negative=True), "a1111").negative == "lowres, loli"
+    for target in DIALECTS:
+        with pytest.raises(PromptRefused):
+            convert(read(text.format(", loli", ""), negative=True), target)
+
+
+def test_braces_are_not_always_json():
+    assert convert(read("{red|blue}_hair, smile, 1girl"), "xml").source == "danbooru"
 
 
 def test_an_unknown_dialect_is_told_the_known_ones():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from newbie.errors import PromptError, UsageError
-from newbie.prompt import dialect
+from newbie.prompt import dialect, safety
 from newbie.prompt.convert.a1111 import looks_like_a1111, parts, read_a1111, write_a1111
 from newbie.prompt.convert.as_json import load, read_json, write_json
 from newbie.prompt.convert.flat import read_list, write_list
@@ -64,8 +64,9 @@ def recognise(reading: Reading) -> str:
     if dialect.is_json(reading.body) or reading.body.lstrip().startswith("{"):
         try:
             return "template" if is_template(load(reading.body)) else "json"
-        except PromptError:
-            return "json" if dialect.is_json(reading.body) else "text"
+        except PromptError:  # braces mean other things too: {red|blue}_hair
+            if dialect.is_json(reading.body):
+                return "json"
     if reading.dialect == "xml":
         return "xml"
     found = parts(reading.body)
@@ -98,8 +99,10 @@ def convert(
     sheet = replace(sheet, negative=beside) if beside else sheet
     wanted = sheet if DIALECTS[target].write in (write_list, write_a1111) else structured(sheet)
     text = DIALECTS[target].write(wanted)
-    written = read(text, name=f"{reading.source.name}, as {target}", negative=is_negative)
-    back = DIALECTS[target].read(written).scene
+    if not is_negative:  # of both, without what stands below as a negative prompt
+        for said in (reading.source.text, text):
+            safety.check(parts(said).prompt, reading.source.name)
+    back = DIALECTS[target].read(read(text, name=f"{reading.source.name}, as {target}", negative=True)).scene
     if DIALECTS[target].whole and meaning(back) != meaning(wanted.scene):
         raise PromptError(
             f"a value cannot be written as {target}: it holds tags of the prompt language",

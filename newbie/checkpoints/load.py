@@ -8,7 +8,7 @@ in layers that decode them on use, unless `decode` is asked for. Every load leav
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -77,7 +77,7 @@ def load_transformer(
         MemoryShortage: the device is full.
     """
     plan = plan_load(_source("transformer", weights, config, allow_pickle), decode=decode, quant=quant)
-    return Loaded(fill(plan, device, dtype), plan.config, plan.report)  # type: ignore[arg-type]
+    return Loaded(_filled(plan, device, dtype, quant), plan.config, plan.report)  # type: ignore[arg-type]
 
 
 def load_vae(
@@ -108,7 +108,7 @@ def load_gemma(
     """Load the text part of a Gemma 3 without its last layer, and its tokenizer unless that is not wanted."""
     plan = plan_load(_source("text_encoder", weights, config, allow_pickle), decode=decode, quant=quant)
     found = find_tokenizer(plan, "gemma") if tokenizer else None  # before the long part
-    return Loaded(fill(plan, device, dtype), plan.config, plan.report, found)
+    return Loaded(_filled(plan, device, dtype, quant), plan.config, plan.report, found)
 
 
 def load_jina(
@@ -125,7 +125,13 @@ def load_jina(
     """Load the text tower of a Jina CLIP v2, and its tokenizer unless that is not wanted."""
     plan = plan_load(_source("clip", weights, config, allow_pickle), decode=decode, quant=quant)
     found = find_tokenizer(plan, "jina") if tokenizer else None
-    return Loaded(fill(plan, device, dtype), plan.config, plan.report, found)  # type: ignore[arg-type]
+    return Loaded(_filled(plan, device, dtype, quant), plan.config, plan.report, found)  # type: ignore[arg-type]
+
+
+def _filled(plan: Plan, device: torch.device | str, dtype: torch.dtype, quant: Rule | None) -> nn.Module:
+    """`fill`, and then the layers of other packages, if those were asked for."""
+    module = fill(plan, device, dtype)
+    return module if quant is None else quant.welcome(module)
 
 
 def fill(plan: Plan, device: torch.device | str, dtype: torch.dtype) -> nn.Module:
@@ -135,34 +141,18 @@ def fill(plan: Plan, device: torch.device | str, dtype: torch.dtype) -> nn.Modul
         WeightsError: incomplete, or a tensor with NaN or infinity; names it.
         MemoryShortage: the device is full.
     """
+    module = furnished(plan, dtype)
+    fetch(plan, module, list(plan.module.state_dict()), device, dtype)
+    return module
+
+
+def furnished(plan: Plan, dtype: torch.dtype) -> nn.Module:
+    """The network of a plan as it will be, still without memory, with layers that keep their weights in fewer bits.
+
+    Raises:
+        WeightsError: the file is incomplete; says what is missing.
+    """
     plan.report.require_complete()
-    target = torch.device(device)
-    module = _with_compressed(plan, dtype)
-    try:
-        for name, empty in plan.module.state_dict().items():
-            if name in plan.compressed:
-                _keep(module, name.removesuffix(".weight"), plan.compressed[name], target, dtype)
-                continue
-            recipe = plan.recipes.get(name)
-            if recipe is not None and name in plan.quantised:
-                _quantise(module, plan, recipe, target, dtype)
-                continue
-            tensor = torch.ones(empty.shape) if recipe is None else _fetch(recipe, target, dtype)
-            tensor = tensor.to(target, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-            if recipe is not None:
-                require_finite(tensor, plan, recipe)
-            _place(module, name, tensor)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise MemoryShortage(
-            f"{plan.source.name}: no room on {target} for the {SPOKEN[plan.part.component]} "
-            f"({sum(t.numel() for t in plan.module.state_dict().values()) * dtype.itemsize / 2**30:.1f} GiB)",
-            "close other programs, or use --dtype bf16",
-        ) from error
-    return module.eval()
-
-
-def _with_compressed(plan: Plan, dtype: torch.dtype) -> nn.Module:
-    """The network of a plan, still without memory, with layers that keep their weights in fewer bits."""
     layers: dict[str, nn.Module] = {}
     codecs = {name: packed.codec for name, packed in plan.compressed.items()} | plan.quantised
     for name, codec in codecs.items():
@@ -171,11 +161,50 @@ def _with_compressed(plan: Plan, dtype: torch.dtype) -> nn.Module:
         layer = compressed(plan.module.get_submodule(path), codec, dtype)
         assert layer is not None  # the plan chose linear layers and embeddings
         layers[path] = layer
-    return with_modules(plan.module, layers) if layers else plan.module
+    return (with_modules(plan.module, layers) if layers else plan.module).eval()
 
 
-def _keep(module: nn.Module, path: str, packed: Packed, device: torch.device, dtype: torch.dtype) -> None:
-    """Put what is stored for one matrix into its layer, after a look at its numbers."""
+def fetch(plan: Plan, module: nn.Module, names: Iterable[str], device: torch.device | str, dtype: torch.dtype) -> None:
+    """Read the tensors of some names of the plan's network into `module`, which is `furnished`; one at a time.
+
+    Raises:
+        WeightsError, MemoryShortage: as `fill`.
+    """
+    target = torch.device(device)
+    try:
+        for name in names:
+            for place, tensor in read(plan, name, target, dtype).items():
+                _place(module, place, tensor)
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise MemoryShortage(
+            f"{plan.source.name}: no room on {target} for the {SPOKEN[plan.part.component]} "
+            f"({sum(t.numel() for t in plan.module.state_dict().values()) * dtype.itemsize / 2**30:.1f} GiB)",
+            "close other programs, or use --dtype bf16 or --memory auto",
+        ) from error
+
+
+def read(plan: Plan, name: str, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What the network holds for one name of a plan, by the names of its own tensors, on the device, looked at.
+
+    Mostly one tensor; for a matrix in fewer bits those that its codec stores.
+    """
+    path = name.removesuffix(".weight")
+    recipe = plan.recipes.get(name)
+    if name in plan.compressed:
+        return {f"{path}.{each}": tensor for each, tensor in _kept(plan.compressed[name], device, dtype).items()}
+    if recipe is None:
+        empty = plan.module.state_dict()[name]
+        return {name: torch.ones(empty.shape, device=device, dtype=dtype if empty.is_floating_point() else empty.dtype)}
+    if name in plan.quantised:
+        return {f"{path}.{each}": tensor for each, tensor in _quantised(plan, recipe, device, dtype).items()}
+    tensor = _fetch(recipe, device, dtype)
+    tensor = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+    require_finite(tensor, plan, recipe)
+    return {name: tensor}
+
+
+def _kept(packed: Packed, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What is stored for one matrix, after a look at its numbers."""
     stored = packed.read(device)
     entry = next(iter(packed.parts.values()))
     found = packed.codec.problem(stored)
@@ -187,20 +216,18 @@ def _keep(module: nn.Module, path: str, packed: Packed, device: torch.device, dt
         raise WeightsError(
             f"{entry.file.name}: tensor {entry.name} has numbers too large for float16", "use --dtype bf16 or float32"
         )
-    for name, tensor in stored.items():
-        _place(module, f"{path}.{name}", tensor)
+    return stored
 
 
-def _quantise(module: nn.Module, plan: Plan, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> None:
-    """Read one matrix, round it, and put what is stored for it into its layer. Of the matrix nothing stays."""
+def _quantised(plan: Plan, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Read one matrix and round it. Of the matrix nothing stays."""
     matrix = recipe.read().to(device, torch.float32)
     require_finite(matrix, plan, recipe)
     codec = plan.quantised[recipe.name]
     stored = codec.encode(matrix)
     if dtype == torch.float16 and not is_finite(dense(codec, stored, dtype)):
         raise WeightsError(f"tensor {recipe.name} has numbers too large for float16", "use --dtype bf16 or float32")
-    for name, tensor in stored.items():
-        _place(module, f"{recipe.name.removesuffix('.weight')}.{name}", tensor)
+    return stored
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -245,10 +272,14 @@ def find_tokenizer(plan: Plan, kind: Kind) -> Tokenizer:
 
 def _fetch(recipe: Recipe, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The tensor as stored; left in the file's mapping where it can be used as it is."""
+    view = recipe.entries[0].view
+    return view() if view is not None and stays_mapped(recipe, device, dtype) else recipe.read()
+
+
+def stays_mapped(recipe: Recipe, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a tensor is used where it lies in its file, without a copy."""
     entry = recipe.entries[0]
-    if not recipe.how and entry.view is not None and device.type == "cpu" and entry.dtype == dtype:
-        return entry.view()
-    return recipe.read()
+    return not recipe.how and entry.view is not None and device.type == "cpu" and entry.dtype == dtype
 
 
 def _place(module: nn.Module, name: str, tensor: Tensor) -> None:

@@ -1,34 +1,30 @@
-"""Tensors on their way into another file: under which name, in which format, and their bytes a few rows at a time.
-
-Never more than one tensor is in memory, as it is stored; what it is cast or quantised to exists a few rows at a time.
-Blocks and codes that may stay as they are, are copied.
-"""
+"""Tensors on their way into another file: under which name, in which format, with which scale beside them."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from newbie.checkpoints.gguf_write import Form, can_hold
 from newbie.checkpoints.layouts import Component
+from newbie.checkpoints.origin import Origin
 from newbie.checkpoints.plan import Plan
 from newbie.checkpoints.save import save_table
-from newbie.checkpoints.translate import Recipe, Step, steps
-from newbie.errors import UsageError, WeightsError
+from newbie.checkpoints.translate import steps
+from newbie.errors import UsageError
 from newbie.quant import gguf_package
-from newbie.quant.codec import Codec, dense, some_rows
-from newbie.quant.fp8 import CODES, FORMATS, SCALE, Fp8, encode, factor_for
+from newbie.quant.codec import Codec
+from newbie.quant.fp8 import CODES, FORMATS, Fp8
 from newbie.quant.ggml import BY_NAME, WRITABLE, BlockType
 from newbie.quant.gguf import BLOCKS, Gguf
 
-ROWS = 2**22  # numbers that are cast or quantised at a time
 SMALL = 1024  # numbers; GGUF keeps such tensors, and all vectors, in float32
 
 CASTS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -80,16 +76,6 @@ class Outgoing(NamedTuple):
         return math.prod(self.shape) * self.form.itemsize
 
 
-class Kept(NamedTuple):
-    """A matrix as its codec stores it, in memory."""
-
-    codec: Codec
-    stored: Mapping[str, Tensor]
-
-
-Content = Tensor | Kept
-
-
 def outgoing(plan: Plan, layout: str, prefix: str, wanted: Wanted) -> list[Outgoing]:
     """Everything of one part that goes into a file of this layout, under names with this prefix.
 
@@ -98,111 +84,38 @@ def outgoing(plan: Plan, layout: str, prefix: str, wanted: Wanted) -> list[Outgo
         WeightsError: the source is incomplete.
     """
     plan.report.require_complete()
-    names = [*plan.module.state_dict(), *plan.extras]
+    sizes = {name: tuple(tensor.shape) for name, tensor in plan.module.state_dict().items()}
+    sizes |= {name: recipe.shape for name, recipe in plan.extras.items()}
     found: list[Outgoing] = []
-    for step in steps(names, save_table(plan.part.component, layout, plan.config)):
+    for step in steps(sizes, save_table(plan.part.component, layout, plan.config)):
         for position, name in enumerate(step.theirs):
-            found += _one(plan, _Source(plan, step, position), prefix + name, wanted)
+            found += _one(Origin(plan, step, position, sizes[step.ours[0]]), prefix + name, wanted)
     if wanted.type == "fp8-scaled-old":
         found.append(Outgoing(prefix + "scaled_fp8", _E4M3, (2,), lambda: iter([torch.zeros(2, dtype=_E4M3)])))
     return found
 
 
-class _Source(NamedTuple):
-    """One tensor of the target layout, and what it is made of."""
-
-    plan: Plan
-    step: Step
-    position: int
-
-    @property
-    def name(self) -> str:
-        return self.step.ours[0]
-
-    @property
-    def recipe(self) -> Recipe | None:
-        """None for a tensor that files lack and nothing depends on: it is made of ones."""
-        return self.plan.recipes.get(self.name) or self.plan.extras.get(self.name)
-
-    @property
-    def is_matrix(self) -> bool:
-        """Whether it is the weight of a linear layer or of an embedding."""
-        owner, _, leaf = self.name.rpartition(".")
-        if self.name in self.plan.extras:
-            return leaf == "weight" and len(self.shape) == 2
-        return leaf == "weight" and isinstance(self.plan.module.get_submodule(owner), nn.Linear | nn.Embedding)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        ours = self.plan.module.state_dict().get(self.name)
-        size = tuple(ours.shape) if ours is not None else self.plan.extras[self.name].shape
-        made = self.step.rule.save([torch.empty(size, device="meta")])
-        return tuple(made[self.position].shape)
-
-    @property
-    def codec(self) -> Codec | None:
-        """In which form it is there, where that form may stay."""
-        if self.recipe is None or self.step.rule.kind not in ("rename", "fuse"):
-            return None
-        packed = self.recipe.packed
-        if packed is None or (packed.codec.shared and self.step.rule.kind == "fuse"):
-            return None
-        return packed.codec
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The plain format nearest to the one that is stored: what is in fewer bits becomes bfloat16."""
-        if self.recipe is None:
-            return torch.bfloat16
-        entry = self.recipe.entries[0]
-        packed = entry.packed is not None or entry.dtype in FORMATS
-        return torch.bfloat16 if packed else entry.dtype
-
-    def scale(self) -> Tensor:
-        """The scales of a matrix in 8 bits: one number where all rows have the same."""
-        assert self.recipe is not None and self.recipe.packed is not None
-        whole = self.recipe.packed.parts[SCALE].read()
-        rows = self.step.rule.save([whole])[self.position].flatten()
-        return rows[0] if bool((rows == rows[0]).all()) else rows.contiguous()
-
-    def read(self) -> Content:
-        """The tensor, or what is stored for it."""
-        if self.recipe is None:
-            return self.step.rule.save([torch.ones(self.plan.module.state_dict()[self.name].shape)])[self.position]
-        codec, packed = self.codec, self.recipe.packed
-        if codec is not None and packed is not None:
-            stored = packed.read(torch.device("cpu"))
-            return Kept(codec, {name: self.step.rule.save([t])[self.position] for name, t in stored.items()})
-        entry = self.recipe.entries[0]
-        mapped = not self.recipe.how and entry.view is not None
-        tensor = entry.view() if mapped and entry.view is not None else self.recipe.read()
-        return self.step.rule.save([tensor])[self.position]
-
-    def where(self) -> str:
-        return f"{self.recipe.entries[0].file.name}: tensor {self.name}" if self.recipe is not None else self.name
-
-
-def _one(plan: Plan, source: _Source, name: str, wanted: Wanted) -> list[Outgoing]:
+def _one(origin: Origin, name: str, wanted: Wanted) -> list[Outgoing]:
     """One tensor of the target, with the scale it may need."""
-    form = _form(plan, source, wanted)
-    shape = source.shape
+    form = _form(origin, wanted)
+    shape = origin.shape
     if isinstance(form, torch.dtype) and form in FORMATS:
-        return _eight_bits(source, name, shape, form, wanted)
+        return _eight_bits(origin, name, shape, form, wanted)
     if isinstance(form, BlockType):
-        codec = source.codec
+        codec = origin.codec
         kept = isinstance(codec, Gguf) and codec.kind == form
-        make = partial(_stored, source, BLOCKS) if kept else partial(_quantised, source, form)
+        make = partial(origin.copied, BLOCKS) if kept else partial(origin.quantised, form)
         return [Outgoing(name, form, shape, make)]
-    return [Outgoing(name, form, shape, partial(_cast, source, form))]
+    return [Outgoing(name, form, shape, partial(origin.cast, form))]
 
 
-def _form(plan: Plan, source: _Source, wanted: Wanted) -> Form:
+def _form(origin: Origin, wanted: Wanted) -> Form:
     """In which format a tensor is written."""
-    shape, dtype = source.shape, source.dtype
-    skipped = any(part in source.name for part in (*SKIPPED[plan.part.component], *wanted.skip))
-    if wanted.type == "keep" and source.codec is not None and source.is_matrix:
-        return _kept(source, source.codec, wanted)
-    if source.is_matrix and not skipped:
+    shape, dtype = origin.shape, origin.dtype
+    skipped = any(part in origin.name for part in (*SKIPPED[origin.plan.part.component], *wanted.skip))
+    if wanted.type == "keep" and origin.codec is not None and origin.is_matrix:
+        return _kept(origin, origin.codec, wanted)
+    if origin.is_matrix and not skipped:
         if wanted.type in EIGHT_BITS:
             return _E4M3
         kind = BY_NAME.get(wanted.type)
@@ -216,35 +129,33 @@ def _form(plan: Plan, source: _Source, wanted: Wanted) -> Form:
     return dtype
 
 
-def _kept(source: _Source, codec: Codec, wanted: Wanted) -> Form:
+def _kept(origin: Origin, codec: Codec, wanted: Wanted) -> Form:
     if isinstance(codec, Gguf) and wanted.gguf:
         return codec.kind
     if isinstance(codec, Fp8) and not wanted.gguf:
         return codec.dtype
     raise UsageError(
-        f"{source.where()} is {codec.name}, which {'GGUF' if wanted.gguf else 'safetensors'} files do not have",
+        f"{origin.where()} is {codec.name}, which {'GGUF' if wanted.gguf else 'safetensors'} files do not have",
         "say what it should become: --type bf16, for example",
     )
 
 
 def _eight_bits(
-    source: _Source, name: str, shape: tuple[int, ...], dtype: torch.dtype, wanted: Wanted
+    origin: Origin, name: str, shape: tuple[int, ...], dtype: torch.dtype, wanted: Wanted
 ) -> list[Outgoing]:
     """The codes of a matrix, and its scale in the spelling that is asked for."""
-    stem = name.removesuffix(".weight")
-    kept = isinstance(source.codec, Fp8) and source.codec.dtype == dtype
-    if kept:
-        scale = source.scale()
-        plain = wanted.type != "fp8-scaled" and wanted.type != "fp8-scaled-old" and scale.ndim == 0 and scale == 1
-        if wanted.type == "fp8" and not plain:
-            kept = False  # a plain cast has no scale: decode and cast
-    if kept:
-        codes = Outgoing(name, dtype, shape, lambda: (t.view(dtype) for t in _stored(source, CODES)))
-        return [codes] if plain else [codes, *_spelled(stem, wanted, dtype, tuple(scale.shape), lambda: scale)]
+    stem, codec = name.removesuffix(".weight"), origin.codec
+    scale = origin.scale() if isinstance(codec, Fp8) and codec.dtype == dtype else None
+    unscaled = scale is not None and scale.ndim == 0 and bool(scale == 1)
+    if scale is not None and (unscaled or wanted.type != "fp8"):  # the codes can stay
+        codes = Outgoing(name, dtype, shape, lambda: (piece.view(dtype) for piece in origin.copied(CODES)))
+        if unscaled and wanted.type in ("keep", "fp8"):
+            return [codes]
+        return [codes, *_spelled(stem, wanted, dtype, tuple(scale.shape), lambda: scale)]
     if wanted.type == "fp8":
-        return [Outgoing(name, dtype, shape, partial(_encoded, source, dtype, None))]
-    factor = partial(_factor, source, dtype)
-    codes = Outgoing(name, dtype, shape, partial(_encoded, source, dtype, factor))
+        return [Outgoing(name, dtype, shape, partial(origin.encoded, dtype, lambda: 1.0))]
+    factor = partial(origin.factor, dtype)
+    codes = Outgoing(name, dtype, shape, partial(origin.encoded, dtype, factor))
     return [codes, *_spelled(stem, wanted, dtype, (), lambda: torch.tensor(factor()))]
 
 
@@ -260,69 +171,6 @@ def _spelled(
         Outgoing(f"{stem}.weight_scale", torch.float32, shape, lambda: iter([scale()])),
         Outgoing(f"{stem}.comfy_quant", torch.uint8, (len(text),), lambda: iter([text])),
     ]
-
-
-def _pieces(content: Content) -> Iterator[Tensor]:
-    """A tensor some rows at a time, decoded where it is stored in fewer bits."""
-    if isinstance(content, Kept):
-        codes = next(iter(content.stored.values()))
-        for some in _slices(len(codes), codes[0].numel()):
-            yield dense(content.codec, some_rows(content.stored, some, content.codec.shared), torch.float32)
-    elif content.ndim == 0 or len(content) == 0:
-        yield content
-    else:
-        for some in _slices(len(content), content[0].numel()):
-            yield content[some]
-
-
-def _slices(rows: int, width: int) -> Iterator[slice]:
-    step = max(ROWS // max(width, 1), 1)
-    return (slice(start, start + step) for start in range(0, rows, step))
-
-
-def _sound(source: _Source) -> Iterator[Tensor]:
-    """The numbers of a tensor, each looked at before it goes on."""
-    content = source.read()
-    if isinstance(content, Kept):
-        found = content.codec.problem(content.stored)
-        if found:
-            raise WeightsError(f"{source.where()} contains {found}", "the file is damaged; download it again")
-    for piece in _pieces(content):
-        if piece.is_floating_point() and not torch.isfinite(piece.float()).all():
-            raise WeightsError(f"{source.where()} contains NaN or infinity", "the file is damaged; download it again")
-        yield piece
-
-
-def _cast(source: _Source, dtype: torch.dtype) -> Iterator[Tensor]:
-    for piece in _sound(source):
-        cast = piece.to(dtype).contiguous()
-        if dtype == torch.float16 and not torch.isfinite(cast).all():
-            raise WeightsError(f"{source.where()} has numbers too large for fp16", "use --type bf16")
-        yield cast
-
-
-def _quantised(source: _Source, kind: BlockType) -> Iterator[Tensor]:
-    for piece in _sound(source):
-        yield gguf_package.quantise(piece.float(), kind)
-
-
-def _encoded(source: _Source, dtype: torch.dtype, factor: Callable[[], float] | None) -> Iterator[Tensor]:
-    by = factor() if factor is not None else 1.0
-    for piece in _sound(source):
-        yield encode(piece, dtype, by).contiguous()
-
-
-def _factor(source: _Source, dtype: torch.dtype) -> float:
-    return factor_for(max(piece.abs().amax().item() for piece in _sound(source)), dtype)
-
-
-def _stored(source: _Source, name: str) -> Iterator[Tensor]:
-    content = source.read()
-    assert isinstance(content, Kept)
-    found = content.codec.problem(content.stored)
-    if found:
-        raise WeightsError(f"{source.where()} contains {found}", "the file is damaged; download it again")
-    yield content.stored[name].contiguous()
 
 
 def counted(tensors: Sequence[Outgoing]) -> dict[str, int]:

@@ -25,6 +25,7 @@ from newbie.errors import WeightsError
 from newbie.model.nextdit import NextDiT
 from newbie.quant.choice import Rule, linears
 from newbie.quant.codec import Codec
+from newbie.quant.guests import GUESTS
 from newbie.text.gemma import build_gemma
 from newbie.text.jina import JinaConfig, JinaTextTower
 from newbie.vae import Autoencoder
@@ -124,7 +125,7 @@ def _left(
     if there:
         yield f"{len(there)} layers are {'/'.join(dict.fromkeys(there))} in the file and stay so, not {quant.scheme}"
     odd = [name for name in wanted if name not in compressed and name not in quantised]
-    if odd:
+    if odd and quant.scheme not in GUESTS:
         yield f"{len(odd)} layers cannot be stored as {quant.scheme} and stay as they are: {listed(odd, 3)}"
 
 

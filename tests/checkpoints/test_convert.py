@@ -17,13 +17,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from newbie.checkpoints import inspect, locate, outgoing, stream, verify
+from newbie.checkpoints import header, inspect, locate, origin, outgoing, stream, verify
 from newbie.checkpoints.convert import convert, main
 from newbie.checkpoints.gguf import open_gguf
 from newbie.checkpoints.load import load_gemma, load_jina, load_transformer, load_vae
+from newbie.checkpoints.plan import plan_load
 from newbie.checkpoints.save import save_weights
+from newbie.checkpoints.source import Source
 from newbie.errors import MissingExtra, OutputError, UsageError, WeightsError
-from newbie.model.config import NextDiTConfig
+from newbie.model.config import VARIANTS, NextDiTConfig
 from newbie.model.nextdit import NextDiT
 from newbie.quant.ggml import BY_NAME, WRITABLE
 from newbie.quant.layers import Compressed
@@ -231,6 +233,26 @@ def test_a_file_of_blocks_has_the_size_that_its_format_promises(tmp_path, wide):
     done = convert(wide, tmp_path / "a.gguf", type="Q4_0")
     blocks = sum(t.numel() for n, t in load_file(wide).items() if open_gguf(tmp_path / "a.gguf")[n].format == "Q4_0")
     assert done.formats[0]["Q4_0"] == blocks // 32 * 18
+
+
+# Gigabytes of the 3.5B transformer: 16 bits for what is skipped, the modulations among it (0.75), and its blocks.
+RELEASE = {"bf16": 6.97, "fp8": 3.86, "Q8_0": 4.06, "Q5_0": 2.89, "Q4_0": 2.50}
+
+
+def test_the_release_has_the_size_of_the_accounting_in_every_format(tmp_path):
+    config = VARIANTS["NextDiT_3B_GQA_patch2_Adaln_Refiner_WHIT_CLIP"]
+    with torch.device("meta"):
+        shapes = {name: tuple(tensor.shape) for name, tensor in NextDiT(config).state_dict().items()}
+    places = header.arranged({name: (torch.bfloat16, shape) for name, shape in shapes.items()})
+    path = tmp_path / "release.safetensors"
+    with path.open("wb") as file:
+        head = header.header_bytes(places, {})
+        file.write(head)
+        file.truncate(len(head) + places[-1].stop)  # sparse: only the header is ever read
+    plan = plan_load(Source("transformer", (path,), tmp_path))
+    for kind, gigabytes in RELEASE.items():
+        tensors = outgoing.outgoing(plan, "", "", outgoing.Wanted(kind, kind in WRITABLE))
+        assert sum(tensor.nbytes for tensor in tensors) / 1e9 == pytest.approx(gigabytes, rel=0.01), kind
 
 
 def test_only_the_package_writes_blocks_and_its_absence_is_told_first(tmp_path, wide, monkeypatch):
@@ -475,7 +497,7 @@ def test_a_disk_that_gives_back_other_bytes_is_found_out(tmp_path, wide, monkeyp
 
 def test_one_tensor_at_a_time_is_in_memory(tmp_path, wide, monkeypatch):
     alive: list[weakref.ref] = []
-    read = outgoing._Source.read
+    read = origin.Origin.read
 
     def watched(self):
         assert not any(each() is not None for each in alive), "the one before is still there"
@@ -483,7 +505,7 @@ def test_one_tensor_at_a_time_is_in_memory(tmp_path, wide, monkeypatch):
         alive.append(weakref.ref(content if isinstance(content, torch.Tensor) else content.stored["blocks"]))
         return content
 
-    monkeypatch.setattr(outgoing._Source, "read", watched)
+    monkeypatch.setattr(origin.Origin, "read", watched)
     convert(wide, tmp_path / "a.gguf", type="Q8_0")
     convert(tmp_path / "a.gguf", tmp_path / "b.safetensors", type="bf16")
     assert len(alive) > 100

@@ -41,6 +41,8 @@ GUESTS = {
     "sentencepiece": "newbie/text/tokens.py",
     "diffusers": "newbie/bench/peer.py",
     "gguf": "newbie/quant/gguf_package.py",
+    "bitsandbytes": ("newbie/quant/bitsandbytes_package.py", "newbie/train/optim.py"),
+    "torchao": "newbie/quant/torchao_package.py",
     "matplotlib": "newbie/bench/plots.py",
     "prompt_toolkit": "newbie/cli/screen.py",
 }
@@ -85,7 +87,7 @@ def test_imports_go_downwards_only():
 
 
 @pytest.mark.parametrize(("guest", "door"), GUESTS.items())
-def test_each_guest_has_one_door(guest: str, door: str):
+def test_each_guest_has_one_door(guest: str, door: str | tuple[str, ...]):
     users = {
         path.relative_to(ROOT).as_posix()
         for path in modules()

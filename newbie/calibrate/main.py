@@ -29,6 +29,7 @@ from newbie.errors import UsageError
 from newbie.pipeline import bundled
 from newbie.quant.choice import Choice
 from newbie.quant.fit import ROUNDINGS
+from newbie.quant.guests import GUESTS
 from newbie.quant.schemes import SCHEMES
 
 REPORT = "quantised.json"
@@ -66,6 +67,7 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """Exit code 0; raises NewbieError."""
     args = parser().parse_args(argv)
     choice = Choice.parse(args.quant, args.quant_skip)
+    _require_own(choice)
     model = args.model or bundled()
     parts = locate(model, allow_pickle=args.allow_pickle, on_note=say)
     place = parts.transformer.folder.parent
@@ -138,6 +140,12 @@ def _teller(name: str, say: Callable[[str], None]) -> Callable[[Layer], None]:
             say(f"{name}: {len(done)} layers, the last {layer.path}")
 
     return tell
+
+
+def _require_own(choice: Choice) -> None:
+    for rule in choice.rules.values():
+        if rule.scheme in GUESTS:
+            raise UsageError(f"{rule.scheme} is quantised while loading, not written", "use a scheme of our own")
 
 
 def _require_other_place(out: Path, place: Path) -> None:

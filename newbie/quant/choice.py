@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
 
 from newbie.errors import UsageError
+from newbie.model.swap import with_modules
 from newbie.quant.codec import Codec
+from newbie.quant.guests import GUESTS, seated
 from newbie.quant.schemes import scheme
+
+M = TypeVar("M", bound=nn.Module)
 
 PARTS = ("transformer", "text_encoder", "clip")
 SKIP = (
@@ -33,8 +37,26 @@ class Rule(NamedTuple):
 
     def layers(self, network: nn.Module) -> dict[str, Codec]:
         """The linear layers of a network, which may be without memory, that are to be quantised, with their codec."""
+        if self.scheme in GUESTS:
+            return {}  # they come when everything is loaded
         codec = scheme(self.scheme).codec
         return {path: codec for path in linears(network, self.skip) if _fits(network.get_submodule(path), codec)}
+
+    def welcome(self, network: M) -> M:
+        """A loaded network with the layers of another package where the rule asks for them, else as it is.
+
+        Raises:
+            MissingExtra: the package is not installed.
+            UsageError: the package refuses.
+        """
+        if self.scheme not in GUESTS:
+            return network
+        guests: dict[str, nn.Module] = {}
+        for path in linears(network, self.skip):
+            linear = network.get_submodule(path)
+            assert isinstance(linear, nn.Linear)
+            guests[path] = seated(self.scheme, linear)
+        return with_modules(network, guests)
 
 
 @dataclass(frozen=True)
@@ -64,7 +86,7 @@ class Choice:
                     raise UsageError(
                         f"--quant names no part {part!r}", f"the parts are {spoken}; or one scheme for all"
                     )
-                scheme(name if equals else part)
+                _require_known(name if equals else part)
                 rules[one] = Rule(name if equals else part, patterns)
         return cls(rules)
 
@@ -96,6 +118,14 @@ def codec_bytes(codec: Codec, rows: int, columns: int) -> int:
     """Bytes of a matrix as stored."""
     specs = codec.stored(rows, columns).values()
     return sum(torch.Size(spec.shape).numel() * spec.dtype.itemsize for spec in specs)
+
+
+def _require_known(name: str) -> None:
+    """Raise UsageError for a scheme that nobody has, MissingExtra for one whose package is not installed."""
+    if name in GUESTS:
+        GUESTS[name].require(name)
+    else:
+        scheme(name)
 
 
 def _fits(linear: nn.Module, codec: Codec) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from newbie.quant.codec import Codec, Spec, Stored, dense, some_rows
+from newbie.quant.guests import GuestLinear
 from newbie.text.gemma import ScaledEmbedding
 
 
@@ -107,6 +108,7 @@ def told(module: nn.Module) -> str:
     """What of a network is compressed and how, the most frequent first ("Q4_K 180, Q6_K 36"); "" for nothing."""
     counts: dict[str, int] = {}
     for part in module.modules():
-        if isinstance(part, Compressed):
-            counts[part.codec.name] = counts.get(part.codec.name, 0) + 1
+        name = part.codec.name if isinstance(part, Compressed) else part.name if isinstance(part, GuestLinear) else ""
+        if name:
+            counts[name] = counts.get(name, 0) + 1
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))

@@ -13,6 +13,7 @@ from newbie.quant.codec import Codec
 from newbie.quant.four_bit import FourBit
 from newbie.quant.fp8 import FORMATS, Fp8
 from newbie.quant.fp8_dynamic import Fp8Dynamic
+from newbie.quant.guests import GUESTS
 from newbie.quant.int8 import W8A8, Int8
 from newbie.quant.nf4 import Nf4
 
@@ -49,9 +50,10 @@ _FOUR_BIT = re.compile(r"int4(?:-g(\d{1,4}))?(-smooth)?(?:-r(\d{1,4}))?(-a4)?")
 def scheme(name: str) -> Scheme:
     """A scheme by its name. Raises UsageError with the nearest one."""
     if name not in SCHEMES:
-        close = difflib.get_close_matches(name, SCHEMES, 1)
+        known = (*SCHEMES, *GUESTS)
+        close = difflib.get_close_matches(name, known, 1)
         guess = f"did you mean {close[0]}? " if close else ""
-        raise UsageError(f"there is no quantisation {name!r}", f"{guess}use one of: {', '.join(SCHEMES)}")
+        raise UsageError(f"there is no quantisation {name!r}", f"{guess}use one of: {', '.join(known)}")
     return SCHEMES[name]
 
 

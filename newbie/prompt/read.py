@@ -143,7 +143,11 @@ def _understand(source: Source) -> Reading:
         scene = Scene(tags=body.items, dialect=kind) if kind == "tags" else Scene(captions=(body,), dialect=kind)
         if kind == "empty":
             scene = replace(scene, captions=())
-        found = [*scanned.found, *misspelt(scanned.tags)]
+        found = [*scanned.found, *misspelt([tag for tag in scanned.tags if tag.known is None])]
+        if json:
+            note = "this JSON is sent as it stands, braces and all"
+            hint = "python -m newbie convert --to xml takes the prompt out of it"
+            found.append(Diagnostic(structure.JSON_WRAPPER, Span(body.span.start, body.span.start + 1), note, hint))
     if not json and (inside := dialect.marker_inside(scanned.view, start)):
         note = "<Prompt Start> stands inside the prompt"
         hint = "it ends a system prompt; put it in front of everything"

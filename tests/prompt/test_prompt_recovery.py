@@ -66,6 +66,11 @@ def test_crossed_elements_keep_their_own_text() -> None:
         ('<character_1 id="x"><n>a</n></character_1>', "NB107", "write <character_1>"),
         ("<general_tags><count>1girl</count></general_tags> A girl.", "NB109", "write <caption>…</caption> around it"),
         ("<general_tags><clothing>hat</clothing></general_tags>", "NB110", "it belongs into <character_1>"),
+        (
+            '{"image": {"tags": "1girl"}}',
+            "NB114",
+            "python -m newbie convert --to xml takes the prompt out of it",
+        ),
         ("<caption>a</caption> <Prompt Start> b", "NB111", "it ends a system prompt; put it in front of everything"),
         ("<character_1></character_1><character_1></character_1>", "NB201", "number it <character_2>, at both ends"),
         ("<character_1><n>a</n><n>b</n></character_1>", "NB202", "join them into one, with commas"),

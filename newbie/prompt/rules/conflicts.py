@@ -9,6 +9,7 @@ from newbie.prompt.diagnostics import Diagnostic, Rule
 from newbie.prompt.rules.subject import Item, Subject, block_items
 from newbie.prompt.scene import Scene
 from newbie.prompt.schema import GENERAL
+from newbie.prompt.source import Span
 from newbie.prompt.vocabulary.conflicts import Conflict, of_person, of_picture
 
 CONTRADICTION = Rule(
@@ -49,6 +50,7 @@ def _among(items: list[Item], conflicts: Iterable[Conflict], subject: Subject) -
     tags = [(subject.tag(item.text), item) for item in items if item.element not in ("n", "artists")]
     named = [(tag.name, item) for tag, item in tags if tag]
     names = {name for name, _ in named}
+    told: set[Span] = set()
     for conflict in conflicts:
         if conflict.unless & names or len(conflict.sides.keys() & names) < 2:
             continue
@@ -59,9 +61,10 @@ def _among(items: list[Item], conflicts: Iterable[Conflict], subject: Subject) -
             if first is None:
                 first = name, item
             elif conflict.sides[name] != conflict.sides[first[0]]:
-                yield Diagnostic(
-                    CONTRADICTION, item.span, f"{item.text} contradicts {first[1].text}", "keep one of the two"
-                )
+                message = f"{item.text} contradicts {first[1].text}"
+                if item.span not in told:
+                    yield Diagnostic(CONTRADICTION, item.span, message, "keep one of the two")
+                told.add(item.span)
                 break
 
 

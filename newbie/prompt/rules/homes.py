@@ -38,7 +38,7 @@ _SEPARATOR_BEFORE = re.compile(r"[\s,，、]*\Z")
 
 def repeated_tags(subject: Subject) -> Iterator[Diagnostic]:
     for scene in subject.scenes:
-        groups = [list(block_items(block, name)) for block, name in blocks(scene)]
+        groups = [[i for i in block_items(block, name) if i.element != LOOSE] for block, name in blocks(scene)]
         for group in (*groups, [Item(value) for value in scene.tags]):
             seen: dict[str, Item] = {}
             for item in group:

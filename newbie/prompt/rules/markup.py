@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 
 from newbie.prompt.diagnostics import Diagnostic, Rule
+from newbie.prompt.dialect import is_json
 from newbie.prompt.rules.subject import Subject
+from newbie.prompt.scene import Value
 from newbie.prompt.schema import lookup
 from newbie.prompt.source import Span
 
@@ -23,8 +25,8 @@ FOREIGN = Rule(
     "NB402",
     "warning",
     "an instruction to another program",
-    "<lora:…>, BREAK, AND and embedding:… are commands of other programs. This model reads their letters, and draws "
-    "them if it can.",
+    "<lora:…>, BREAK, AND, embedding:… and the lines `Negative prompt:` and `Steps:` speak to other programs. This "
+    "model reads their letters, and draws them if it can.",
     "1girl, solo, <lora:detail:0.8>, smile",
     "1girl, solo, smile",
 )
@@ -34,11 +36,14 @@ _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5})
 _TORN = re.compile(r"</?[ \t]*([A-Za-z_][\w\-]{1,39})(?=([\s>,/]|$))")
 _COMMAND = re.compile(
     r"<(?:lora|lyco|lycoris|hypernet|wildcard|embedding)\b:[^<>,]{1,200}>|\bembedding:[\w.\-]+"
-    r"|\b(?:BREAK|AND|ADDBASE|ADDCOL|ADDROW|ADDCOMM)\b"
+    r"|\b(?:BREAK|AND|ADDBASE|ADDCOL|ADDROW|ADDCOMM)\b|^Negative prompt:|^Steps: \d+, .*",
+    re.MULTILINE,
 )
 
 
 def letters(subject: Subject) -> Iterator[Diagnostic]:
+    if is_json(subject.source.text):  # all of it is letters
+        return
     for value in subject.values:
         if "&" in value.text:
             for match in _ENTITY.finditer(value.text):
@@ -54,10 +59,11 @@ def letters(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def foreign(subject: Subject) -> Iterator[Diagnostic]:
-    for value in subject.values:
+    for value in (Value(subject.source.text),) if subject.reading.dialect == "tags" else subject.values:
         for match in _COMMAND.finditer(value.text):
-            hint = "--lora gives adapters" if match[0].startswith("<l") else "leave it out"
-            yield Diagnostic(FOREIGN, _at(value.span, match), f"{match[0]} is a command of another program", hint)
+            hint = "give adapters by --lora" if match[0].startswith("<") else "python -m newbie convert understands it"
+            message = f"{match[0][:40]} speaks to another program, and is read as words"
+            yield Diagnostic(FOREIGN, _at(value.span, match), message, hint)
 
 
 def _at(span: Span, match: re.Match[str]) -> Span:

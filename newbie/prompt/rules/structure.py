@@ -95,6 +95,16 @@ MARKER_INSIDE = Rule(
     "<caption>A girl waves at sunset.</caption>",
 )
 
+JSON_WRAPPER = Rule(
+    "NB114",
+    "info",
+    "JSON around a prompt, which is read as plain text",
+    "Some templates wrap a prompt in JSON. The model then reads braces and quotation marks too, and nothing in it is "
+    "an element: no finding, no region and no edit can name a character of it.",
+    '{"image": {"tags": "1girl, solo", "caption": "A girl waves."}}',
+    "<general_tags>\n<count>1girl, solo</count>\n</general_tags>\n<caption>A girl waves.</caption>",
+)
+
 RULES = (
     NEVER_CLOSED,
     CLOSES_NOTHING,
@@ -107,5 +117,6 @@ RULES = (
     LOOSE_TEXT,
     MISPLACED,
     MARKER_INSIDE,
+    JSON_WRAPPER,
 )
 CHECKS = ()

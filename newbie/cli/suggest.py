@@ -21,6 +21,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "prompt_mode": tuple(PROMPT_MODES),
     "system": ("auto", "none"),
     "canonical": ("on", "off"),
+    "weights": ("on", "off"),
+    "regions": ("auto", "boxes", "off"),
 }
 FILES = ("load", "save", "lora")
 _COMMAND = re.compile(r"/([\w-]*)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,12 @@ def test_kernels_that_take_no_bias_refuse_clearly(mini: Pipeline) -> None:
         choose("folded", bias=True, **facts)  # type: ignore[arg-type]
     assert "--regions off" in refused.value.hint
     assert choose("auto", bias=True, length=4000, **facts).needs.bias  # type: ignore[arg-type]
+
+
+def test_graphs_that_cannot_be_are_told(mini: Pipeline) -> None:
+    recording = replace(mini, record=lambda run: run)
+    result = recording.generate(Request(prompt="(smile:1.5)", seed=1, steps=2))
+    assert any("no CUDA graphs" in note for note in result.notes) and result.ran["cuda_graphs"] is False
 
 
 def test_bad_numbers_are_told_and_the_picture_is_drawn_without_them(mini: Pipeline) -> None:

@@ -166,6 +166,8 @@ def test_changes_are_compared_edit_by_edit() -> None:
     halved = [locality.Change(each.mean / 2, each.share) for each in change]
     found = locality.Locality({"off": change, "on": change}, {"off": change, "on": halved})
     assert found.sign_test() == (8, 0, pytest.approx(2 / 2**8))
+    mean, low, high = found.gain()
+    assert mean == pytest.approx(2.75) and low < mean < high and mean - low == pytest.approx(high - mean)
     assert found.means()["other"]["on"].mean == pytest.approx(5.5 / 2)
     assert "less with regions in 8 edits" in locality.text(found)
 

@@ -29,6 +29,7 @@ OPTIONAL = {  # the extra that brings it, and what it is for
     "flash-attn": ("flash", "faster attention on NVIDIA cards"),
     "xformers": ("xformers", "another fast attention for NVIDIA cards"),
     "skia-python": ("train", "drawing the pictures that newbie-mini learns from"),
+    "prompt_toolkit": ("loop", "an editor for the prompt loop: it underlines mistakes and completes"),
     "diffusers": ("test", "the peer that the tests compare with"),
 }
 NVIDIA_VENDOR = "0x10de"

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["character", "general", "panel", "wrapper", "leaf"]
 Content = Literal["tags", "place", "sentence"]
-Measure = Literal["fraction", "number", "file"]
+Measure = Literal["fraction", "weight", "file"]
 
 CHARACTER, GENERAL, PANEL, CAPTION, TAGS = "character", "general_tags", "inset_panel", "caption", "danbooru_tags"
 TOP = "top"  # the parent of whatever stands outside all elements
@@ -24,7 +24,7 @@ LOOSE = "#text"  # the field that holds text standing in a block but in none of 
 
 
 class Attribute(NamedTuple):
-    """What an element may carry in its start tag: a fraction (0 to 1) of the picture, a number, or a file's name."""
+    """What an element may carry in its start tag: a fraction (0 to 1) of the picture, a weight, or a file's name."""
 
     name: str
     measure: Measure
@@ -47,7 +47,7 @@ class Element:
 
 
 _WEIGHT = Attribute(
-    "weight", "number", "how much the model hears of it, from 0 to 4; 1 changes nothing: see regions.md"
+    "weight", "weight", "how much the model hears of it, from 0 to 4; 1 changes nothing: see regions.md"
 )
 _BOX = (
     Attribute("x", "fraction", "left edge of the character's box: see regions.md"),

@@ -20,6 +20,7 @@ from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.lint import lint
 from newbie.prompt.schema import CHARACTER, ELEMENTS, TOP, children_of
 from newbie.prompt.schemas import FORMATS
+from newbie.prompt.weights import MOST
 
 ROOT = Path(__file__).parent.parent.parent
 TEXTS = {name: each.text() for name, each in FORMATS.items()}
@@ -99,6 +100,10 @@ def test_an_element_beside_its_other_name_is_a_repetition_which_xsd_cannot_see()
         ('<position x="1.1"/>', None),
         ('<position x="a"/>', None),
         ('<appearance weight="1.5">blue_hair</appearance>', True),
+        (f'<appearance weight="{MOST:g}">blue_hair</appearance>', True),
+        (f'<appearance weight="{MOST + 0.1:g}">blue_hair</appearance>', None),
+        ('<appearance weight="-3">blue_hair</appearance>', None),
+        ('<appearance weight="NaN">blue_hair</appearance>', None),
         ('<appearance weight="much">blue_hair</appearance>', None),
         ('<appearance x="0.5">blue_hair</appearance>', False),
     ],

@@ -31,7 +31,7 @@ _RNG = "http://relaxng.org/ns/structure/1.0"
 _BLOCKS = (TOP, CHARACTER, GENERAL, PANEL)  # whatever holds elements
 _MEASURES: dict[Measure, tuple[str, dict[str, str]]] = {
     "fraction": ("decimal", {"minInclusive": "0", "maxInclusive": "1"}),
-    "number": ("decimal", {}),
+    "weight": ("decimal", {"minInclusive": "0", "maxInclusive": "4"}),  # weights.MOST
     "file": ("token", {"minLength": "1"}),
 }
 R: Any = ElementMaker(namespace=_RNG, nsmap={None: _RNG, "a": _NOTES})

@@ -91,8 +91,7 @@ def _with_attributes(leaf: Element) -> Any:
 
 
 def _attribute(attribute: Attribute) -> Any:
-    kind = {"fraction": "fraction", "number": "xs:decimal", "file": "file"}[attribute.measure]
-    return X.attribute(_about(attribute.about), name=attribute.name, type=kind)
+    return X.attribute(_about(attribute.about), name=attribute.name, type=attribute.measure)
 
 
 def _places() -> Iterator[Any]:
@@ -103,12 +102,10 @@ def _places() -> Iterator[Any]:
 
 
 def _measures() -> Iterator[Any]:
-    used = {attribute.measure for element in BY_NAME.values() for attribute in element.attributes}
-    if "fraction" in used:
-        limits = X.minInclusive(value="0"), X.maxInclusive(value="1")
-        yield X.simpleType(X.restriction(*limits, base="xs:decimal"), name="fraction")
-    if "file" in used:
-        yield X.simpleType(X.restriction(X.minLength(value="1"), base="xs:token"), name="file")
+    for name, most in (("fraction", "1"), ("weight", "4")):
+        limits = X.minInclusive(value="0"), X.maxInclusive(value=most)
+        yield X.simpleType(X.restriction(*limits, base="xs:decimal"), name=name)
+    yield X.simpleType(X.restriction(X.minLength(value="1"), base="xs:token"), name="file")
 
 
 def _about(text: str) -> Any:

@@ -118,7 +118,9 @@ def test_only_the_console_prints():
     assert users <= {"newbie/cli/console.py"}, users
 
 
-@pytest.mark.parametrize("name", ["newbie", "newbie.prompt", "newbie.request", "newbie.step", "newbie.cli.args"])
+@pytest.mark.parametrize(
+    "name", ["newbie", "newbie.prompt", "newbie.request", "newbie.step", "newbie.cli.args", "newbie.cli.lint"]
+)
 def test_foundations_do_not_load_torch(name: str):
     code = f"import sys, {name}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

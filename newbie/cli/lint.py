@@ -108,10 +108,10 @@ class _Linter:
     def _corrected(self, typed: Reading, source: Source) -> Reading:
         """The prompt with what can be corrected corrected, in its file too."""
         after = fixed(typed, vocabulary=self.vocabulary, negative=self.negative, ignored=self.ignored)
-        self.found["corrected"] += after.count
+        self.found["corrected"] += after.corrected
         if source.path is None:
             self.console.exact(after.text)
-        elif after.count:
+        elif after.corrected:
             _write_back(source.path, typed.source.text, after.text)
         return read(after.text, name=typed.source.name, negative=True)
 

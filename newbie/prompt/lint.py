@@ -37,10 +37,10 @@ def lint(
 
 
 class Fixed(NamedTuple):
-    """A corrected text, and how many findings were corrected."""
+    """The corrected text, and how many findings were corrected in it."""
 
     text: str
-    count: int
+    corrected: int
 
 
 def fixed(
@@ -51,7 +51,7 @@ def fixed(
     ignored: Collection[str] = (),
 ) -> Fixed:
     """The text with every safe correction made. A correction that would change what the prompt means is not made."""
-    count = 0
+    corrected = 0
     refused = set(ignored)
     for _ in range(_MAX_ROUNDS):
         found = [d for d in lint(reading, vocabulary=vocabulary, negative=negative) if d.fix and d.code not in refused]
@@ -64,10 +64,10 @@ def fixed(
         except PromptError:  # a corrected text may have become too long
             break
         if made and _said(after) == _said(reading):
-            reading, count = after, count + made
+            reading, corrected = after, corrected + made
         else:
             refused.add(found[0].code)
-    return Fixed(reading.source.text, count)
+    return Fixed(reading.source.text, corrected)
 
 
 def _said(reading: Reading) -> object:

@@ -56,7 +56,7 @@ def test_a_rule_explains_itself(rule) -> None:  # type: ignore[no-untyped-def]
 def test_a_correction_removes_its_finding_and_brings_no_other(code: str) -> None:
     before = read(RULES[code].example, negative=True)
     after = fixed(before)
-    assert after.count > 0
+    assert after.corrected > 0
     left = [finding.code for finding in lint(read(after.text, negative=True))]
     assert code not in left
     assert set(left) <= {finding.code for finding in lint(before)}

@@ -189,7 +189,8 @@ def _compare(
 ) -> LoadReport:
     """Sort every tensor of the file and of the model into the lists of a report."""
     recipes = translation.recipes
-    right = [name for name in expected if shapes.get(name) == expected[name]]
+    whole = {name: each for name in expected if name in recipes and (each := _whole_numbers(recipes[name]))}
+    right = [name for name in expected if shapes.get(name) == expected[name] and name not in whole]
     absent = [name for name in expected if name not in recipes]
     extra = [name for name in recipes if name not in expected]
     optional = OPTIONAL.get(part.component, ())
@@ -207,13 +208,22 @@ def _compare(
         filled=tuple(name for name in absent if name in optional),
         unexpected=(*(name for name in extra if not known(name)), *translation.half),
         ignored=tuple(name for name in extra if known(name)),
-        wrong=tuple(
-            f"{name} has the shape {list(shapes[name])}, expected {list(expected[name])}"
-            for name in expected
-            if name in recipes and shapes[name] != expected[name]
+        wrong=(
+            *(
+                f"{name} has the shape {list(shapes[name])}, expected {list(expected[name])}"
+                for name in expected
+                if name in recipes and name not in whole and shapes[name] != expected[name]
+            ),
+            *(f"{name} is stored as {form} and nothing says by which scale" for name, form in whole.items()),
         ),
         notes=notes,
     )
+
+
+def _whole_numbers(recipe: Recipe) -> str:
+    """The number format of a tensor that is made of whole numbers, as of a file whose scales are lost; else ""."""
+    odd = [entry.format for entry in recipe.entries if entry.packed is None and not entry.dtype.is_floating_point]
+    return odd[0] if odd else ""
 
 
 def _known_extras(component: Component, config: Any) -> Callable[[str], bool]:

@@ -303,6 +303,16 @@ def test_other_quantisations_are_refused_by_the_tensor(edit, how):
         load_transformer(edit("transformer", quantise))
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8])
+def test_whole_numbers_without_a_scale_are_refused_by_the_tensor(edit, kind):
+    def quantise(tensors):
+        name = "layers.0.feed_forward.w1.weight"
+        tensors[name] = (tensors[name] * 100).to(kind)
+
+    with pytest.raises(WeightsError, match=r"layers\.0\.feed_forward\.w1\.weight is stored as u?int8"):
+        load_transformer(edit("transformer", quantise))
+
+
 # ---- pickles, several files, tokenizers
 
 

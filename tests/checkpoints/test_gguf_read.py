@@ -406,6 +406,22 @@ def test_a_gguf_is_found_in_a_folder_inspected_verified_and_hashed(tmp_path):
     assert hash_sources([source], full=True) == hash_sources([source])
 
 
+def test_a_gguf_that_was_split_is_one_checkpoint_and_half_of_it_is_none(tmp_path):
+    tensors = quantised(dit_state(), Kind.Q8_0)
+    names = list(tensors)
+    halves = names[: len(names) // 2], names[len(names) // 2 :]
+    for number, half in enumerate(halves, start=1):
+        write(tmp_path / f"newbie-{number:05d}-of-00002.gguf", {name: tensors[name] for name in half})
+    source = find("transformer", tmp_path)
+    assert len(source.files) == 2
+    assert load_transformer(source).report.complete
+    with pytest.raises(WeightsError):
+        load_transformer(source.files[0])
+    source.files[1].unlink()
+    with pytest.raises(WeightsError, match=r"00002-of-00002\.gguf: missing"):
+        find("transformer", tmp_path)
+
+
 def test_large_files_are_hashed_by_samples_of_their_blocks(tmp_path, monkeypatch):
     path = write(tmp_path / "a.gguf", quantised(dit_state(), Kind.Q8_0))
     monkeypatch.setattr("newbie.checkpoints.hashes.SAMPLED_FROM", 1)

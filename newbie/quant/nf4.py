@@ -46,7 +46,7 @@ class Nf4(Codec):
     def encode(self, matrix: Tensor) -> dict[str, Tensor]:
         blocks = matrix.float().unflatten(-1, (-1, BLOCK))  # (rows, blocks, 64)
         largest = blocks.abs().amax(-1)
-        of_row = (largest.amax(-1, keepdim=True) / STEPS).bfloat16()
+        of_row = (largest.amax(-1, keepdim=True) / (STEPS - 1)).bfloat16()  # one step to spare: this rounds down too
         of_row = torch.where(of_row > 0, of_row, torch.ones_like(of_row))
         # Upwards, so that no weight lies beyond the outermost level.
         of_block = (largest / of_row.float()).ceil().clamp(max=STEPS).to(torch.uint8)

@@ -453,7 +453,7 @@ class Pipeline:
                 if on_picture is not None:
                     on_picture(number, image, record)
         if self.record is not None and (denoiser.biased or heatmaps):
-            notes.append("no CUDA graphs: with regions, weights or heat-maps the evaluations of a picture are not all alike")
+            notes.append("no CUDA graphs: with regions, weights or heat-maps evaluations are not all alike")
         if denoiser.recorded and denoiser.recorded.failed:
             notes.append(f"no CUDA graphs, evaluations cannot be recorded here: {denoiser.recorded.failed}")
         work = {"texts_encoded": encoded.runs, **denoiser.work()}

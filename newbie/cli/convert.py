@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from newbie.cli.args import Parser
 from newbie.cli.console import Console
 from newbie.cli.files import write_whole
+from newbie.cli.parser import Parser
 from newbie.cli.sources import negative_text, resolve
 from newbie.errors import UsageError
 from newbie.prompt.convert import DIALECTS, Converted, convert

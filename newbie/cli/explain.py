@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from newbie.cli.args import Asked, Parser, add_request_flags, request_fields
+from newbie.cli.args import Asked, add_request_flags, request_fields
 from newbie.cli.console import Console, report
 from newbie.cli.encoders import BUNDLED, ENCODERS, recommended_by, tokenizers_of
+from newbie.cli.parser import Parser
 from newbie.cli.reuse import Words, add_reuse_flags, reuse_of
 from newbie.cli.sources import negative_text, resolve
 from newbie.errors import PromptError

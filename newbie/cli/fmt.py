@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from newbie.cli.args import Parser
 from newbie.cli.console import Console, report
 from newbie.cli.files import write_whole
+from newbie.cli.parser import Parser
 from newbie.cli.sources import Source, resolve
 from newbie.errors import PromptError
 from newbie.prompt.format import formatted

@@ -7,6 +7,7 @@ be read go to standard error.
 from __future__ import annotations
 
 import difflib
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,22 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from newbie.cli.args import Parser
 from newbie.cli.console import Console, report
 from newbie.cli.encoders import BUNDLED, audience
-from newbie.cli.files import write_whole
 from newbie.cli.formats import as_github, as_object, unreadable
+from newbie.cli.parser import Parser
 from newbie.cli.sources import Source, resolve
 from newbie.errors import OutputError, PromptError, UsageError, WeightsError
 from newbie.prompt import Reading, read
 from newbie.prompt.diagnostics import Diagnostic, Rule
 from newbie.prompt.lint import fixed, lint
-from newbie.prompt.reuse import Ingredients, expand
 from newbie.prompt.rules.subject import Audience
 from newbie.prompt.rules.table import RULES
 from newbie.prompt.vocabulary import Vocabulary, bundled
 
 FOUND, UNREADABLE = 1, 3  # exit codes
+_PARTS = re.compile(r"\bsrc\s*=|[{$]|__", re.IGNORECASE)  # what newbie.prompt.reuse may have something to say about
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -94,9 +94,7 @@ class _Linter:
             typed = source.read(negative=True)  # a refusal is a finding here, with its place
             if self.fix:
                 typed = self._corrected(typed, source)
-            reading = typed
-            if not self.negative:
-                reading = expand(typed, Ingredients(prompt=source.path), negative=True).reading
+            reading = typed if self.negative else _put_together(typed, source.path)
         except PromptError as error:
             self.found["unreadable"] += 1
             self._tell_unreadable(error)
@@ -196,6 +194,15 @@ def _audience(value: str | None) -> Audience | None:
     return found
 
 
+def _put_together(typed: Reading, path: Path | None) -> Reading:
+    """The prompt with its character files in their places."""
+    if not _PARTS.search(typed.source.text):
+        return typed
+    from newbie.prompt.reuse import Ingredients, expand  # few prompts need it, and lint has to start at once
+
+    return expand(typed, Ingredients(prompt=path), negative=True).reading
+
+
 # ---- --fix
 
 
@@ -206,6 +213,8 @@ def _write_back(path: Path, before: str, after: str) -> None:
 
     def as_in_file(text: str) -> bytes:
         return (_BOM if data.startswith(_BOM) else b"") + text.replace("\n", end).encode()
+
+    from newbie.cli.files import write_whole
 
     if as_in_file(before) != data:
         raise OutputError(f"{path} has lines that end in different ways; it was not corrected", "save it with one kind")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from newbie.cli.args import Parser
+from newbie.cli.parser import Parser
 from newbie.errors import OutputError
 from newbie.request import AdapterChoice
 

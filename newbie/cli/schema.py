@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from newbie.cli.args import Parser
+from newbie.cli.parser import Parser
 from newbie.errors import OutputError
 
 _EPILOG = """\

@@ -16,7 +16,7 @@ ROWS = [
     {"cli"},
     {"train", "parity", "doctor", "bench", "calibrate"},
     {"pipeline", "images"},
-    {"denoise"},
+    {"denoise", "memory"},
     {"sampling", "checkpoints", "lora", "accel", "quant"},
     {"model", "vae", "text", "regions"},
     {"attention", "prompt"},

@@ -1,0 +1,162 @@
+"""Which way of being in memory fits, told before anything is loaded: `--memory 6GB` or `--memory auto`.
+
+Of the ways that fit the one with the least cost is taken: its expected time, times a factor where it changes the
+picture. So weights are put into fewer bits only where that is at least as many times faster than the exact ways. Times
+are estimates from the few numbers below, made to choose with, not measurements of this machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from newbie.errors import MemoryShortage
+from newbie.memory.activations import Rows, latent_size
+from newbie.memory.amount import told
+from newbie.memory.ways import EXACT, Model, Picture, Way, stages, tilings
+
+LOSS = {"": 1.0, "w8a8": 1.5, "int8": 1.5, "nf4": 2.5}  # how many times faster a way with fewer bits has to be
+DECODING = {"": 1.0, "w8a8": 1.0, "int8": 1.1, "nf4": 1.3}  # time of a product, where weights are decoded for it
+TILED = 1.02
+ENCODED_PER_SECOND = 0.2e9  # bytes of weights put into fewer bits
+SPOKEN = {"transformer": "transformer", "text_encoder": "text encoder", "clip": "CLIP tower", "vae": "autoencoder"}
+STAY = {
+    "stays": "stays in memory",
+    "visits": "in memory only while it works",
+    "blocks": "two blocks in memory, the next is fetched while one computes",
+    "layers": "one layer in memory at a time",
+}
+
+
+class Machine(NamedTuple):
+    """Where the model runs. `before`: what is in use already and counts against the limit."""
+
+    device: str
+    limit: int
+    before: int
+    asked: str = "auto"
+    per_second: float = 1e11  # floating point operations
+    moved_per_second: float = 2e9  # bytes, from where weights wait
+
+    @classmethod
+    def of(cls, device: str, limit: int, before: int, asked: str, threads: int) -> Machine:
+        speed, moved = {"cpu": (0.07e12 * threads, 2e9), "cuda": (1e14, 12e9)}.get(device, (5e12, 10e9))
+        return cls(device, limit, before, asked, speed, moved)
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """A way that fits, and what is expected of it."""
+
+    way: Way
+    machine: Machine
+    picture: Picture
+    stages: dict[str, int]  # peak of each, beside what was in use before
+    slower: float  # times the time of a model that has all the memory it wants
+    model: Model
+
+    @property
+    def peak(self) -> int:
+        """Bytes in use at the worst moment, with what was there before."""
+        return self.machine.before + max(self.stages.values())
+
+    @property
+    def left(self) -> int:
+        """Bytes of the limit that nothing is planned for."""
+        return max(self.machine.limit - self.peak, 0)
+
+    def lines(self) -> Iterator[str]:
+        """What a person wants to know before it happens."""
+        machine, way, picture = self.machine, self.way, self.picture
+        yield (
+            f"memory: the model has {told(self.model.bytes)}, {told(machine.limit)} may be used on {machine.device}"
+            f" (--memory {machine.asked}): {way.name}{f', weights as {way.quant}' if way.quant else ''}"
+        )
+        for name, part in self.model.parts.items():
+            tiles = f", decodes in tiles of {way.tiling.side} pixels" if name == "vae" and way.tiling else ""
+            yield f"  {SPOKEN[name]:<13} {told(part.weights.bytes):>8}  {STAY[way.of(name)]}{tiles}"
+        each = ", ".join(f"{name} {told(machine.before + size)}" for name, size in self.stages.items())
+        yield f"  expected peak for {picture.width}x{picture.height}: {told(self.peak)} ({each})"
+        if self.slower >= 1.05:
+            yield f"  expected time: about {self.slower:.1f} times that of a machine where everything fits"
+        if way.quant:
+            yield "  fewer bits change the picture a little; --quant none forbids that, --memory decides how much fits"
+
+
+Weighed = Callable[[str], Model]  # a scheme ("": none) -> the model with its weights so
+
+
+def make_plan(weighed: Weighed, machine: Machine, picture: Picture, *, schemes: tuple[str, ...] = ("",)) -> MemoryPlan:
+    """The way of least cost that fits into `machine.limit`; with `schemes` other than "" also in fewer bits.
+
+    Raises:
+        MemoryShortage: none fits; the message says how much is needed, and what would fit.
+    """
+    plans: list[MemoryPlan] = []
+    best: MemoryPlan | None = None
+    for scheme in schemes:
+        model = weighed(scheme)
+        plans += [_planned(model, replace(way, quant=scheme), machine, picture) for way in EXACT]
+        fitting = [plan for plan in plans if plan.peak <= machine.limit]
+        best = min(fitting, key=_cost, default=None)
+        others = schemes[schemes.index(scheme) + 1 :]
+        if best is not None and _cost(best) <= min((LOSS[other] for other in others), default=math.inf):
+            return best  # the others cannot cost less
+    if best is None:
+        raise _shortage(min(plans, key=lambda plan: plan.peak), machine, picture)
+    return best
+
+
+def forced(weighed: Weighed, way: Way, machine: Machine, picture: Picture) -> MemoryPlan:
+    """A way that was asked for, whatever it needs."""
+    return _plan(weighed(way.quant), way, machine, picture)
+
+
+def _planned(model: Model, way: Way, machine: Machine, picture: Picture) -> MemoryPlan:
+    """The way with the largest tiles that fit; with the smallest where none do."""
+    plans = [_plan(model, replace(way, tiling=tiling), machine, picture) for tiling in tilings(max(picture[:2]))]
+    return next((plan for plan in plans if plan.peak <= machine.limit), plans[-1])
+
+
+def _plan(model: Model, way: Way, machine: Machine, picture: Picture) -> MemoryPlan:
+    return MemoryPlan(way, machine, picture, stages(model, way, picture), _slower(model, way, machine, picture), model)
+
+
+def _cost(plan: MemoryPlan) -> float:
+    return plan.slower * LOSS[plan.way.quant]
+
+
+def _slower(model: Model, way: Way, machine: Machine, picture: Picture) -> float:
+    """Expected time of a picture with a new prompt, relative to one for which everything is there."""
+    part = model.parts["transformer"]
+    rows = Rows.of(part.plan.config, latent_size(*picture[:2], model.parts["vae"].plan.config.factor), picture.batch)
+    numbers = sum(tensor.numel() for tensor in part.plan.module.state_dict().values())
+    compute = 2 * numbers * rows.tokens / machine.per_second
+    evaluation = compute * DECODING[way.quant]
+    needs = {name: each.need(way.of(name)) for name, each in model.parts.items()}
+    moved = needs["transformer"].moved / machine.moved_per_second
+    evaluation = max(evaluation, moved) if way.transformer == "blocks" else evaluation + moved
+    per_second = ENCODED_PER_SECOND if way.quant else machine.moved_per_second
+    visits = sum(each.weights.bytes for name, each in model.parts.items() if way.of(name) == "visits") / per_second
+    texts = 2 * sum(needs[name].moved for name in needs if name != "transformer") / machine.moved_per_second
+    whole = picture.steps * evaluation + visits + texts
+    return whole / (picture.steps * compute) * (TILED if way.tiling else 1.0)
+
+
+def _shortage(leanest: MemoryPlan, machine: Machine, picture: Picture) -> MemoryShortage:
+    smaller = [
+        _plan(leanest.model, leanest.way, machine, picture._replace(width=side, height=side, batch=1))
+        for side in (1024, 768, 512, 256)
+        if side < max(picture[:2])
+    ]
+    fits = next((plan for plan in smaller if plan.peak <= machine.limit), None)
+    hint = f"--memory {math.ceil(leanest.peak / 10**8) / 10:g}GB would do"
+    if fits is not None:
+        hint += f"; or --size {fits.picture.width}x{fits.picture.height}, which needs {told(fits.peak)}"
+    return MemoryShortage(
+        f"{told(machine.limit)} of memory on {machine.device} are too little: the leanest way ({leanest.way.name}) "
+        f"needs {told(leanest.peak)} for {picture.width}x{picture.height}, of which {told(machine.before)} are in use",
+        hint,
+    )

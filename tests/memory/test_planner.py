@@ -1,0 +1,115 @@
+"""The planner: what it counts, what it chooses, what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from newbie.checkpoints.plan import plan_load
+from newbie.errors import MemoryShortage
+from newbie.memory.planner import Machine, make_plan
+from newbie.memory.ways import EXACT, Model, Need, Part, Picture, Way, stages
+from newbie.quant.choice import Choice
+from newbie.vae.tiling import Tiling
+
+CPU = torch.device("cpu")
+PICTURE = Picture(128, 128, steps=4)
+
+
+@pytest.fixture(scope="module")
+def weighed(parts):
+    def of(scheme: str) -> Model:
+        choice = Choice.parse(scheme)
+        return Model(
+            {
+                name: Part(plan_load(source, quant=choice.rule(name)), CPU, torch.float32)
+                for name, source in parts.sources().items()
+            }
+        )
+
+    models = {scheme: of(scheme) for scheme in ("", "w8a8", "nf4")}
+    return models.__getitem__
+
+
+def machine(limit: float, before: float = 0) -> Machine:
+    return Machine("cpu", int(limit), int(before))
+
+
+def peaks(model: Model) -> list[int]:
+    return [max(stages(model, way, PICTURE).values()) for way in EXACT]
+
+
+def test_each_way_needs_less_than_the_one_before(weighed):
+    model = weighed("")
+    held = [sum(Need.of(p, way.of(n)).held for n, p in model.parts.items() if way.of(n) != "visits") for way in EXACT]
+    assert held[:3] == sorted(held[:3], reverse=True) and held[3] > held[4]
+
+
+def test_with_enough_memory_everything_stays_as_it_is(weighed):
+    plan = make_plan(weighed, machine(1e12), PICTURE, schemes=("", "w8a8", "nf4"))
+    assert plan.way == EXACT[0] and plan.slower == 1.0
+
+
+def test_what_is_planned_fits(weighed):
+    model = weighed("")
+    highest, lowest = max(peaks(model)), min(peaks(model))
+    for limit in torch.linspace(lowest, highest, 7).tolist():
+        plan = make_plan(weighed, machine(limit + 1), PICTURE)
+        assert plan.peak <= limit + 1
+
+
+def test_more_memory_never_costs_time(weighed):
+    model = weighed("")
+    limits = torch.linspace(min(peaks(model)) + 1, 1.2 * max(peaks(model)), 9).tolist()
+    times = [make_plan(weighed, machine(limit), PICTURE).slower for limit in limits]
+    assert times == sorted(times, reverse=True)
+
+
+def test_what_is_in_use_before_counts(weighed):
+    alone = make_plan(weighed, machine(1e12), PICTURE)
+    crowded = make_plan(weighed, machine(1e12, before=1e9), PICTURE)
+    assert crowded.peak == alone.peak + 1e9
+
+
+def test_a_limit_that_nothing_meets_says_how_much_is_needed_and_what_would_do(weighed):
+    with pytest.raises(MemoryShortage) as refused:
+        make_plan(weighed, machine(20e6), Picture(1024, 1024))
+    assert "20.0 MB" in refused.value.message and "1024x1024" in refused.value.message
+    assert "--memory" in refused.value.hint
+    asked = float(refused.value.hint.split("GB")[0].split()[-1]) * 1e9
+    assert make_plan(weighed, machine(asked), Picture(1024, 1024)).peak <= asked
+
+
+def test_the_hint_names_a_size_that_fits(weighed):
+    small = max(stages(weighed(""), Way("", "layers", "layers", Tiling(256)), Picture(768, 768)).values())
+    with pytest.raises(MemoryShortage) as refused:
+        make_plan(weighed, machine(small + 1), Picture(1536, 1536))
+    side = int(refused.value.hint.split("--size ")[1].split("x")[0])
+    assert make_plan(weighed, machine(small + 1), Picture(side, side)).peak <= small + 1
+
+
+def test_fewer_bits_are_the_last_resort_of_ways_that_are_fast_enough(weighed):
+    slow = replace_speed(machine(max(peaks(weighed("w8a8"))) * 1.01), moved=1e3)
+    assert make_plan(weighed, slow, PICTURE, schemes=("", "w8a8")).way.quant in ("", "w8a8")
+    assert make_plan(weighed, slow, PICTURE).way.quant == ""
+
+
+def replace_speed(given: Machine, *, moved: float) -> Machine:
+    return given._replace(moved_per_second=moved)
+
+
+def test_the_plan_is_told_part_by_part(weighed):
+    lines = list(make_plan(weighed, machine(1e12), PICTURE).lines())
+    text = "\n".join(lines)
+    for word in ("transformer", "text encoder", "CLIP tower", "autoencoder", "expected peak", "128x128"):
+        assert word in text
+
+
+def test_large_pictures_are_decoded_in_tiles_where_memory_is_short(weighed):
+    large = Picture(1024, 1024)
+    roomy = make_plan(weighed, machine(1e12), large)
+    plan = make_plan(weighed, machine(roomy.peak * 0.7), large)
+    assert roomy.way.tiling is None and plan.way.tiling is not None
+    assert replace(plan.way, tiling=None) in EXACT

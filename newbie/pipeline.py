@@ -436,7 +436,7 @@ class Pipeline:
                 watch.begin(len(batch))
             with clock("denoise"):
                 latents, ran = self._denoise(request, denoiser, batch, first, on_step)
-                ran["regions"] = said.told()
+                ran |= {"regions": said.told()} if said.areas else {}
             maps += watch.maps(given) if watch is not None else []
             with clock("decode"):
                 pixels = [to_uint8(self.vae.decode(row[None]))[0] for row in latents]

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 from newbie.errors import PromptError
 from newbie.prompt.diagnostics import Diagnostic, Edit, sort
-from newbie.prompt.meaning import meaning
+from newbie.prompt.meaning import Elements, Meaning, meaning
 from newbie.prompt.read import Reading, read
 from newbie.prompt.rules.subject import Audience, Subject
 from newbie.prompt.rules.table import CHECKS
 from newbie.prompt.suppress import suppressed
 from newbie.prompt.vocabulary import Vocabulary, bundled
 
-_MAX_ROUNDS = 40  # each corrects one kind of finding
+_MAX_ROUNDS = 60  # each corrects one kind of finding
+_MAX_SINGLE = 20  # of a batch that is not safe as a whole, this many are tried by themselves
 
 
 def lint(
@@ -57,30 +58,41 @@ def fixed(
         found = [d for d in lint(reading, vocabulary=vocabulary, negative=negative) if d.fix and d.code not in refused]
         if not found:
             break
-        batch = [d for d in found if d.code == found[0].code]
-        text, made = _applied(reading.source.text, batch)
-        try:
-            after = read(text, name=reading.source.name, negative=True)
-        except PromptError:  # a corrected text may have become too long
-            break
-        if made and _said(after) == _said(reading):
-            reading, corrected = after, corrected + made
+        code = found[0].code
+        if better := _better(reading, [finding for finding in found if finding.code == code]):
+            reading, corrected = better[0], corrected + better[1]
+            refused = set(ignored)  # in the new text they may be safe
         else:
-            refused.add(found[0].code)
+            refused.add(code)
     return Fixed(reading.source.text, corrected)
 
 
+def _better(reading: Reading, batch: list[Diagnostic]) -> tuple[Reading, int] | None:
+    """The prompt with the corrections of a batch, or with the first of them that is safe; and how many were made."""
+    for attempt in (batch, *([finding] for finding in batch[:_MAX_SINGLE])):
+        text, made = _applied(reading.source.text, attempt)
+        try:
+            after = read(text, name=reading.source.name, negative=True)
+        except PromptError:  # a corrected text may have become too long
+            continue
+        if made and _said(after) == _said(reading):
+            return after, made
+    return None
+
+
 def _said(reading: Reading) -> object:
-    """What the prompt means, a tag that is said twice counting once."""
-    return _once(meaning(reading.scene))
+    """What the prompt means, a tag that is said twice in an element counting once."""
+    return reading.dialect, _scene_once(meaning(reading.scene))
 
 
-def _once(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(dict.fromkeys(value.split(", ")))
-    if isinstance(value, tuple):
-        return tuple(dict.fromkeys(map(_once, value)))
-    return value
+def _scene_once(said: Meaning) -> object:
+    people = [(number, _elements_once(elements)) for number, elements in said.characters]
+    panels = [_scene_once(panel) for panel in said.panels]
+    return people, _elements_once(said.general), list(dict.fromkeys(said.tags)), said.captions, panels
+
+
+def _elements_once(elements: Elements) -> object:
+    return [(name, list(dict.fromkeys(", ".join(texts).split(", ")))) for name, texts in elements]
 
 
 def _applied(text: str, batch: list[Diagnostic]) -> tuple[str, int]:

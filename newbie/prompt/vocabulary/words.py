@@ -147,5 +147,5 @@ class Vocabulary:
 @cache
 def bundled() -> Vocabulary:
     """Our own vocabulary."""
-    areas = (people, hair, face, clothing, poses, places, light, things, picture)
+    areas = (hair, face, clothing, poses, people, places, light, things, picture)
     return Vocabulary.from_entries(entry for area in areas for entry in read_groups(area.GROUPS))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from newbie.quant.four_bit import CODES, LARGEST, SCALE, coded
+from newbie.quant.four_bit import CODES, SCALE, STEPS, coded, in_steps
 from newbie.quant.int8 import step
 
 SHRINK = tuple(1 - i / 20 for i in range(11))  # of a group's range, 1 down to 0.5
@@ -21,11 +21,11 @@ def clipped(rest: Tensor, square: Tensor, group: int) -> dict[str, Tensor]:
     """
     groups = rest.unflatten(1, (-1, group))  # (rows, groups, group)
     used = square.diagonal().unflatten(0, (-1, group))
-    whole = step(groups, LARGEST)
+    whole = step(groups, STEPS)
     best, least = whole, torch.full_like(whole, torch.inf)
     for share in SHRINK:
         scale = (whole * share).bfloat16().float()
-        rounded = (groups / scale).round().clamp(-LARGEST, LARGEST) * scale
+        rounded = in_steps(groups, scale) * scale
         harm = ((groups - rounded).square() * used).sum(-1, keepdim=True)
         best, least = torch.where(harm < least, scale, best), torch.minimum(harm, least)
     scale = best.squeeze(-1).bfloat16()

@@ -77,18 +77,18 @@ def _candidates(
     factors = {SMOOTH: smooth.bfloat16()} if codec.smooth else {}
     smooth = factors[SMOOTH].float() if codec.smooth else torch.ones_like(smooth)
     matrix, seen = matrix * smooth, inputs.divided(smooth)
-    square = seen.square
-    if codec.activations:  # what rounding adds to the input is noise, alike in all directions
-        noise = (four_bits(seen.sample, codec.group) - seen.sample).square().mean(0)
-        square = square + torch.diag(noise)
+    noise = torch.zeros_like(smooth)
+    if codec.inputs:  # what rounding does to the input is like noise
+        noise = (four_bits(seen.sample, codec.inputs) - seen.sample).square().mean(0)
+    given = seen.square + torch.diag(noise)
     if not codec.rank:
-        yield {**rounding(matrix, square, codec.group), **factors}
+        yield {**rounding(matrix, given, codec.group), **factors}
         return
     left = matrix
     for _ in range(ROUNDS):
         branch = low_rank(left, codec.rank)
         rest = matrix - branch[UP].float() @ branch[DOWN].float()
-        stored = {**rounding(rest, square, codec.group), **branch, **factors}
+        stored = {**rounding(rest, given, codec.group), **branch, **factors}
         yield stored
         left = matrix - codec.residual(stored)
 

@@ -3,8 +3,8 @@
     x W^T  =  x' R^T + (x' D^T) U^T      with  x' = x / s  and  W s = R + U D
 
 `s` moves large input channels into the weights, where their factors do less harm (smoothing); U D is a branch of low
-rank in 16 bits that takes the largest directions out of the weights; what remains, R, is rounded to 4 bits, and so,
-where `activations` is set, is the input of its product. Each part may be missing.
+rank in 16 bits that takes the largest directions out of the weights; what remains, R, is rounded to 4 bits, and so may
+be the input of its product, token by token in groups of `inputs` channels. Each part may be missing.
 
 Everything is computed here as it is written: numbers are rounded and multiplied in floating point. That is a
 reference, and saves memory; it does not save time.
@@ -25,8 +25,8 @@ from newbie.quant.nibbles import groups, packed, unpacked
 
 CODES, SCALE = "codes", "scale"
 UP, DOWN, SMOOTH = "up", "down", "smooth"
-LARGEST = 7  # codes go from -7 to 7
-_ZERO = 8  # where zero lies among the sixteen
+LEAST, MOST = -8, 7  # all sixteen codes are used, so
+STEPS = 7.5  # the largest number of a group lies half a step beyond the last, and is off by no more than any other
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class FourBit(Codec):
     group: int = 64
     rank: int = 0
     smooth: bool = False
-    activations: bool = False  # the input of the product with R is rounded too: per token, in the same groups
+    inputs: int = 0  # channels in a group of the product's input that is rounded too; 0: it is not
 
     @property
     def name(self) -> str:
         parts = {f"g{self.group}": self.group != 64, "smooth": self.smooth, f"r{self.rank}": self.rank > 0}
-        parts["a4"] = self.activations
+        parts[f"a4g{self.inputs}"] = self.inputs > 0
         return "-".join(["int4", *(part for part, there in parts.items() if there)])
 
     @property
@@ -52,6 +52,7 @@ class FourBit(Codec):
         return frozenset((DOWN, SMOOTH))
 
     def stored(self, rows: int, columns: int) -> dict[str, Spec]:
+        groups(columns, self.inputs or 1)
         specs = {
             CODES: Spec((rows, columns // 2), torch.uint8),
             SCALE: Spec((rows, groups(columns, self.group)), torch.bfloat16),
@@ -74,7 +75,7 @@ class FourBit(Codec):
 
     def residual(self, stored: Stored) -> Tensor:
         """R (rows, columns) float32."""
-        codes = unpacked(stored[CODES]).float() - _ZERO
+        codes = unpacked(stored[CODES]).float() + LEAST
         return (codes.unflatten(-1, (-1, self.group)) * stored[SCALE].float()[..., None]).flatten(-2)
 
     def decode(self, stored: Stored) -> Tensor:
@@ -85,15 +86,15 @@ class FourBit(Codec):
 
     def problem(self, stored: Stored) -> str:
         for name in (SCALE, UP, DOWN, SMOOTH):
-            if name in stored and not torch.isfinite(stored[name].float() * _ZERO).all():
+            if name in stored and not torch.isfinite(stored[name].float() * LEAST).all():
                 return f"a number in {name} that is NaN, infinite or too large"
         return "zeros in smooth" if self.smooth and not stored[SMOOTH].all() else ""
 
     def linear(self, stored: Stored, x: Tensor, bias: Tensor | None) -> Tensor:
-        if not (self.rank or self.activations):
+        if not (self.rank or self.inputs):
             return super().linear(stored, x, bias)
         x = (x / stored[SMOOTH]).to(x.dtype) if self.smooth else x
-        given = four_bits(x, self.group) if self.activations else x
+        given = four_bits(x, self.inputs) if self.inputs else x
         y = F.linear(given, self.residual(stored).to(x.dtype), bias)
         if self.rank:
             y = y + F.linear(F.linear(x, stored[DOWN].to(x.dtype)), stored[UP].to(x.dtype))
@@ -101,22 +102,27 @@ class FourBit(Codec):
 
 
 def nearest(rest: Tensor, group: int) -> dict[str, Tensor]:
-    """R (rows, columns) float32 as codes and scales, the largest number of each group at 7."""
-    scale = step(rest.unflatten(-1, (-1, group)), LARGEST).squeeze(-1).bfloat16()
+    """R (rows, columns) float32 as codes and scales."""
+    scale = step(rest.unflatten(-1, (-1, group)), STEPS).squeeze(-1).bfloat16()
     return {CODES: coded(rest, scale), SCALE: scale}
 
 
 def coded(rest: Tensor, scale: Tensor) -> Tensor:
     """(rows, columns) in steps of `scale` (rows, groups), packed: uint8 (rows, columns / 2)."""
-    steps = rest.unflatten(-1, (scale.shape[-1], -1)) / scale.float()[..., None]
-    return packed((steps.round().clamp(-LARGEST, LARGEST) + _ZERO).flatten(-2))
+    steps = in_steps(rest.unflatten(-1, (scale.shape[-1], -1)), scale.float()[..., None])
+    return packed((steps - LEAST).flatten(-2))
+
+
+def in_steps(numbers: Tensor, scale: Tensor) -> Tensor:
+    """Numbers as whole steps of a scale, those that there are codes for."""
+    return (numbers / scale).round().clamp(LEAST, MOST)
 
 
 def four_bits(x: Tensor, group: int) -> Tensor:
     """x (..., columns) as it is after rounding to 4 bits, each group of each token with a scale of its own."""
     numbers = x.float().unflatten(-1, (-1, group))
-    scale = step(numbers, LARGEST)
-    return ((numbers / scale).round_() * scale).flatten(-2).to(x.dtype)
+    scale = step(numbers, STEPS)
+    return (in_steps(numbers, scale) * scale).flatten(-2).to(x.dtype)
 
 
 def low_rank(matrix: Tensor, rank: int) -> dict[str, Tensor]:

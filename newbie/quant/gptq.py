@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from newbie.quant.four_bit import CODES, LARGEST, SCALE, coded
+from newbie.quant.four_bit import CODES, SCALE, STEPS, coded, in_steps
 from newbie.quant.int8 import step
 
 DAMP = 0.01  # of the mean diagonal of H is added to it: columns that are rarely used stay tame
@@ -29,9 +29,9 @@ def gptq(rest: Tensor, square: Tensor, group: int) -> dict[str, Tensor]:
         errors = torch.empty_like(matrix[:, start:stop])
         for j in range(start, stop):
             if j % group == 0:
-                scales.append(step(matrix[:, j : j + group], LARGEST).bfloat16())
+                scales.append(step(matrix[:, j : j + group], STEPS).bfloat16())
             scale, column = scales[-1].squeeze(1).float(), matrix[:, j]
-            rounded = (column / scale).round().clamp(-LARGEST, LARGEST) * scale
+            rounded = in_steps(column, scale) * scale
             error = (column - rounded) / upper[j, j]
             matrix[:, j] = rounded
             matrix[:, j + 1 : stop] -= torch.outer(error, upper[j, j + 1 : stop])

@@ -62,7 +62,7 @@ class W8A8(Int8):
         return y if bias is None else y + bias
 
 
-def step(numbers: Tensor, levels: int) -> Tensor:
+def step(numbers: Tensor, levels: float) -> Tensor:
     """What one step is worth where the largest of (..., k) numbers takes `levels` of them: (..., 1), never zero."""
     scale = numbers.abs().amax(-1, keepdim=True) / levels
     return torch.where(scale > 0, scale, torch.ones_like(scale))

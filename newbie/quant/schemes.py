@@ -18,6 +18,7 @@ from newbie.quant.int8 import W8A8, Int8
 from newbie.quant.nf4 import Nf4
 
 RANK = 32
+INPUTS = 16  # inputs that share a scale: their rounding is what costs most, and a scale made as they come costs nothing
 
 
 class Scheme(NamedTuple):
@@ -36,15 +37,20 @@ SCHEMES = {
     "nf4": Scheme(Nf4(), "4-bit normal floats with double quantisation"),
     "int4": Scheme(FourBit(), "4-bit integers in groups of 64", FourBit(smooth=True)),
     "int4-a4": Scheme(
-        FourBit(activations=True), "the same, inputs too: for comparison", FourBit(smooth=True, activations=True)
+        FourBit(inputs=INPUTS), "the same, inputs too: for comparison", FourBit(smooth=True, inputs=INPUTS)
     ),
     "svdquant": Scheme(
-        FourBit(rank=RANK, activations=True),
+        FourBit(rank=RANK, inputs=INPUTS),
         f"4-bit weights and inputs beside a branch of rank {RANK} in 16 bits",
-        FourBit(rank=RANK, smooth=True, activations=True),
+        FourBit(rank=RANK, smooth=True, inputs=INPUTS),
+    ),
+    "svdquant-g64": Scheme(
+        FourBit(rank=RANK, inputs=64),
+        "the same with the paper's groups of 64 inputs",
+        FourBit(rank=RANK, smooth=True, inputs=64),
     ),
 }
-_FOUR_BIT = re.compile(r"int4(?:-g(\d{1,4}))?(-smooth)?(?:-r(\d{1,4}))?(-a4)?")
+_FOUR_BIT = re.compile(r"int4(?:-g(\d{1,4}))?(-smooth)?(?:-r(\d{1,4}))?(?:-a4g(\d{1,4}))?")
 
 
 def scheme(name: str) -> Scheme:
@@ -65,6 +71,6 @@ def codec_named(name: str) -> Codec | None:
     found = _FOUR_BIT.fullmatch(name)
     if found is None:
         return None
-    group, smooth, rank, activations = found.groups()
-    codec = FourBit(int(group or 64), int(rank or 0), bool(smooth), bool(activations))
-    return codec if codec.group > 0 and codec.group % 2 == 0 else None
+    group, smooth, rank, inputs = found.groups()
+    codec = FourBit(int(group or 64), int(rank or 0), bool(smooth), int(inputs or 0))
+    return codec if codec.group > 0 and codec.group % 2 == 0 and codec.name == name else None

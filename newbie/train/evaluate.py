@@ -19,7 +19,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from newbie import Pipeline, Request, devices
+from newbie import Pipeline, Request, Settings, devices
 from newbie.train.figures import sample
 from newbie.train.figures.names import NAMED
 from newbie.train.figures.spec import HELD_OUT_PAIRS
@@ -117,6 +117,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--side", type=int, help="pixels of a square's side (default: as the model recommends)")
     flags.add_argument("--training", type=int, default=2048, help="drawings to look for neighbours in; 0: do not")
     flags.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 8), help="processes that draw")
+    flags.add_argument("--quant", default="", metavar="SCHEME", help="weights in fewer bits, as create.py has them")
+    flags.add_argument("--quant-skip", default="", metavar="NAME,...", help="layers that stay as they are")
     flags.add_argument("--cfg-scale", type=float, help="default: as the model recommends")
     flags.add_argument("--shift", type=float, help="default: as the model recommends")
     flags.add_argument("--steps", type=int, help="default: as the model recommends")
@@ -135,7 +137,7 @@ def main(argv: Sequence[str], say: Say) -> int:
             say(f"{name}: cannot be judged: {', '.join(words)}")
     else:
         tasks = tasks_of(args.suites, args.count, args.seed)
-    pipeline = Pipeline.open(args.model)
+    pipeline = Pipeline.open(args.model, settings=Settings(quant=args.quant, quant_skip=args.quant_skip), on_note=say)
     request = Request(
         cfg_scale=args.cfg_scale, shift=args.shift, steps=args.steps, canonical=args.canonical, seed=args.seed
     )

@@ -23,6 +23,7 @@ from newbie.accel.savings import Savings
 from newbie.accel.shared import SharedRefiner
 from newbie.accel.sides import At, Side, Sides
 from newbie.attention.kernel import Kernel
+from newbie.memory.streamed import BlockStream, Streamed
 from newbie.model.block import Block
 from newbie.model.nextdit import NextDiT, Prepared, run_in_order
 from newbie.model.tokens import useful_width
@@ -48,6 +49,7 @@ class Denoiser:
         record: evaluations are recorded by it and replayed (`accel.graphs`); None: each runs by itself.
         biases: what is added to the scores of the prompt's rows, and of the negative prompt's (`regions.bias`).
         watch: is shown what the prompt's rows attend to (`regions.heat`).
+        stream: the joint blocks are not all in memory, and come as it says (`memory.streamed`).
     """
 
     transformer: NextDiT
@@ -63,6 +65,7 @@ class Denoiser:
     record: Record | None = None
     biases: tuple[At | None, At | None] = (None, None)
     watch: Watch | None = None
+    stream: BlockStream | None = None
     kernels: list[str] = field(default_factory=list)  # what attended, in the order of first use
     tables: list[ModulationTable] = field(default_factory=list)
     velocities: list[Velocity] = field(default_factory=list)
@@ -103,7 +106,7 @@ class Denoiser:
     @cached_property
     def recorded(self) -> Recorded | None:
         """The graphs of this request; None where what an evaluation reads, or how it runs, is not always the same."""
-        same = self.savings.prepared_once and not self.biased and self.watch is None
+        same = self.savings.prepared_once and not self.biased and self.watch is None and self.stream is None
         return Recorded(self.transformer, self.record) if self.record and same else None
 
     def work(self) -> dict[str, int]:
@@ -170,7 +173,9 @@ class Denoiser:
                 Side(self._kernel([row], bias=bias is not None), bias)
                 for row, bias in zip((PROMPT, NEGATIVE), self.biases, strict=True)
             )
-            return Sides(inner, usual, (prompt, negative), pictures, self.image_tokens)
+            usual = Sides(inner, usual, (prompt, negative), pictures, self.image_tokens)
+        if self.stream is not None:
+            return Streamed(usual, self.stream)
         return None if usual is in_order else usual
 
     def _without_padding(self, inner: Runner, pictures: int) -> Runner:

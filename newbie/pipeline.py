@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -37,11 +37,14 @@ from newbie.checkpoints import (
     require_fit,
     weights_hash,
 )
+from newbie.checkpoints.load import Loaded
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture, Cancelled, MemoryShortage, UsageError, WeightsError
 from newbie.images import is_blank
 from newbie.lora import Adapter, Worn, attach, read_adapter
 from newbie.lora import merge as merge_adapters
+from newbie.memory.lodging import Lodging
+from newbie.memory.opening import lodged, wanted
 from newbie.model.nextdit import NextDiT
 from newbie.prompt import Reading, RenderedPair, canonical_text, read, render_pair
 from newbie.prompt.learnt import Vocabulary, unlearnt
@@ -57,6 +60,7 @@ from newbie.text.gemma import GemmaEncoder
 from newbie.text.jina import JinaEncoder
 from newbie.vae import Autoencoder
 from newbie.vae.pixels import to_uint8
+from newbie.vae.tiling import Tiling
 
 BUNDLED = Path(__file__).resolve().parent.parent / "weights" / "newbie-mini"
 RECORD_FORMAT = "newbie/1"
@@ -115,6 +119,7 @@ class Pipeline:
     adapters: tuple[Worn, ...] = ()  # that `transformer` wears
     merged: bool = False  # they are part of its weights
     bare: Bare | None = None  # what there was before it wore any
+    lodging: Lodging | None = None  # where not everything is in memory at a time
 
     @classmethod
     def open(
@@ -166,22 +171,14 @@ class Pipeline:
         device = torch.device(chosen["device"].value)
         if settings.cuda_graphs and device.type != "cuda":
             raise UsageError(f"CUDA graphs need an NVIDIA card, this is {device.type}", "leave --cuda-graphs out")
-        dtype = devices.DTYPES[chosen["dtype"].value]
+        lodging = None
         with _memory_errors(chosen["device"].value):
-            loaded = load_transformer(parts.transformer, device=device, dtype=dtype, quant=quant.rule("transformer"))
-            words = load_gemma(parts.text_encoder, device=device, dtype=dtype, quant=quant.rule("text_encoder"))
-            pooled = None
-            if parts.clip is not None:
-                pooled = load_jina(parts.clip, device=device, dtype=dtype, quant=quant.rule("clip"))
-            decoder = load_vae(parts.vae, device=device, dtype=devices.DTYPES[chosen["vae_dtype"].value])
-        require_fit(
-            {
-                "transformer": loaded.config,
-                "text_encoder": words.config,
-                "clip": None if pooled is None else pooled.config,
-                "vae": decoder.config,
-            }
-        )
+            if wanted(settings):
+                lodging = lodged(parts, settings, chosen, say)
+                loaded, words, decoder = (lodging.loaded(name) for name in ("transformer", "text_encoder", "vae"))
+                pooled = lodging.loaded("clip") if parts.clip is not None else None
+            else:
+                loaded, words, pooled, decoder = _load_all(parts, device, chosen, quant)
         for part in (loaded, words, pooled, decoder):
             for note in part.report.notes if part is not None else ():
                 say(note)
@@ -189,15 +186,23 @@ class Pipeline:
                 say(why)
         if settings.compile:
             devices.keep_compiled()
-        blocks = accel.choose(loaded.module, leaves=settings.leaves, compile=settings.compile)
+        if lodging is not None:
+            lodging.bring("transformer")  # to see how its blocks will run
+        blocks = accel.choose(
+            loaded.module,
+            leaves=settings.leaves,
+            compile=settings.compile,
+            free=None if lodging is None else lodging.spare,
+        )
         for note in blocks.notes:
             say(note)
+        text = TextStack(
+            GemmaEncoder(words.module, words.tokenizer),
+            None if pooled is None else JinaEncoder(pooled.module, pooled.tokenizer),
+        )
         pipeline = cls(
             transformer=loaded.module,
-            text=TextStack(
-                GemmaEncoder(words.module, words.tokenizer),
-                None if pooled is None else JinaEncoder(pooled.module, pooled.tokenizer),
-            ),
+            text=text if lodging is None else replace(text, bring=lodging.bring_encoder),
             vae=decoder.module.channels_last() if savings.channels_last else decoder.module,
             attention=settings.attention,
             recommended=parts.recommended,
@@ -211,6 +216,7 @@ class Pipeline:
             blocks=blocks,
             record=on_cuda if settings.cuda_graphs else None,
             settings=settings,
+            lodging=lodging,
         )
         if lora:
             pipeline = pipeline.with_adapters(*lora, merge=merge_lora, allow_pickle=allow_pickle, on_note=say)
@@ -279,6 +285,7 @@ class Pipeline:
             "cuda_graphs": self.record is not None,
             "caches": [],
             "threads": devices.threads(),
+            **({} if self.lodging is None else {"memory": self.lodging.plan.way.name}),
         }
 
     def _quantised(self) -> dict[str, str]:
@@ -348,10 +355,14 @@ class Pipeline:
             return replace(self, transformer=bare.transformer, blocks=bare.blocks, adapters=(), bare=None)
         say = on_note or (lambda note: None)
         merged = self.merged if merge is None else merge
-        with _memory_errors(self.chosen["device"].value):
+        if merged and self.lodging is not None and not self.lodging.settled:
+            raise UsageError("weights that come and go cannot be merged with", "leave out --merge-lora, or --memory")
+        with _memory_errors(self.chosen["device"].value), self._turn():
+            if self.lodging is not None:
+                self.lodging.bring("transformer")
             worn = tuple(_read_adapter(each, bare.transformer, allow_pickle, say) for each in adapters)
             transformer = (merge_adapters if merged else attach)(bare.transformer, worn)
-            blocks = accel.choose(transformer, leaves=self.settings.leaves, compile=self.settings.compile)
+            blocks = self._arranged(transformer)
         if blocks.name != bare.blocks.name:
             say(f"with adapters the blocks run on leaves {blocks.name}, not {bare.blocks.name}")
         return replace(self, transformer=transformer, blocks=blocks, adapters=worn, merged=merged, bare=bare)
@@ -405,7 +416,8 @@ class Pipeline:
         """
         request = request.resolved(self.recommended)
         device = self.chosen["device"].value
-        with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False), _memory_errors(device):
+        exact = torch.autocast(torch.device(device).type, enabled=False)
+        with torch.no_grad(), exact, _memory_errors(device), self._turn():
             return self._generate(request, on_step, on_picture, heatmaps)
 
     def _generate(
@@ -427,6 +439,10 @@ class Pipeline:
         maps: list[dict[str, Heat]] = []
         ran: dict[str, Any] = {}
         seeds = request.seeds()
+        if self.lodging is not None:
+            with clock("move"):
+                self.lodging.bring("transformer")
+            denoiser = replace(denoiser, blocks=self._arranged(self.transformer).runner, stream=self.lodging.stream)
         if self.blocks.compiler is not None and not self.blocks.compiler.graphs:
             with clock("compile"):
                 notes.append(self._compiled(denoiser, min(len(seeds), request.batch_size)))
@@ -439,7 +455,7 @@ class Pipeline:
                 ran |= {"regions": said.told()} if said.areas else {}
             maps += watch.maps(given) if watch is not None else []
             with clock("decode"):
-                pixels = [to_uint8(self.vae.decode(row[None]))[0] for row in latents]
+                pixels = [to_uint8(self._decoded(row[None], notes))[0] for row in latents]
             for number, (seed, picture) in enumerate(zip(batch, pixels, strict=True), start=first):
                 image = Image.fromarray(picture.cpu().numpy())
                 if is_blank(image):
@@ -542,6 +558,33 @@ class Pipeline:
         ran["cuda_graphs"] = denoiser.work()["cuda_graphs"] > 0  # what was asked for may have failed
         return latents, ran
 
+    def _arranged(self, transformer: NextDiT) -> accel.Blocks:
+        """How the blocks run, with the weights where they are now."""
+        if self.lodging is None:
+            return accel.choose(transformer, leaves=self.settings.leaves, compile=self.settings.compile)
+        if transformer is self.transformer and self.lodging.stays("transformer"):
+            return self.blocks
+        compiled = self.settings.compile
+        return accel.choose(transformer, leaves=self.settings.leaves, compile=compiled, free=self.lodging.spare)
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.lodging is None else self.lodging.turn()
+
+    def _decoded(self, latents: Tensor, notes: list[str]) -> Tensor:
+        """(1, C, h, w) -> (1, 3, H, W), in tiles as planned, or in smaller ones where memory does not suffice."""
+        planned = Tiling(self.settings.vae_tile) if self.settings.vae_tile else None
+        if self.lodging is not None:
+            planned = self.lodging.plan.way.tiling
+        tilings = [planned, *(Tiling(side) for side in (512, 256) if planned is None or side < planned.side)]
+        for tiling, smaller in zip(tilings, [*tilings[1:], None], strict=True):
+            try:
+                return self.vae.decode(latents) if tiling is None else tiling.decode(self.vae, latents)
+            except (MemoryError, RuntimeError) as error:
+                if smaller is None or not is_shortage(error):
+                    raise
+            notes.append(f"too little memory to decode at once: decoded in tiles of {smaller.side} pixels")
+        raise AssertionError("the last one returns or raises")
+
     def _preview_colours(self) -> Tensor:
         """The linear map from latents to colours; see `sampling.preview`."""
         device = next(self.vae.parameters()).device
@@ -609,18 +652,42 @@ def _choices(settings: Settings, parts: Components) -> dict[str, devices.Choice]
     }
 
 
+def _load_all(
+    parts: Components, device: torch.device, chosen: Mapping[str, devices.Choice], quant: Quant
+) -> tuple[Loaded[NextDiT, Any], Loaded[Any, Any], Loaded[Any, Any] | None, Loaded[Autoencoder, Any]]:
+    """Transformer, text encoder, CLIP tower and autoencoder, to stay."""
+    dtype = devices.DTYPES[chosen["dtype"].value]
+    transformer = load_transformer(parts.transformer, device=device, dtype=dtype, quant=quant.rule("transformer"))
+    words = load_gemma(parts.text_encoder, device=device, dtype=dtype, quant=quant.rule("text_encoder"))
+    pooled = None
+    if parts.clip is not None:
+        pooled = load_jina(parts.clip, device=device, dtype=dtype, quant=quant.rule("clip"))
+    decoder = load_vae(parts.vae, device=device, dtype=devices.DTYPES[chosen["vae_dtype"].value])
+    require_fit(
+        {
+            "transformer": transformer.config,
+            "text_encoder": words.config,
+            "clip": None if pooled is None else pooled.config,
+            "vae": decoder.config,
+        }
+    )
+    return transformer, words, pooled, decoder
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether memory ran out. On a CPU PyTorch reports it as a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
 @contextmanager
 def _memory_errors(device: str) -> Iterator[None]:
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise MemoryShortage(
-            f"out of memory on {device}", "try a smaller --size, --batch-size 1, or --dtype bf16"
-        ) from error
-    except RuntimeError as error:
-        # PyTorch reports a failed allocation on a CPU as a plain RuntimeError.
-        if "can't allocate memory" in str(error):
-            raise MemoryShortage(f"out of memory on {device}", "try a smaller --size or --batch-size 1") from error
+    except (MemoryError, RuntimeError) as error:
+        if is_shortage(error):
+            raise MemoryShortage(
+                f"out of memory on {device}", "try --memory auto, a smaller --size, --batch-size 1, or --dtype bf16"
+            ) from error
         raise
     except KeyboardInterrupt as error:
         raise Cancelled from error

@@ -157,6 +157,9 @@ class Settings:
     cuda_graphs: bool = False  # evaluations are recorded on the card and replayed
     quant: str = ""  # which weights are kept in fewer bits, and how (`newbie.quant.choice`)
     quant_skip: str = ""  # parts of names of layers that stay as they are
+    memory: str = ""  # how much may be used: "6GB", or "auto": what is free; "": all of it is loaded, without a plan
+    offload: str = ""  # how parts are in memory (`newbie.memory.planner.OFFLOAD`); "": as fits into `memory`
+    vae_tile: int = 0  # pixels: the side of tiles that pictures are decoded in; 0: as fits
 
 
 class AdapterChoice(NamedTuple):

@@ -27,7 +27,7 @@ HEIGHT = {name: -row for row, names in enumerate(ROWS) for name in names}
 # Neighbours that may be imported, one way each.
 ALLOWED = {
     ("pipeline", "images"), ("train", "cli"), ("parity", "train"), ("lora", "checkpoints"), ("checkpoints", "quant"),
-    ("accel", "quant"),
+    ("accel", "quant"), ("denoise", "memory"),
 }  # fmt: skip
 
 GUESTS = {

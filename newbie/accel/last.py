@@ -6,7 +6,7 @@ feed-forward are work for nobody. Rows do not meet in any of these, so leaving s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -60,6 +60,11 @@ def in_order_to_the_image(
     step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
 ) -> Tensor:
     """The model's own loop; its last block gives the image tokens alone."""
-    *front, last = blocks
-    trimmed = partial(image_tokens, Leaves.plain(), cast("Block", last))
-    return run_in_order([*front, cast("nn.Module", trimmed)], x, m, seq)
+    return run_in_order(_last_trimmed(blocks, len(m)), x, m, seq)
+
+
+def _last_trimmed(blocks: Iterable[nn.Module], count: int) -> Iterator[nn.Module]:
+    """The blocks one by one, as they may come; the last of them for the image tokens alone."""
+    for number, block in enumerate(blocks, start=1):
+        trimmed = partial(image_tokens, Leaves.plain(), cast("Block", block))
+        yield cast("nn.Module", trimmed) if number == count else block

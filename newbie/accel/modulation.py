@@ -85,5 +85,5 @@ def _cut(said: Sequence[Modulation], part: slice) -> tuple[Modulation, ...]:
 
 def _on(device: torch.device, module: nn.Module) -> nn.Module:
     """The module where it is, or a passing copy of it on the device: one block's weights at a time."""
-    here = next(module.parameters()).device
-    return module if here == device else copy.deepcopy(module).to(device)
+    first = next(module.parameters(), None)  # none: it fetches its weights by itself
+    return module if first is None or first.device == device else copy.deepcopy(module).to(device)

@@ -183,15 +183,17 @@ def fetch(plan: Plan, module: nn.Module, names: Iterable[str], device: torch.dev
         ) from error
 
 
-def read(plan: Plan, name: str, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
-    """What the network holds for one name of a plan, by the names of its own tensors, on the device, looked at.
+def read(plan: Plan, name: str, device: torch.device, dtype: torch.dtype, *, look: bool = True) -> dict[str, Tensor]:
+    """What the network holds for one name of a plan, by the names of its own tensors, on the device.
 
-    Mostly one tensor; for a matrix in fewer bits those that its codec stores.
+    Mostly one tensor; for a matrix in fewer bits those that its codec stores. `look`: refuse NaN and infinity.
     """
     path = name.removesuffix(".weight")
     recipe = plan.recipes.get(name)
     if name in plan.compressed:
-        return {f"{path}.{each}": tensor for each, tensor in _kept(plan.compressed[name], device, dtype).items()}
+        packed = plan.compressed[name]
+        stored = _kept(packed, device, dtype) if look else packed.read(device)
+        return {f"{path}.{each}": tensor for each, tensor in stored.items()}
     if recipe is None:
         empty = plan.module.state_dict()[name]
         return {name: torch.ones(empty.shape, device=device, dtype=dtype if empty.is_floating_point() else empty.dtype)}
@@ -199,7 +201,8 @@ def read(plan: Plan, name: str, device: torch.device, dtype: torch.dtype) -> dic
         return {f"{path}.{each}": tensor for each, tensor in _quantised(plan, recipe, device, dtype).items()}
     tensor = _fetch(recipe, device, dtype)
     tensor = tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-    require_finite(tensor, plan, recipe)
+    if look:
+        require_finite(tensor, plan, recipe)
     return {name: tensor}
 
 

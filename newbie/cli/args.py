@@ -104,6 +104,9 @@ SETTINGS_FLAGS = {
     "cuda_graphs": Flag("NVIDIA cards: record an evaluation once and replay it"),
     "quant": Flag("weights in fewer bits: w8a8, int8, nf4, svdquant, ...; or PART=SCHEME,...", metavar="SCHEME"),
     "quant_skip": Flag("layers that stay as they are, by parts of their names", metavar="NAME,..."),
+    "memory": Flag("how much may be used: the plan for it is told before loading", metavar="6GB|auto"),
+    "offload": Flag("none, text, parts, blocks, layers: what is in memory only while it works; default: as fits"),
+    "vae_tile": Flag("decode in tiles of so many pixels: large pictures in little memory"),
 }
 _EXIT_CODES = """\
 exit codes: 0 fine, 2 usage, 3 prompt, 4 model or weights, 5 memory, 6 blank picture, 7 output, 130 cancelled

@@ -96,7 +96,7 @@ def _of_block(config: NextDiTConfig, rows: Rows, dtype: torch.dtype) -> int:
 
         def run() -> Tensor:
             x = torch.empty(rows.rows, length, config.dim, dtype=dtype)
-            return block(x, said, TokenSequence(Rope(angles, angles), info, _answer, slice(rows.words, None)))  # type: ignore[arg-type,no-any-return]
+            return block(x, said, TokenSequence(Rope(angles, angles), info, _answer, slice(rows.words, None)))  # type: ignore[arg-type]
 
         return peak_of(run)
 

@@ -92,11 +92,14 @@ class Weights:
 
 
 def joint_blocks(plan: Plan) -> list[frozenset[str]]:
-    """The names of each joint block of a transformer, in order, without those of its modulation, which is used
-    before the others and by itself."""
+    """The names of the matrices of each joint block of a transformer, in order.
+
+    Without its modulation, which is used before the others and by itself, and without its norms: they are small, and
+    leaves keep copies of them.
+    """
     blocks: dict[int, set[str]] = {}
-    for name in plan.module.state_dict():
-        if name.startswith(BLOCKS) and MODULATION not in name:
+    for name, tensor in plan.module.state_dict().items():
+        if name.startswith(BLOCKS) and MODULATION not in name and tensor.ndim > 1:
             blocks.setdefault(int(name.split(".")[1]), set()).add(name)
     return [frozenset(blocks[number]) for number in sorted(blocks)]
 

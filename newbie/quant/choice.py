@@ -86,6 +86,9 @@ class Choice:
                     raise UsageError(
                         f"--quant names no part {part!r}", f"the parts are {spoken}; or one scheme for all"
                     )
+                if (name if equals else part) == NOTHING:  # said aloud: not even where memory is short
+                    rules.pop(one, None)
+                    continue
                 _require_known(name if equals else part)
                 rules[one] = Rule(name if equals else part, patterns)
         return cls(rules)

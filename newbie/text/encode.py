@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor
@@ -51,6 +52,7 @@ class TextStack:
     gemma: GemmaEncoder
     jina: JinaEncoder | None = None
     cache: TextCache = field(default_factory=TextCache)
+    bring: Callable[[str], None] = lambda encoder: None  # called before an encoder has to run: it may not be in memory
 
     def encode(self, prompts: Sequence[Rendered], *, reuse: bool = True) -> Encoded:
         """Encode rendered prompts, one row each; a row never depends on the others in the batch.
@@ -59,16 +61,19 @@ class TextStack:
         """
         runs = 0
 
-        def keep(key: Key, encode: Callable[[], Tensor]) -> Tensor:
+        def keep(encoder: str, key: Key, encode: Callable[[], Tensor]) -> Tensor:
             def count() -> Tensor:
                 nonlocal runs
                 runs += 1
+                self.bring(encoder)
                 return encode()
 
             return self.cache.get(key, count) if reuse else count()
 
-        hidden, mask = self.gemma.encode([prompt.gemma.text for prompt in prompts], keep)
-        pooled = None if self.jina is None else self.jina.encode([prompt.jina.text for prompt in prompts], keep)
+        hidden, mask = self.gemma.encode([prompt.gemma.text for prompt in prompts], partial(keep, "gemma"))
+        pooled = None
+        if self.jina is not None:
+            pooled = self.jina.encode([prompt.jina.text for prompt in prompts], partial(keep, "jina"))
         return Encoded(TextFeatures(hidden, mask, pooled), self.inputs(prompts), runs)
 
     def inputs(self, prompts: Sequence[Rendered]) -> list[dict[str, EncoderInput]]:

@@ -113,3 +113,8 @@ def test_large_pictures_are_decoded_in_tiles_where_memory_is_short(weighed):
     plan = make_plan(weighed, machine(roomy.peak * 0.7), large)
     assert roomy.way.tiling is None and plan.way.tiling is not None
     assert replace(plan.way, tiling=None) in EXACT
+
+
+def test_none_is_a_scheme_that_forbids_fewer_bits():
+    assert Choice.parse("none").rules == {}
+    assert set(Choice.parse("nf4,clip=none").rules) == {"transformer", "text_encoder"}

@@ -1,0 +1,103 @@
+"""From what was asked for (`--memory`, `--offload`, `--quant`) to a model in memory: counted, planned, told, loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import cast
+
+import torch
+
+from newbie import devices
+from newbie.checkpoints import Components, require_fit
+from newbie.checkpoints.plan import plan_load
+from newbie.errors import UsageError
+from newbie.memory import amount
+from newbie.memory.lodging import Lodging
+from newbie.memory.meter import Resident
+from newbie.memory.planner import Machine, MemoryPlan, forced, make_plan
+from newbie.memory.ways import EXACT, Model, Part, Picture
+from newbie.quant.choice import Choice
+from newbie.request import Recommended, Settings
+from newbie.vae.tiling import Tiling
+
+OFFLOAD = dict(zip(("none", "text", "parts", "blocks", "layers"), EXACT, strict=True))
+RESERVE = 0.95  # of what is free may be planned for
+CONTEXT = 500_000_000  # bytes that a card's driver takes for itself
+
+
+def wanted(settings: Settings) -> bool:
+    """Whether a plan was asked for.
+
+    Raises:
+        UsageError: an amount or a way that there is not.
+    """
+    if settings.memory and settings.memory != amount.AUTO:
+        amount.parse(settings.memory)
+    if settings.offload and settings.offload not in OFFLOAD:
+        raise UsageError(f"there is no way {settings.offload!r} to be in memory", f"use one of: {', '.join(OFFLOAD)}")
+    return bool(settings.memory or settings.offload)
+
+
+def lodged(
+    parts: Components, settings: Settings, chosen: Mapping[str, devices.Choice], say: Callable[[str], None]
+) -> Lodging:
+    """The model as it fits; `say` is told the plan before anything is loaded.
+
+    Raises:
+        MemoryShortage: it fits in no way.
+        WeightsError, UsageError: as loading does.
+    """
+    plan = planned(parts, settings, chosen)
+    for line in plan.lines():
+        say(line)
+    return Lodging(plan)
+
+
+def planned(parts: Components, settings: Settings, chosen: Mapping[str, devices.Choice]) -> MemoryPlan:
+    """What would be done. Reads headers only."""
+    device = torch.device(chosen["device"].value)
+    dtype, vae_dtype = (devices.DTYPES[chosen[name].value] for name in ("dtype", "vae_dtype"))
+
+    @cache
+    def weighed(scheme: str) -> Model:
+        choice = Choice.parse(settings.quant or scheme, settings.quant_skip)
+        found = {
+            name: Part(plan_load(source, quant=choice.rule(name)), device, vae_dtype if name == "vae" else dtype)
+            for name, source in parts.sources().items()
+        }
+        require_fit({name: part.plan.config for name, part in found.items()})
+        return Model(cast("dict[str, Part]", found), _leaves(settings, device, dtype))
+
+    plain = weighed("")  # first: what is imported for it counts as in use
+    machine = _machine(settings, device)
+    picture = _picture(parts.recommended)
+    tiling = Tiling(settings.vae_tile) if settings.vae_tile else None
+    if settings.offload:
+        plan = forced(lambda scheme: plain, replace(OFFLOAD[settings.offload], tiling=tiling), machine, picture)
+    else:
+        schemes = ("",) if settings.quant else ("", "w8a8" if device.type == "cpu" else "int8", "nf4")
+        plan = make_plan(weighed, machine, picture, schemes=schemes)
+    return replace(plan, way=replace(plan.way, tiling=tiling)) if tiling else plan
+
+
+def _machine(settings: Settings, device: torch.device) -> Machine:
+    asked = settings.memory or amount.AUTO
+    if device.type == "cuda":
+        before, free = CONTEXT, torch.cuda.mem_get_info(device)[0]
+    else:
+        before = Resident.now().whole
+        free = before + devices.free_memory()
+    limit = int(free * RESERVE) if asked == amount.AUTO else amount.parse(asked)
+    return Machine.of(device.type, limit, before, asked, devices.threads())
+
+
+def _picture(recommended: Recommended) -> Picture:
+    return Picture(recommended.width, recommended.height, steps=recommended.steps)
+
+
+def _leaves(settings: Settings, device: torch.device, dtype: torch.dtype) -> str:
+    """How the blocks will probably be computed; `accel.choose` decides when they are there."""
+    cpu = device.type == "cpu" and (dtype == torch.float32 or devices.native_bf16("cpu"))
+    return "cpu" if cpu and settings.leaves in ("auto", "cpu") else "plain"

@@ -1,0 +1,166 @@
+"""Blocks that come one by one: two are in memory, and while one computes the next is read into the place of the last.
+
+There are as many slots as blocks may be in memory, each as large as the largest block. Block n always comes to slot n
+modulo their number, so its parameters are views of that slot, made once: modules, adapters on them and leaves that hold
+their weights never change, only the bytes beneath them do. Whoever runs the blocks in order, as every runner does, gets
+each when it is there. The reading is done by a thread of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from newbie.accel.runner import Runner
+from newbie.checkpoints.load import read
+from newbie.checkpoints.plan import Plan
+from newbie.memory.weights import joint_blocks
+from newbie.model.block import Modulation, TokenSequence
+from newbie.step import Step
+
+ALIGNED = 64  # bytes: where a tensor may begin in a slot
+HOST = torch.device("cpu")
+
+
+class BlockStream:
+    """The joint blocks of a transformer, read from its file whenever they come up.
+
+    Args:
+        plan: what the file holds.
+        network: furnished, its blocks without memory; they get parameters that are views of the slots.
+        slots: how many blocks are in memory at a time, at least two.
+    """
+
+    def __init__(
+        self, plan: Plan, network: nn.Module, device: torch.device, dtype: torch.dtype, *, slots: int = 2
+    ) -> None:
+        self.plan, self.device, self.dtype = plan, device, dtype
+        self.blocks = joint_blocks(plan)
+        inside = [self._inside(network, names) for names in self.blocks]
+        size = max(_end(tensors) for tensors in inside)
+        self.slots = [torch.empty(size, dtype=torch.uint8, device=device) for _ in range(min(slots, len(inside)))]
+        self.views = [_placed(self.slots[n % len(self.slots)], tensors) for n, tensors in enumerate(inside)]
+        for views in self.views:
+            for name, view in views.items():
+                _set(network, name, view)
+        self._holds: list[int | None] = [None] * len(self.slots)  # the block whose weights are, or will be, in a slot
+        self._coming: dict[int, Future[None]] = {}
+        self._left: list[torch.cuda.Event | None] = [None] * len(self.slots)
+        self._reader = ThreadPoolExecutor(1, "blocks")
+        self._seen: set[int] = set()  # blocks whose numbers have been looked at
+        self.read = 0  # blocks so far
+
+    def over(self, blocks: Sequence[nn.Module]) -> Iterator[nn.Module]:
+        """Each of `blocks` when its weights are there; the next is on its way meanwhile."""
+        for number, block in enumerate(blocks):
+            self._ask(number)
+            self._wait(number)
+            following = (number + 1) % len(self.blocks)
+            if following % len(self.slots) != number % len(self.slots):
+                self._ask(following)
+            yield block
+            if self.device.type == "cuda":  # the card may still be at it when Python is done
+                self._left[number % len(self.slots)] = torch.cuda.current_stream(self.device).record_event()
+
+    def _ask(self, number: int) -> None:
+        slot = number % len(self.slots)
+        if self._holds[slot] != number:
+            self._holds[slot] = number
+            self._coming[number] = self._reader.submit(self._bring, number, self._left[slot])
+
+    def _wait(self, number: int) -> None:
+        coming = self._coming.pop(number, None)
+        if coming is None:
+            return
+        try:
+            coming.result()
+        except BaseException:
+            self._holds[number % len(self.slots)] = None
+            raise
+
+    @torch.no_grad()
+    def _bring(self, number: int, left: torch.cuda.Event | None) -> None:
+        """Read a block into its slot, in the reader's thread; done when the weights are there."""
+        if left is not None:
+            left.synchronize()
+        views = self.views[number]
+        for name in sorted(self.blocks[number]):
+            for place, tensor in read(self.plan, name, HOST, self.dtype, look=number not in self._seen).items():
+                views[place].copy_(tensor)
+        self._seen.add(number)
+        self.read += 1
+
+    def _inside(self, network: nn.Module, names: frozenset[str]) -> dict[str, Tensor]:
+        """What is stored for a block, without memory, in the formats in which it is used."""
+        paths = {name.removesuffix(".weight") for name in names}
+        found = {}
+        for name, tensor in network.state_dict().items():
+            if name in names or name.rpartition(".")[0] in paths:
+                number = tensor.is_floating_point() and _is_parameter(network, name)
+                found[name] = tensor.to(self.dtype) if number else tensor
+        return found
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A policy: `inner`, given the blocks as they come."""
+
+    inner: Runner
+    stream: BlockStream
+
+    def __call__(
+        self, step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
+    ) -> Tensor:
+        """As `inner`."""
+        return self.inner(step, cast("Any", _AsTheyCome(self.stream, blocks)), x, m, seq)
+
+
+@dataclass(frozen=True)
+class _AsTheyCome:
+    """Blocks to be gone through in order, any number of times."""
+
+    stream: BlockStream
+    blocks: Sequence[nn.Module]
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return self.stream.over(self.blocks)
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+
+def _end(tensors: Mapping[str, Tensor]) -> int:
+    return sum(_room(tensor) for tensor in tensors.values())
+
+
+def _room(tensor: Tensor) -> int:
+    return math.ceil(tensor.nbytes / ALIGNED) * ALIGNED
+
+
+def _placed(slot: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of these shapes and formats, one after another in a slot."""
+    views, start = {}, 0
+    for name, tensor in tensors.items():
+        views[name] = slot[start : start + tensor.nbytes].view(tensor.dtype).view(tensor.shape)
+        start += _room(tensor)
+    return views
+
+
+def _is_parameter(network: nn.Module, name: str) -> bool:
+    owner, _, leaf = name.rpartition(".")
+    return leaf in network.get_submodule(owner)._parameters
+
+
+def _set(network: nn.Module, name: str, view: Tensor) -> None:
+    owner, _, leaf = name.rpartition(".")
+    module = network.get_submodule(owner)
+    if leaf in module._parameters:
+        module.register_parameter(leaf, nn.Parameter(view, requires_grad=False))
+    else:
+        module.register_buffer(leaf, view)

@@ -1,0 +1,161 @@
+"""Pictures of a model that is not all in memory: the same bits as of one that is."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+
+from newbie import Pipeline, Request, Settings
+from newbie.accel.choose import choose
+from newbie.errors import MemoryShortage, UsageError
+from newbie.memory.opening import OFFLOAD
+from newbie.model.nextdit import NextDiT
+
+REQUEST = Request(prompt="1girl, blue_hair, smile", negative="red_hair", steps=3, seed=5)
+
+
+def opened(**settings) -> Pipeline:
+    return Pipeline.open(settings=Settings(device="cpu", **settings))
+
+
+def there(module: torch.nn.Module) -> bool:
+    return all(tensor.device.type != "meta" for tensor in module.parameters())
+
+
+@pytest.fixture(scope="module")
+def resident() -> dict[str, Pipeline]:
+    return {"plain": opened(leaves="plain", offload="none")}
+
+
+@pytest.mark.parametrize("way", ["text", "parts", "blocks", "layers"])
+def test_pictures_are_the_same_bits(resident, way):
+    moved = opened(offload=way, leaves="plain")
+    expected = resident["plain"].generate(REQUEST)
+    for _ in range(2):  # the second time texts are known, and the parts are as the first time left them
+        result = moved.generate(REQUEST)
+        assert result.images[0].tobytes() == expected.images[0].tobytes()
+    assert result.ran["memory"] == OFFLOAD[way].name
+
+
+def test_blocks_that_come_run_on_the_leaves_of_a_cpu_too():
+    moved, whole = opened(offload="blocks", leaves="cpu"), opened(leaves="cpu")
+    whole = replace(whole, blocks=choose(whole.transformer, leaves="cpu", free=0))  # no weights arranged by oneDNN
+    assert moved.blocks.name == "cpu"
+    assert moved.generate(REQUEST).images[0].tobytes() == whole.generate(REQUEST).images[0].tobytes()
+
+
+def test_parts_are_there_only_while_they_work():
+    pipeline = opened(offload="parts")
+    gemma, transformer = pipeline.text.gemma.model, pipeline.transformer
+    assert there(transformer) and not there(gemma)
+    seen = []
+
+    def look(event) -> None:
+        seen.append((there(transformer), there(gemma)))
+
+    pipeline.generate(REQUEST, on_step=look)
+    assert seen == [(True, False)] * 3
+    pipeline.text.encode([pipeline.read(Request(prompt="2girls")).rendered.positive] * 2)
+    assert not there(transformer)
+
+
+def test_encoders_leave_and_come_back_for_another_prompt(resident):
+    pipeline, other = opened(offload="text", leaves="plain"), Request(prompt="1boy, hat", steps=2, seed=1)
+    pipeline.generate(REQUEST)
+    again = pipeline.generate(other).images[0]
+    assert again.tobytes() == resident["plain"].generate(other).images[0].tobytes()
+
+
+def test_two_blocks_are_in_memory_and_no_more():
+    pipeline = opened(offload="blocks")
+    stream = pipeline.lodging.stream
+    matrices = [p for b in pipeline.transformer.layers for p in b.parameters() if p.ndim > 1]
+    storages = {matrix.untyped_storage().data_ptr() for matrix in matrices}
+    assert storages == {slot.untyped_storage().data_ptr() for slot in stream.slots} and len(storages) == 2
+    before = stream.read
+    pipeline.generate(REQUEST)
+    assert stream.read - before >= 3 * len(pipeline.transformer.layers) - 2
+
+
+def test_a_block_whose_file_is_gone_ends_the_picture_and_not_the_stream(tmp_path, monkeypatch):
+    pipeline = opened(offload="blocks")
+    stream = pipeline.lodging.stream
+    whole = pipeline.generate(REQUEST).images[0]
+    good = stream._bring
+
+    def broken(number, left):
+        if number == 4:
+            raise OSError("the disk is gone")
+        good(number, left)
+
+    monkeypatch.setattr(stream, "_bring", broken)
+    with pytest.raises(OSError, match="gone"):
+        pipeline.generate(REQUEST)
+    monkeypatch.undo()
+    assert pipeline.generate(REQUEST).images[0].tobytes() == whole.tobytes()
+
+
+def test_two_threads_take_turns(resident):
+    pipeline, found = opened(offload="parts", leaves="plain"), {}
+
+    def draw(seed: int) -> None:
+        request = Request(prompt=f"{seed}girls, hat", steps=2, seed=seed)
+        found[seed] = pipeline.generate(request).images[0].tobytes()
+
+    threads = [threading.Thread(target=draw, args=(seed,)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed, picture in found.items():
+        request = Request(prompt=f"{seed}girls, hat", steps=2, seed=seed)
+        assert picture == resident["plain"].generate(request).images[0].tobytes()
+
+
+def test_the_plan_is_told_before_anything_is_loaded():
+    notes: list[str] = []
+    Pipeline.open(settings=Settings(device="cpu", memory="auto"), on_note=notes.append)
+    assert "everything stays" in notes[0] and any("expected peak" in note for note in notes)
+
+
+def test_too_little_memory_is_said_before_loading():
+    with pytest.raises(MemoryShortage, match="too little"):
+        opened(memory="30MB")
+
+
+@pytest.mark.parametrize("bad", [{"memory": "much"}, {"memory": "-3GB"}, {"offload": "some"}, {"memory": "1e99GB"}])
+def test_what_is_no_amount_is_refused(bad):
+    with pytest.raises(UsageError):
+        opened(**bad)
+
+
+def test_merging_with_weights_that_come_and_go_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="cannot be merged"):
+        opened(offload="blocks").with_adapters("any.safetensors", merge=True)
+
+
+def test_decoding_falls_back_to_tiles_and_says_so(resident, monkeypatch):
+    pipeline = resident["plain"]
+    from newbie.vae import Autoencoder
+
+    decode = Autoencoder.decode
+
+    def small_only(self, latents):
+        if latents.shape[-1] * self.config.factor > 512:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return decode(self, latents)
+
+    monkeypatch.setattr(Autoencoder, "decode", small_only)
+    notes: list[str] = []
+    pixels = pipeline._decoded(torch.zeros(1, 16, 80, 80), notes)
+    assert pixels.shape[-1] == 80 * pipeline.vae.config.factor
+    assert notes == ["too little memory to decode at once: decoded in tiles of 512 pixels"]
+
+
+def test_a_network_of_absent_parts_says_what_it_is():
+    pipeline = opened(offload="parts", quant="int8")
+    assert isinstance(pipeline.transformer, NextDiT)
+    assert pipeline.describe()["quant"].keys() == {"transformer", "text_encoder", "clip"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
@@ -33,7 +32,7 @@ WHOSE = Rule(
 RULES = (REPEATED_TAG, WHOSE)
 
 _LOOKS = ("appearance", "clothing", "body_type")
-_SEPARATOR_BEFORE = re.compile(r"[\s,，、]*\Z")
+_SEPARATORS = frozenset(" \t\n\r\u3000,，、")
 
 
 def repeated_tags(subject: Subject) -> Iterator[Diagnostic]:
@@ -53,8 +52,10 @@ def repeated_tags(subject: Subject) -> Iterator[Diagnostic]:
 def _without(subject: Subject, item: Item) -> Edit:
     """Take a tag out with the comma in front of it."""
     text = subject.source.text
-    before = _SEPARATOR_BEFORE.search(text, max(item.span.start - 64, 0), item.span.start)
-    return Edit(Span(before.start() if before else item.span.start, item.span.stop), "")
+    start = item.span.start
+    while start and text[start - 1] in _SEPARATORS:
+        start -= 1
+    return Edit(Span(start, item.span.stop), "")
 
 
 def whose(subject: Subject) -> Iterator[Diagnostic]:

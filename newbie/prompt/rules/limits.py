@@ -25,7 +25,7 @@ CUT_OFF = Rule(
 RULES = (CUT_OFF,)
 
 NAMES = {"gemma": "Gemma", "jina": "Jina CLIP"}
-_BEGINNING = 32 * 1024  # characters: more than 2,048 tokens, whatever the writing
+_BEGINNING = 24 * 1024  # characters: more than 2,048 tokens, whatever the writing
 _NAMED = 4  # elements that are listed in a message
 
 

@@ -39,7 +39,7 @@ OTHER_NAME = Rule(
 )
 RULES = (MISSPELT, BLANKS, OTHER_NAME)
 
-MAX_GUESSES = 200  # different unknown tags that are compared with the vocabulary
+MAX_GUESSES = 100  # different unknown tags that are compared with the vocabulary
 _NAMES = ("n", "artists")
 _TRAINED_WITH_BLANKS = ("n", "artists", "quality", "resolution")
 

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import islice
 
 from newbie.prompt.vocabulary import clothing, face, hair, light, people, picture, places, poses, things
@@ -16,6 +16,7 @@ _WEIGHTED = re.compile(r"[(\[{]+(?P<tag>[^()\[\]{}]+?)(?::-?[\d.]+)?[)\]}]+")
 _HALF = re.compile(r"\((?P<first>[^()]+)|(?P<last>[^()]+):[\d.]+\)")  # of a weight around several tags
 
 
+@lru_cache(1 << 16)  # rules ask for the same tags again and again
 def plain(text: str) -> str:
     r"""A tag as dictionaries write it: lower case, underscores, no weight, `(` for `\(`."""
     if match := _WEIGHTED.fullmatch(text):

@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--out", "-o", type=Path, required=True, metavar="FOLDER", help="where the model goes")
     flags.add_argument("--model", "-m", help="folder, file or hub id (default: the bundled model)")
     flags.add_argument("--quant-skip", default="", metavar="NAME,...", help="layers that stay as they are")
-    flags.add_argument("--rounding", choices=ROUNDINGS, default="nearest", help="of 4-bit integers")
+    flags.add_argument("--rounding", choices=ROUNDINGS, default="gptq", help="of 4-bit integers (default: %(default)s)")
     flags.add_argument("--prompts", type=Path, help="a file or folder to calibrate with (default: our own)")
     flags.add_argument("--count", type=int, default=32, help="calibration prompts; 0: look at nothing")
     flags.add_argument("--pictures", type=int, default=4, help="pictures to compare before and after")

@@ -99,7 +99,8 @@ def slow(module: nn.Module) -> str:
     for part in module.modules():
         if isinstance(part, CompressedLinear):
             device = next(iter(part.stored.values())).device
-            if reason := part.codec.slow(device, *part.shape):
+            reason = "" if device.type == "meta" else part.codec.slow(device, *part.shape)  # not loaded yet
+            if reason:
                 reasons[part.codec.name, reason] = reasons.get((part.codec.name, reason), 0) + 1
     return "; ".join(f"{count} {name} layers decode their weights: {why}" for (name, why), count in reasons.items())
 

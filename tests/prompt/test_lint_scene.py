@@ -116,6 +116,13 @@ def test_every_tag_of_a_conflict_is_in_the_vocabulary() -> None:
     assert sorted(words - bundled().tags.keys()) == []
 
 
+def test_one_style_line_in_front_goes_with_the_style_of_the_block_and_a_second_does_not() -> None:
+    block = "<general_tags><style>anime_style</style></general_tags>"
+    line = "<style>sketch</style>\n"
+    assert codes(line + block) == []
+    assert codes(line + line + block, "NB202") == ["NB202"]
+
+
 def test_the_looks_of_one_of_two_people_belong_into_a_block() -> None:
     two = "<character_1><n>a</n></character_1><character_2><n>b</n></character_2>"
     one = "<character_1><n>a</n></character_1>"

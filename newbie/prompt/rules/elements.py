@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
 from newbie.prompt.rules.subject import Subject, blocks, own_fields
+from newbie.prompt.schema import LOOSE
 
 REPEATED_ELEMENT = Rule(
     "NB202",
@@ -30,12 +31,14 @@ RULES = (REPEATED_ELEMENT, EMPTY_ELEMENT)
 def repeated_elements(subject: Subject) -> Iterator[Diagnostic]:
     for scene in subject.scenes:
         for block, name in blocks(scene):
-            seen: set[str] = set()
-            for field in own_fields(block):
-                if field.name in seen:
+            seen: set[tuple[str, bool]] = set()
+            for field in block.fields:
+                # A style line in front of the prompt goes with the style in the block; two in front do not.
+                place = field.name, field.outer.start < block.outer.start
+                if place in seen and field.name != LOOSE:
                     message = f"a second <{field.name}> in <{name}>"
                     yield Diagnostic(REPEATED_ELEMENT, field.outer, message, "join them into one, with commas")
-                seen.add(field.name)
+                seen.add(place)
 
 
 def empty_elements(subject: Subject) -> Iterator[Diagnostic]:

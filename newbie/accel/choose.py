@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -34,11 +34,16 @@ class Blocks:
     compiler: Compiler | None = None
     notes: tuple[str, ...] = ()  # what a person asked for and did not get, and why
     plain: InOrder | None = field(default=None)  # the same without the compiler, to compare with
+    called: str = ""  # by the name of its leaves, where the runner is not kept
 
     @property
     def name(self) -> str:
         """As `Pipeline.describe` tells it."""
-        return "plain" if self.runner is None else self.runner.run_block.leaves.name
+        return self.called or ("plain" if self.runner is None else self.runner.run_block.leaves.name)
+
+    def without_weights(self) -> Blocks:
+        """The same, holding on to no weights: for a model whose weights leave, and are chosen for anew."""
+        return replace(self, runner=None, plain=None, called=self.name)
 
 
 def choose(

@@ -42,16 +42,16 @@ class Integers(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out) in `dtype`."""
-        y = in_pieces(lambda piece: self.multiplied(unsigned(piece)), x, len(self.scale), self.dtype)
+        y = in_pieces(lambda piece, out: self.multiplied(unsigned(piece), out), x, len(self.scale), self.dtype)
         return y if self.adapted is None else y + self.adapted.beside(x)
 
-    def multiplied(self, tokens: Tokens) -> Tensor:
-        """`unsigned` tokens (n, in) -> (n, out) float32."""
+    def multiplied(self, tokens: Tokens, out: Tensor | None = None) -> Tensor:
+        """`unsigned` tokens (n, in) -> (n, out), into `out` or as float32."""
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
             tokens.codes, 1.0, _ZERO, self.weight, self.scale, self.zeros,
             None, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
-        return y.mul_(tokens.scale)
+        return torch.mul(y, tokens.scale, out=y if out is None else out)
 
 
 def available() -> bool:
@@ -62,10 +62,10 @@ def available() -> bool:
 def swiglu(w1: Integers, w2: Integers, w3: Integers, x: Tensor) -> Tensor:
     """w2(silu(w1 x) * w3 x): (..., in) -> (..., out) in the format of w2. None of them wears adapters."""
 
-    def feed(piece: Tensor) -> Tensor:
+    def feed(piece: Tensor, out: Tensor) -> None:
         tokens = unsigned(piece)
         hidden = F.silu(w1.multiplied(tokens), inplace=True).mul_(w3.multiplied(tokens))
-        return w2.multiplied(unsigned(hidden))
+        w2.multiplied(unsigned(hidden), out)
 
     return in_pieces(feed, x, len(w2.scale), w2.dtype)
 
@@ -76,11 +76,11 @@ def unsigned(x: Tensor) -> Tokens:
     return Tokens(codes.view(torch.uint8).bitwise_xor_(_ZERO), scale)  # the highest bit is the sign's
 
 
-def in_pieces(function: Callable[[Tensor], Tensor], x: Tensor, rows: int, dtype: torch.dtype) -> Tensor:
-    """`function` maps (n, in) to (n, rows), token by token; here of x (..., in), a few tokens at a time."""
+def in_pieces(function: Callable[[Tensor, Tensor], object], x: Tensor, rows: int, dtype: torch.dtype) -> Tensor:
+    """`function` maps (n, in) into (n, rows), token by token; here x (..., in), a few tokens at a time."""
     tokens = x.flatten(0, -2)
     y = torch.empty(len(tokens), rows, dtype=dtype)
     for start in range(0, len(tokens), PIECE):
         part = slice(start, start + PIECE)
-        y[part] = function(tokens[part])
+        function(tokens[part], y[part])
     return y.unflatten(0, x.shape[:-1])

@@ -156,6 +156,23 @@ def test_inputs_of_products_in_8_bit_floats_are_rounded_like_weights():
     assert ((codec.decode(stored) - tokens).abs() <= tokens.abs() / 16 + stored["scale"] * 2**-9).all()
 
 
+def test_products_in_8_bit_floats_are_those_of_the_rounded_numbers(monkeypatch):
+    """On a CPU torch has the card's product too, slowly; so its scales and layouts can be held to their meaning."""
+    monkeypatch.setattr(Fp8Dynamic, "slow", lambda *given: "")
+    codec, weights = Fp8Dynamic(), matrix(64, 128, 2)
+    x, bias = matrix(21, 128, 3).bfloat16().view(3, 7, 128), matrix(1, 64, 4)[0]
+    stored = codec.encode(weights)
+    tokens = codec.decode(codec.encode(x.flatten(0, 1)))
+    wanted = (tokens @ codec.decode(stored).T + bias).view(3, 7, 64)
+    found = codec.linear(stored, x, bias)
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - wanted).norm() < 4e-3 * wanted.norm()
+
+
+def test_cards_without_8_bit_floats_decode_and_say_so():
+    assert "no products of 8-bit floats on cpu" in Fp8Dynamic().slow(torch.device("cpu"), 64, 128)
+
+
 def test_formats_that_are_only_read_say_so():
     with pytest.raises(UsageError, match="not put into the format Q4_K"):
         Gguf(BY_NAME["Q4_K"]).encode(matrix())

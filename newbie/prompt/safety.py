@@ -119,14 +119,12 @@ def _spellings(even: str) -> Iterator[list[str]]:
         yield _TOKEN.findall(joined)
     if _LEET_SIGN.search(joined) or _STRETCHED.search(joined):
         for one in "il":
-            plain = _LEET.sub(partial(_as_letters, one=one), joined)
+            plain = _LEET.sub(partial(_as_letters, letters={**words.LEET, ord("1"): ord(one)}), joined)
             yield _TOKEN.findall(_STRETCHED.sub(r"\1", plain))
 
 
-def _as_letters(word: re.Match[str], one: str) -> str:
-    if word[0].isdigit():
-        return word[0]
-    return word[0].translate({**words.LEET, ord("1"): ord(one)})
+def _as_letters(word: re.Match[str], letters: dict[int, int]) -> str:
+    return word[0] if word[0].isdigit() else word[0].translate(letters)
 
 
 def _phrases(tokens: list[str]) -> Iterator[tuple[str, str]]:

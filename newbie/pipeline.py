@@ -192,8 +192,10 @@ class Pipeline:
             loaded.module,
             leaves=settings.leaves,
             compile=settings.compile,
-            free=None if lodging is None else lodging.spare,
+            free=None if lodging is None else lodging.plan.spare,
         )
+        if lodging is not None and not lodging.stays("transformer"):
+            blocks = blocks.without_weights()
         for note in blocks.notes:
             say(note)
         text = TextStack(
@@ -363,6 +365,8 @@ class Pipeline:
             worn = tuple(_read_adapter(each, bare.transformer, allow_pickle, say) for each in adapters)
             transformer = (merge_adapters if merged else attach)(bare.transformer, worn)
             blocks = self._arranged(transformer)
+            if self.lodging is not None and not self.lodging.stays("transformer"):
+                blocks = blocks.without_weights()
         if blocks.name != bare.blocks.name:
             say(f"with adapters the blocks run on leaves {blocks.name}, not {bare.blocks.name}")
         return replace(self, transformer=transformer, blocks=blocks, adapters=worn, merged=merged, bare=bare)
@@ -565,7 +569,7 @@ class Pipeline:
         if transformer is self.transformer and self.lodging.stays("transformer"):
             return self.blocks
         compiled = self.settings.compile
-        return accel.choose(transformer, leaves=self.settings.leaves, compile=compiled, free=self.lodging.spare)
+        return accel.choose(transformer, leaves=self.settings.leaves, compile=compiled, free=self.lodging.plan.spare)
 
     def _turn(self) -> AbstractContextManager[None]:
         return nullcontext() if self.lodging is None else self.lodging.turn()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from newbie.checkpoints.load import Loaded, fetch, find_tokenizer, furnished, read
 from newbie.memory.fetched import Fetched
+from newbie.memory.meter import give_back
 from newbie.memory.planner import MemoryPlan
 from newbie.memory.streamed import BlockStream
 from newbie.memory.ways import Part, Stay
@@ -56,6 +57,7 @@ class Lodger:
                     if tensor is not None:
                         table[name] = _without_memory(tensor)
         self.here = False
+        give_back()
 
     def _fetched(self, network: nn.Module, names: frozenset[str]) -> tuple[str, nn.Module]:
         path = next(iter(names)).rpartition(".")[0]
@@ -90,11 +92,6 @@ class Lodging:
     def stays(self, name: str) -> bool:
         """Whether a part's tensors are the same from beginning to end."""
         return self.lodgers[name].stay != "visits"
-
-    @property
-    def spare(self) -> int:
-        """Bytes that copies of weights may be thought to have: none where not everything stays."""
-        return self.plan.left if self.settled else 0
 
     @property
     def stream(self) -> BlockStream | None:

@@ -19,12 +19,14 @@ from newbie.memory.meter import Resident
 from newbie.memory.planner import Machine, MemoryPlan, forced, make_plan
 from newbie.memory.ways import EXACT, Model, Part, Picture
 from newbie.quant.choice import Choice
+from newbie.quant.guests import GUESTS
 from newbie.request import Recommended, Settings
 from newbie.vae.tiling import Tiling
 
 OFFLOAD = dict(zip(("none", "text", "parts", "blocks", "layers"), EXACT, strict=True))
 RESERVE = 0.95  # of what is free may be planned for
 CONTEXT = 500_000_000  # bytes that a card's driver takes for itself
+LIBRARIES = 40_000_000  # bytes of code and tables that libraries bring in when they first compute
 
 
 def wanted(settings: Settings) -> bool:
@@ -60,6 +62,10 @@ def planned(parts: Components, settings: Settings, chosen: Mapping[str, devices.
     device = torch.device(chosen["device"].value)
     dtype, vae_dtype = (devices.DTYPES[chosen[name].value] for name in ("dtype", "vae_dtype"))
 
+    rules = Choice.parse(settings.quant, settings.quant_skip).rules.values()
+    if guests := [rule.scheme for rule in rules if rule.scheme in GUESTS]:
+        raise UsageError(f"{guests[0]} makes its layers of whole ones, which no plan can spare", "leave out --memory")
+
     @cache
     def weighed(scheme: str) -> Model:
         choice = Choice.parse(settings.quant or scheme, settings.quant_skip)
@@ -87,7 +93,7 @@ def _machine(settings: Settings, device: torch.device) -> Machine:
     if device.type == "cuda":
         before, free = CONTEXT, torch.cuda.mem_get_info(device)[0]
     else:
-        before = Resident.now().whole
+        before = Resident.now().whole + LIBRARIES
         free = before + devices.free_memory()
     limit = int(free * RESERVE) if asked == amount.AUTO else amount.parse(asked)
     return Machine.of(device.type, limit, before, asked, devices.threads())

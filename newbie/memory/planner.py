@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from newbie.accel.choose import COPY
 from newbie.errors import MemoryShortage
 from newbie.memory.activations import Rows, latent_size
 from newbie.memory.amount import told
@@ -58,14 +59,26 @@ class MemoryPlan:
     model: Model
 
     @property
-    def peak(self) -> int:
+    def needed(self) -> int:
         """Bytes in use at the worst moment, with what was there before."""
         return self.machine.before + max(self.stages.values())
 
     @property
-    def left(self) -> int:
-        """Bytes of the limit that nothing is planned for."""
-        return max(self.machine.limit - self.peak, 0)
+    def spare(self) -> int:
+        """Bytes of the limit that copies of weights may be thought to have: none where not everything stays."""
+        stays = self.way.text == self.way.transformer == "stays"
+        return max(self.machine.limit - self.needed, 0) if stays else 0
+
+    @property
+    def copies(self) -> int:
+        """Bytes of weights that are arranged for the processor beside the model, because there is room."""
+        size = self.model.block_bytes
+        return size if self.model.leaves == "cpu" and size * COPY <= self.spare else 0
+
+    @property
+    def peak(self) -> int:
+        """`needed`, with the copies."""
+        return self.needed + self.copies
 
     def lines(self) -> Iterator[str]:
         """What a person wants to know before it happens."""
@@ -77,7 +90,9 @@ class MemoryPlan:
         for name, part in self.model.parts.items():
             tiles = f", decodes in tiles of {way.tiling.side} pixels" if name == "vae" and way.tiling else ""
             yield f"  {SPOKEN[name]:<13} {told(part.weights.bytes):>8}  {STAY[way.of(name)]}{tiles}"
-        each = ", ".join(f"{name} {told(machine.before + size)}" for name, size in self.stages.items())
+        if self.copies:
+            yield f"  {'':<13} {told(self.copies):>8}  more: the blocks' weights as the processor likes them"
+        each = ", ".join(f"{name} {told(machine.before + self.copies + size)}" for name, size in self.stages.items())
         yield f"  expected peak for {picture.width}x{picture.height}: {told(self.peak)} ({each})"
         if self.slower >= 1.05:
             yield f"  expected time: about {self.slower:.1f} times that of a machine where everything fits"
@@ -99,13 +114,13 @@ def make_plan(weighed: Weighed, machine: Machine, picture: Picture, *, schemes: 
     for scheme in schemes:
         model = weighed(scheme)
         plans += [_planned(model, replace(way, quant=scheme), machine, picture) for way in EXACT]
-        fitting = [plan for plan in plans if plan.peak <= machine.limit]
+        fitting = [plan for plan in plans if plan.needed <= machine.limit]
         best = min(fitting, key=_cost, default=None)
         others = schemes[schemes.index(scheme) + 1 :]
         if best is not None and _cost(best) <= min((LOSS[other] for other in others), default=math.inf):
             return best  # the others cannot cost less
     if best is None:
-        raise _shortage(min(plans, key=lambda plan: plan.peak), machine, picture)
+        raise _shortage(min(plans, key=lambda plan: plan.needed), machine, picture)
     return best
 
 
@@ -117,7 +132,7 @@ def forced(weighed: Weighed, way: Way, machine: Machine, picture: Picture) -> Me
 def _planned(model: Model, way: Way, machine: Machine, picture: Picture) -> MemoryPlan:
     """The way with the largest tiles that fit; with the smallest where none do."""
     plans = [_plan(model, replace(way, tiling=tiling), machine, picture) for tiling in tilings(max(picture[:2]))]
-    return next((plan for plan in plans if plan.peak <= machine.limit), plans[-1])
+    return next((plan for plan in plans if plan.needed <= machine.limit), plans[-1])
 
 
 def _plan(model: Model, way: Way, machine: Machine, picture: Picture) -> MemoryPlan:
@@ -151,12 +166,12 @@ def _shortage(leanest: MemoryPlan, machine: Machine, picture: Picture) -> Memory
         for side in (1024, 768, 512, 256)
         if side < max(picture[:2])
     ]
-    fits = next((plan for plan in smaller if plan.peak <= machine.limit), None)
-    hint = f"--memory {math.ceil(leanest.peak / 10**8) / 10:g}GB would do"
+    fits = next((plan for plan in smaller if plan.needed <= machine.limit), None)
+    hint = f"--memory {math.ceil(leanest.needed / 10**8) / 10:g}GB would do"
     if fits is not None:
-        hint += f"; or --size {fits.picture.width}x{fits.picture.height}, which needs {told(fits.peak)}"
+        hint += f"; or --size {fits.picture.width}x{fits.picture.height}, which needs {told(fits.needed)}"
     return MemoryShortage(
         f"{told(machine.limit)} of memory on {machine.device} are too little: the leanest way ({leanest.way.name}) "
-        f"needs {told(leanest.peak)} for {picture.width}x{picture.height}, of which {told(machine.before)} are in use",
+        f"needs {told(leanest.needed)} for {picture.width}x{picture.height}, {told(machine.before)} of it in use",
         hint,
     )

@@ -134,6 +134,12 @@ class Model:
     def bytes(self) -> int:
         return sum(part.weights.bytes for part in self.parts.values())
 
+    @property
+    def block_bytes(self) -> int:
+        """Of the transformer's blocks that run at every step: what its leaves may copy."""
+        pieces = self.parts["transformer"].weights.pieces
+        return sum(piece.bytes for piece in pieces if piece.name.startswith(("layers.", "noise_refiner.")))
+
 
 def stages(model: Model, way: Way, picture: Picture) -> dict[str, int]:
     """The peak of each stage, beside what the process holds before."""

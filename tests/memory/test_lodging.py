@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -60,6 +62,15 @@ def test_parts_are_there_only_while_they_work():
     assert seen == [(True, False)] * 3
     pipeline.text.encode([pipeline.read(Request(prompt="2girls")).rendered.positive] * 2)
     assert not there(transformer)
+
+
+def test_weights_that_left_are_held_by_nobody():
+    pipeline = opened(offload="parts")
+    pipeline.generate(REQUEST)
+    weights = [weakref.ref(p.untyped_storage()) for p in pipeline.transformer.layers[0].parameters() if p.ndim > 1]
+    pipeline.text.encode([pipeline.read(Request(prompt="3girls")).rendered.positive] * 2)
+    gc.collect()
+    assert not any(weight() for weight in weights)
 
 
 def test_encoders_leave_and_come_back_for_another_prompt(resident):

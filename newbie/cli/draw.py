@@ -291,10 +291,19 @@ def ran_line(ran: Mapping[str, Any]) -> str:
     told = [str(ran[key]) for key in ("device", "dtype") if key in ran]
     for key, value in ran.items():
         if key not in ("device", "dtype", "model", "weights"):
-            value = adapters_told(ran) if key == "adapters" else value
-            shown = (", ".join(map(str, value)) or "none") if isinstance(value, list) else value
-            told.append(f"{key.replace('_', ' ')} {shown}")
+            told.append(f"{key.replace('_', ' ')} {_told(adapters_told(ran) if key == 'adapters' else value)}")
     return ", ".join(told)
+
+
+def _told(value: object) -> str:
+    """A value of a record in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
 
 
 def adapters_told(ran: Mapping[str, Any]) -> list[str]:

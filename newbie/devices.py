@@ -84,7 +84,10 @@ def dtype(name: str, device_name: str, parameters: int) -> Choice:
             fast = native_bf16(device_name)
             return Choice("bf16", "the card computes bf16") if fast else Choice("fp16", "the card is older than bf16")
         if parameters <= SMALL_MODEL_PARAMETERS:
-            return Choice("float32", "a small model: the same picture in any batch and on any processor, which bf16 would not keep")
+            return Choice(
+                "float32",
+                "a small model: the same picture in any batch and on any processor, which bf16 would not keep",
+            )
         if native_bf16(device_name):
             return Choice("bf16", "this processor computes bf16: faster than float32, and half the memory")
         return Choice("bf16", "half the memory of float32")

@@ -188,7 +188,9 @@ def create_parser() -> Parser:
     output.add_argument("--json", action="store_true", help="one JSON object per picture on standard output")
     output.add_argument("--preview", action="store_true", help="show the picture emerging in the terminal")
     output.add_argument(
-        "--heatmaps", action="store_true", help="beside each picture NAME-heatmaps.png: where it heard which words"
+        "--heatmaps",
+        action="store_true",
+        help="beside each picture NAME-heatmaps.png: where in the picture each word was heard",
     )
     output.add_argument("--quiet", "-q", action="store_true", help="print files, warnings and errors only")
     output.add_argument(

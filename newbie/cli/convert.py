@@ -16,6 +16,7 @@ from newbie.prompt.read import read
 from newbie.request import SAMPLERS
 
 LOSES = 1  # exit code of --strict
+_CODES = "exit codes: 0 fine; 1 with --strict: something is lost; 3 the prompt cannot be read"
 # Settings of the web UI and the flags of create.py that mean the same.
 _FLAGS = {"Steps": "--steps", "CFG scale": "--cfg-scale", "Seed": "--seed", "Size": "--size"}
 
@@ -24,12 +25,12 @@ def parser() -> Parser:
     width = max(map(len, DIALECTS))
     rows = [f"  {name:<{width}}  {each.about}" for name, each in DIALECTS.items()]
     made = Parser(
-        prog="newbie convert",
+        prog="python -m newbie convert",
         description="Write a prompt in another dialect. What cannot be said there is told on standard error.",
-        epilog="\n".join(["dialects:", *rows, "", "exit codes: 0 fine; 1 with --strict: something is lost; 3 prompt"]),
+        epilog="\n".join(["dialects:", *rows, "", _CODES]),
     )
     made.add_argument("prompt", metavar="FILE|TEXT|-")
-    made.add_argument("--to", required=True, metavar="DIALECT", help="see below")
+    made.add_argument("--to", metavar="DIALECT", help="what to write, see below; must be given")
     made.add_argument("--from", dest="source", default="auto", metavar="DIALECT", help="default: look at the prompt")
     made.add_argument("--output", "-o", metavar="FILE", help="default: standard output")
     made.add_argument("--beside", default="", metavar="TEXT|FILE", help="a negative prompt to write into a1111")
@@ -46,6 +47,8 @@ def parser() -> Parser:
 def main(arguments: Sequence[str]) -> int:
     """Exit code."""
     asked = parser().strict(arguments)
+    if asked.to is None:
+        raise UsageError("convert was not told what to write", f"add --to and one of {', '.join(DIALECTS)}")
     console = Console(quiet=asked.quiet, json=asked.json)
     sources = resolve(asked.prompt)
     if len(sources) != 1:

@@ -26,12 +26,12 @@ _COLOURS = {"+": "green", "-": "red"}
 
 def parser() -> Parser:
     made = Parser(
-        prog="newbie diff",
+        prog="python -m newbie diff",
         description="Compare what two prompts say, element by element. Layout does not count.",
         epilog="exit codes: 0 they say the same; 1 they do not; 3 a prompt cannot be read; others as create.py",
     )
     made.add_argument("before", metavar="A", help="a file, - for standard input, or the text itself")
-    made.add_argument("after", metavar="B")
+    made.add_argument("after", metavar="B", help="what A is compared with, given in the same way")
     made.add_argument("--json", action="store_true", help="one JSON object")
     made.add_argument("--quiet", "-q", action="store_true", help="the exit code alone, or with --images the numbers")
     made.add_argument("--negative-prompts", action="store_true", help="A and B are negative prompts")

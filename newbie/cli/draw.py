@@ -143,13 +143,13 @@ class Drawer:
         return made
 
     def _keep_heatmaps(self, made: Sequence[Made], result: Result) -> None:
-        """Beside each picture a sheet that shows where it heard what."""
+        """Beside each picture a sheet that shows where in it each word was heard."""
         for picture, image, heats in zip(made, result.images, result.heatmaps, strict=False):
             from newbie.regions.heat_sheet import heat_sheet
 
             path = picture.path.with_name(f"{picture.path.stem}-heatmaps.png")
             path = images.save(heat_sheet(image, heats), path, overwrite=self.overwrite)
-            self.console.say(f"  {path}: where it heard what")
+            self.console.say(f"  {path}: where in the picture each word was heard")
 
     # ---- what is printed
 

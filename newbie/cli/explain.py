@@ -15,6 +15,7 @@ from newbie.cli.sources import negative_text, resolve
 from newbie.errors import PromptError
 from newbie.prompt import EncoderInput, Reading, Rendered, encoder_input, read, render_pair
 from newbie.prompt.explain import Speaker, rows, speakers, unread
+from newbie.prompt.lint import lint
 from newbie.regions.boxes import boxes
 from newbie.regions.sketch import sketch
 from newbie.request import Request, Settings
@@ -54,7 +55,7 @@ class Explained(NamedTuple):
 
 def parser() -> Parser:
     made = Parser(
-        prog="newbie explain",
+        prog="python -m newbie explain",
         description="Show what the text encoders are given: text, tokens per element, what is cut off, whose words.",
         epilog="exit codes: 0 fine; 3 a prompt cannot be read; 4 no tokenizer",
     )
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             reading = Words.of(source, reuse).at(_SEED).reading
             request = Request(prompt=reading.source.text, **fields).resolved(recommended_by(folder))
-            console.findings(reading.diagnostics, reading.source)
+            console.findings(lint(reading), reading.source)
             explained = Explained(source.label, reading, _sides(reading, request, tokenizers), _shape(request))
         except PromptError as error:
             code = report(error, console)

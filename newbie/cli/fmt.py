@@ -15,12 +15,11 @@ from newbie.prompt.format import formatted
 
 CHANGED = 1  # exit code of --check and --diff
 _COLOURS = {"+": "green", "-": "red", "@": "blue"}
-_BOM = b"\xef\xbb\xbf"
 
 
 def parser() -> Parser:
     made = Parser(
-        prog="newbie fmt",
+        prog="python -m newbie fmt",
         description="Write prompt files in canonical layout. What they mean, comments and attributes stay.",
         epilog="exit codes: 0 fine; 1 with --check or --diff: something would change; 3 a prompt cannot be read",
     )

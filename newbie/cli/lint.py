@@ -35,7 +35,7 @@ _BOM = b"\xef\xbb\xbf"
 
 def parser() -> Parser:
     made = Parser(
-        prog="newbie lint",
+        prog="python -m newbie lint",
         description="Say what is odd about prompts: mistakes in the structure, misspelt tags, contradictions, counts.",
         epilog="exit codes: 0 nothing found; 1 findings; 2 usage; 3 a file cannot be read",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from newbie.cli.files import write_whole
 from newbie.cli.parser import Parser
 from newbie.errors import OutputError
 
@@ -33,12 +34,11 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     if typed.write is None:
         say(FORMATS[typed.format].text().rstrip("\n"))
         return 0
+    try:
+        typed.write.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{typed.write} cannot be written: {error.strerror}", "choose another folder") from None
     for each in FORMATS.values():
-        path = typed.write / each.file
-        try:
-            typed.write.mkdir(parents=True, exist_ok=True)
-            path.write_text(each.text(), encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}", "choose another folder") from None
-        say(str(path))
+        write_whole(typed.write / each.file, each.text().encode())
+        say(str(typed.write / each.file))
     return 0

@@ -144,4 +144,4 @@ def _nearest(path: Path) -> str:
     close = difflib.get_close_matches(path.name, there, 1)
     if close:
         return f"did you mean {path.parent / close[0]}?"
-    return 'to draw these very words, add a comma or a tag: --prompt "a, b"'
+    return "check the folder and the spelling; what ends in .xml, .txt or / is taken for a file, not for a prompt"

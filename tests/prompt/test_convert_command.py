@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from newbie.cli.main import main
+from newbie.prompt.convert import DIALECTS
 
 Capture = pytest.CaptureFixture[str]
 XML = "<character_1>\n<gender>1girl</gender>\n<appearance>blue_hair</appearance>\n</character_1>"
@@ -85,3 +86,9 @@ def test_backslashes_are_kept_unless_asked_otherwise(capsys: Capture):
 def test_exit_codes(arguments: list[str], code: int, capsys: Capture):
     assert run(*arguments) == code
     assert "hint:" in capsys.readouterr().err
+
+
+def test_convert_without_a_dialect_names_all_of_them(capsys: Capture):
+    assert run("1girl, solo") == 2
+    hint = capsys.readouterr().err
+    assert "--to" in hint and all(name in hint for name in DIALECTS)

@@ -133,3 +133,10 @@ def test_a_prompt_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path, c
 def test_a_folder_without_tokenizers_is_refused(tmp_path: Path, capsys: Capture):
     assert main(["explain", "--model", str(tmp_path), "1girl"]) == 4
     assert "hint:" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_weights_and_boxes_is_told(capsys: Capture):
+    text = '<character_1><n>a</n><appearance>(hat:9)</appearance><position x="2">left</position></character_1>'
+    assert main(["explain", text]) == 0
+    told = capsys.readouterr().err
+    assert "NB411" in told and "NB701" in told

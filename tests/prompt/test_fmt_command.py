@@ -120,4 +120,4 @@ def test_text_commands_start_without_torch(name: str):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"usage: newbie {name}" in done.stdout
+    assert f"usage: python -m newbie {name}" in done.stdout

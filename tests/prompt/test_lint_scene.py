@@ -152,3 +152,8 @@ def test_captions_of_our_own_drawings_are_found_right() -> None:
         text = caption(sample(rng), rng)
         # Blanks and other names are among what is trained; so are counts and numbers that leave somebody out.
         assert set(codes(text)) <= {"NB203", "NB207", "NB302", "NB306"}, text
+
+
+def test_a_character_that_stands_in_a_file_is_not_empty():
+    assert codes('<character_1 src="aoi.xml"/>', "NB206") == []
+    assert codes("<character_1></character_1>", "NB206") == ["NB206"]

@@ -127,6 +127,5 @@ def _as_it_stands(source: Source) -> Iterator[Found]:
         what = source.text[slice(*places[0])]
         more = f", and {len(places) - 1} more like it" if len(places) > 1 else ""
         note = f"{what[:60]} is sent as it stands{more}"
-        yield Found(
-            rules.AS_IT_STANDS, source, places[0], note, "--expand chooses, and fills in variables and wildcards"
-        )
+        hint = "create.py --expand chooses, and fills in variables and wildcards; if you meant these signs, all is well"
+        yield Found(rules.AS_IT_STANDS, source, places[0], note, hint)

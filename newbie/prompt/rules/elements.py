@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
 from newbie.prompt.rules.subject import Subject, blocks, own_fields
+from newbie.prompt.scan import attributes_at
 from newbie.prompt.schema import LOOSE
 
 REPEATED_ELEMENT = Rule(
@@ -45,13 +46,18 @@ def empty_elements(subject: Subject) -> Iterator[Diagnostic]:
     text = subject.source.text
     for scene in subject.scenes:
         for block, name in blocks(scene):
-            if not block.outer.empty and not block.fields:
+            if not block.outer.empty and not block.fields and not _has_file(text, block.outer.start):
                 yield Diagnostic(EMPTY_ELEMENT, block.outer, f"<{name}> is empty", "describe it, or leave it out")
             for field in own_fields(block):
                 carries = "=" in text[slice(*field.outer)]  # an attribute may be all there is to say, or a comment
                 if not field.value.text and field.name != "n" and not carries:
                     fix = (Edit(subject.source.whole_line(field.outer), ""),)
                     yield Diagnostic(EMPTY_ELEMENT, field.outer, f"<{field.name}> is empty", "leave it out", fix)
+
+
+def _has_file(text: str, start: int) -> bool:
+    """Whether the tag here names a character file: what is wrong with the file is told by the rules of reuse."""
+    return any(each.name == "src" for each in attributes_at(text, start))
 
 
 CHECKS = (repeated_elements, empty_elements)

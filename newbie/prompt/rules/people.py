@@ -55,7 +55,7 @@ def counts(subject: Subject) -> Iterator[Diagnostic]:
             continue
         there = _people(scene, subject)
         if wrong := _wrong(said, there):
-            message = f"{wrong.value.text} stands against the characters: {_described(there)}"
+            message = f"the count says {wrong.value.text}, the characters are {_described(there)}"
             yield Diagnostic(COUNT, wrong.value.span, message, f"write {_described(there)}, or change the characters")
 
 

@@ -18,7 +18,7 @@ from newbie.prompt import read
 from newbie.prompt.boxes import Box
 from newbie.regions.boxes import boxes
 from newbie.train.figures import caption_full, sample, words
-from newbie.train.probe import Asked
+from newbie.train.probe import Asked, Paired
 from newbie.train.probe.rates import Z
 from newbie.train.report import Task
 from newbie.train.studio import Picture
@@ -105,9 +105,7 @@ class Locality:
         """Edits after which the other changed less with regions, more, and how likely that is by chance."""
         pairs = list(zip(self.other["off"], self.other["on"], strict=True))
         less, more = (sum(sign * (on.mean - off.mean) < 0 for off, on in pairs) for sign in (1, -1))
-        odd = less + more
-        tail = sum(math.comb(odd, k) for k in range(min(less, more) + 1))
-        return less, more, min(1.0, 2 * tail / 2**odd)
+        return less, more, Paired(0, more, less, 0).p_value
 
     def as_json(self) -> dict[str, Any]:
         less, more, p = self.sign_test()

@@ -34,6 +34,13 @@ def test_what_stands_in_no_file_is_found_where_it_was_asked_for() -> None:
     assert joined().origin(Span(4, 5)) == (FILE, Span(3, 4))
 
 
+def test_what_was_left_out_is_just_behind_what_was_kept_before_it() -> None:
+    text = compose([*part(FILE, 0, 3), *part(FILE, 8, 11)], "all")
+    assert text.text == "abcghi"
+    assert text.before(FILE, Span(5, 6)) == Span(2, 3)
+    assert text.before(OTHER, Span(1, 2)).empty
+
+
 def test_lines_are_those_of_the_text_and_lead_to_those_of_the_files() -> None:
     text = joined()
     assert (text.place(7), text.line(2)) == (Place(1, 8), "ghi")

@@ -105,6 +105,14 @@ def test_deeper_nesting_is_a_finding_with_its_place(depth: int) -> None:
     assert f"more than {MAX_NESTED} deep" in finding.message
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_not_chosen_is_told_close_to_where_it_stood(seed: int) -> None:
+    reading = expand(read("1girl,\nsolo, " + nested(100)), TEMPLATE, seed=seed).reading
+    finding = next(d for d in reading.diagnostics if d.code == "NB608")
+    origin, span = reading.source.origin(finding.span)
+    assert origin.place(span.start).line == 2
+
+
 def test_braces_without_bars_may_be_nested_as_deep_as_they_like() -> None:
     text = "{" * 100 + "tag" + "}" * 100
     assert parse(text).too_deep is None

@@ -72,6 +72,15 @@ class Composed(Source):
                 nearest = Span(start, start + len(piece.text))
         return nearest
 
+    def before(self, source: Source, span: Span) -> Span:
+        """The last sign kept of what stands in front of a stretch of a file; nowhere if nothing is kept of it."""
+        place, nearest = -1, NOWHERE
+        for piece, start in zip(self.pieces, self.starts, strict=True):
+            if piece.source is source and place < piece.span.start <= span.start:
+                end = start + len(piece.text)
+                place, nearest = piece.span.start, Span(end - 1, end)
+        return nearest
+
 
 def compose(pieces: Iterable[Piece], name: str) -> Composed:
     """One text of many pieces, called `name` as a whole."""

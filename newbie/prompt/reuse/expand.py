@@ -100,11 +100,12 @@ def _with(reading: Reading, text: Composed, found: list[Found], cast: Cast) -> R
 
 
 def _placed(found: Found, text: Composed, cast: Cast) -> Diagnostic:
-    """A finding at its place in the text; where that was left out, at the tag that led to its file."""
+    """A finding at its place in the text; where that was left out, at the tag that led to its file, or just before."""
     rule, source, span, message, hint = found
     while (there := text.find(source, span)).empty:
         way = next((way for way in cast.ways if way[0] is source), None)
         if way is None:
+            there = text.before(source, span)
             break
         if source is found.source:
             place = source.place(span.start)

@@ -105,14 +105,19 @@ class Builder:
             delta = self._kronecker(target, group, alpha)
         else:
             raise self._wrong(target, f"has only {listed(sorted(roles))}", "the other half of the pair is missing")
-        wanted = (target.stop - target.start, width(module)[0])
-        if delta.shape != wanted:
+        self._require_shape(target, delta.shape)
+        self.patches.append(Patch(target.module, target.start, target.stop, delta))
+
+    def _require_shape(self, target: Target, shape: tuple[int, int], *, largest: bool = False) -> None:
+        """Raise WeightsError for a difference of another shape than the target's; `largest`: for a larger one only."""
+        wanted = (target.stop - target.start, width(self.model.get_submodule(target.module))[0])
+        smaller = shape[0] <= wanted[0] and shape[1] <= wanted[1]
+        if shape != wanted and not (largest and smaller):
             raise self._wrong(
                 target,
-                f"is adapted by a matrix of {delta.shape[0]}x{delta.shape[1]}, it has {wanted[0]}x{wanted[1]}",
+                f"is adapted by a matrix of {shape[0]}x{shape[1]}, it has {wanted[0]}x{wanted[1]}",
                 "the adapter was trained on a model of another size",
             )
-        self.patches.append(Patch(target.module, target.start, target.stop, delta))
 
     def _low_rank(self, target: Target, group: Group, alpha: float | None) -> LowRank:
         up, down = (self._matrix(target, group[role]) for role in ("up", "down"))
@@ -133,6 +138,8 @@ class Builder:
             elif pair == {f"{factor}_a", f"{factor}_b"}:
                 a, b = (self._matrix(target, group[f"{factor}_{side}"]) for side in "ab")
                 ranks.append(self._rank(target, a, b))
+                # Before they are multiplied: a small file can hold the halves of a matrix that no memory holds.
+                self._require_shape(target, (a.shape[0], b.shape[1]), largest=True)
                 factors.append(a.float() @ b.float())
             else:
                 raise self._wrong(target, f"has only {listed(sorted(group))}", f"{factor} is missing or given twice")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,8 +110,9 @@ def _number(values: Mapping[str, Any], names: tuple[str, ...], source: str, file
         value = values.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-            raise WeightsError(f"{file}: {source} says {name} = {value!r}, which is no number", "correct the file")
+        # The bound also refuses NaN, infinity, and whole numbers that no float holds.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
+            raise WeightsError(f"{file}: {source} says {name} = {value!r:.60}, which is no number", "correct the file")
         return float(value)
     return None
 

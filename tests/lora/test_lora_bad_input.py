@@ -104,6 +104,12 @@ def test_factors_of_two_ranks_in_one_lokr_are_refused(model, tmp_path):
     refused(model, tmp_path, tensors, "ranks 2 and 3")
 
 
+def test_halves_of_a_matrix_that_no_memory_holds_are_refused_before_they_are_multiplied(model, tmp_path):
+    shapes = {"lokr_w1_a": (2**22, 1), "lokr_w1_b": (1, 2**22), "lokr_w2": (20, 12)}
+    tensors = {f"lycoris_{NAME}.{role}": torch.zeros(shape, dtype=torch.bfloat16) for role, shape in shapes.items()}
+    refused(model, tmp_path, tensors, "adapted by a matrix of 4194304x4194304")
+
+
 def test_modules_may_have_ranks_of_their_own(model, tmp_path):
     tensors = pairs(model, PEFT, NAME, rank=4) | pairs(model, PEFT, "layers.1.feed_forward.w2", rank=2)
     assert read_adapter(written(tmp_path / "a.safetensors", tensors), model).report.ranks == (2, 4)

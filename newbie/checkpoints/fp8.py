@@ -21,6 +21,7 @@ from newbie.quant.fp8 import CODES, FORMATS, SCALE, Fp8
 SCALES = (".scale_weight", ".weight_scale")
 INPUT_SCALES = (".scale_input", ".input_scale")  # matter to fp8 products only
 MARKER = "scaled_fp8"
+MAX_JSON = 4096  # bytes of a `comfy_quant`; they are a hundred
 
 
 def rescaled(entries: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -100,8 +101,10 @@ def _packed(weight: Entry, scale: Entry | None) -> Packed:
 
 def _check_format(entry: Entry) -> None:
     try:
+        if entry.parameters > MAX_JSON:
+            raise ValueError(f"{entry.parameters:,} bytes")
         said = json.loads(bytes(entry.read().flatten().tolist()))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"{entry.file.name}: {entry.name} is not readable JSON", "use the bf16 file") from error
     form = said.get("format") if isinstance(said, dict) else None
     if form not in ("float8_e4m3fn", "float8_e5m2"):

@@ -303,6 +303,15 @@ def test_other_quantisations_are_refused_by_the_tensor(edit, how):
         load_transformer(edit("transformer", quantise))
 
 
+@pytest.mark.parametrize("text", [b"[" * 4000, b" " * 100_000, b"no JSON"], ids=["deep", "long", "not JSON"])
+def test_a_hostile_word_on_the_format_is_refused_by_the_tensor(edit, text):
+    def quantise(tensors):
+        tensors["layers.0.feed_forward.w1.comfy_quant"] = torch.tensor(list(text), dtype=torch.uint8)
+
+    with pytest.raises(WeightsError, match=r"layers\.0\.feed_forward\.w1\.comfy_quant is not readable JSON"):
+        load_transformer(edit("transformer", quantise))
+
+
 @pytest.mark.parametrize("kind", [torch.int8, torch.uint8])
 def test_whole_numbers_without_a_scale_are_refused_by_the_tensor(edit, kind):
     def quantise(tensors):

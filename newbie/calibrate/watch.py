@@ -7,7 +7,7 @@ watched at a time as fit into a budget, and the pictures are drawn again for the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -98,9 +98,3 @@ def _portions(network: nn.Module, paths: Sequence[str], budget: int) -> Iterator
         left -= needed
     if some:
         yield some
-
-
-def errors_of(found: Mapping[str, float]) -> tuple[float, str]:
-    """The largest error and whose it is."""
-    worst = max(found, key=lambda path: found[path])
-    return found[worst], worst

@@ -32,6 +32,7 @@ MAX_TEXT_BYTES = 8 * 2**20  # of one text chunk; the largest prompt is 256 KiB, 
 MAX_CHUNKS = 20_000
 MAX_NAMES = 10_000
 FLAT = 2.0  # standard deviation
+VISIBLE = 16  # levels of 255: a change of a colour channel that an eye may see
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _USER_TEXT = {"request", "prompt", "negative", "canonical_prompt", "words"}  # kept byte for byte
 

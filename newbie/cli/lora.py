@@ -25,7 +25,7 @@ LAYOUTS = {"official": "", "diffusers": "", "comfyui": "model.diffusion_model."}
 
 def parser() -> Parser:
     made = Parser(
-        prog="newbie lora",
+        prog="python -m newbie lora",
         description="Say what LoRA and LoKr adapters hold, and which of their keys fit a transformer. With --output: "
         "write that transformer with the adapters merged into it.",
     )

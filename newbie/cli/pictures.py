@@ -21,8 +21,6 @@ from newbie.prompt.boxes import Box
 from newbie.regions.boxes import boxes
 from newbie.request import Request, Result
 
-VISIBLE = 16  # levels of 255: a change of a colour channel that an eye may see
-
 
 class Amount(NamedTuple):
     """How much a part of the picture changed. NaN for a part without pixels."""
@@ -120,7 +118,7 @@ def _amount(change: np.ndarray, mask: np.ndarray) -> Amount:
     if not mask.any():
         return Amount(float("nan"), float("nan"))
     part = change[mask]
-    return Amount(float((part.max(axis=1) >= VISIBLE).mean()), float(part.mean()))
+    return Amount(float((part.max(axis=1) >= images.VISIBLE).mean()), float(part.mean()))
 
 
 def _picture(change: np.ndarray) -> Image.Image:

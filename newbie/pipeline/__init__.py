@@ -1,9 +1,8 @@
 """A prompt becomes a picture: `Pipeline.open` loads a model, `generate` draws."""
 
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
-from newbie.pipeline.generation import RECORD_FORMAT
 from newbie.pipeline.opening import BUNDLED, bundled
 from newbie.pipeline.pipeline import Pipeline
 from newbie.pipeline.prompts import Prompt
 
-__all__ = ["BUNDLED", "RECORD_FORMAT", "OnPicture", "OnStep", "Pipeline", "Prompt", "StepEvent", "bundled"]
+__all__ = ["BUNDLED", "OnPicture", "OnStep", "Pipeline", "Prompt", "StepEvent", "bundled"]

@@ -22,7 +22,7 @@ from newbie import devices
 from newbie.accel.compiler import worth
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture
-from newbie.images import is_blank
+from newbie.images import FORMAT, is_blank
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
 from newbie.pipeline.prompts import Prompt
 from newbie.pipeline.shortage import is_shortage
@@ -39,8 +39,6 @@ from newbie.vae.tiling import Tiling
 
 if TYPE_CHECKING:
     from newbie.pipeline.pipeline import Pipeline
-
-RECORD_FORMAT = "newbie/1"
 
 
 class Clock:
@@ -236,7 +234,7 @@ class Generation:
     def _record(self, prompt: Prompt, seed: int, ran: dict[str, Any]) -> dict[str, Any]:
         """What is stored in the picture: enough to make it again."""
         return {
-            "format": RECORD_FORMAT,
+            "format": FORMAT,
             "request": {**self.request.to_json(), "seed": seed, "count": 1},
             "canonical_prompt": canonical_text(prompt.reading.scene),
             "ran": ran,

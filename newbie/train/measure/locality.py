@@ -10,10 +10,11 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from newbie.images import VISIBLE
 from newbie.prompt import read
 from newbie.prompt.boxes import Box
 from newbie.regions.boxes import boxes
@@ -22,8 +23,6 @@ from newbie.train.probe import Asked, Paired
 from newbie.train.probe.rates import Z
 from newbie.train.report import Task
 from newbie.train.studio import Picture
-
-VISIBLE: Final = 24  # levels of 255 by which a colour must move to count as changed
 
 
 class Edit(NamedTuple):
@@ -75,7 +74,7 @@ def changed(before: Picture, after: Picture, box: Box) -> Change:
         slice(round(box.x * width), round(box.right * width)),
     )
     difference = np.abs(before[place].astype(int) - after[place].astype(int))
-    return Change(float(difference.mean()), float((difference.max(-1) > VISIBLE).mean()))
+    return Change(float(difference.mean()), float((difference.max(-1) >= VISIBLE).mean()))
 
 
 @dataclass(frozen=True)

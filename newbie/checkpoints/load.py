@@ -174,7 +174,7 @@ def fetch(plan: Plan, module: nn.Module, names: Iterable[str], device: torch.dev
     try:
         for name in names:
             for place, tensor in read(plan, name, target, dtype).items():
-                _place(module, place, tensor)
+                put(module, place, tensor)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise MemoryShortage(
             f"{plan.source.name}: no room on {target} for the {SPOKEN[plan.part.component]} "
@@ -285,7 +285,8 @@ def stays_mapped(recipe: Recipe, device: torch.device, dtype: torch.dtype) -> bo
     return not recipe.how and entry.view is not None and device.type == "cpu" and entry.dtype == dtype
 
 
-def _place(module: nn.Module, name: str, tensor: Tensor) -> None:
+def put(module: nn.Module, name: str, tensor: Tensor) -> None:
+    """Let `tensor` be the parameter or buffer `name` of a module below `module`, whatever was there."""
     parent, _, leaf = name.rpartition(".")
     owner = module.get_submodule(parent)
     if leaf in owner._parameters:

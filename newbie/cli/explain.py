@@ -13,7 +13,8 @@ from newbie.cli.parser import Parser
 from newbie.cli.reuse import Words, add_reuse_flags, reuse_of
 from newbie.cli.sources import negative_text, resolve
 from newbie.errors import PromptError
-from newbie.prompt import EncoderInput, Reading, Rendered, encoder_input, read, render_pair
+from newbie.prompt import EncoderInput, Reading, Rendered, encoder_input
+from newbie.prompt.asked import understood
 from newbie.prompt.explain import Speaker, rows, speakers, unread
 from newbie.prompt.lint import lint
 from newbie.regions.boxes import boxes
@@ -92,16 +93,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _sides(reading: Reading, request: Request, tokenizers: Mapping[str, Any]) -> dict[str, Given]:
-    negative = read(request.negative, name="negative prompt", negative=True) if request.negative else None
-    pair = render_pair(
-        reading,
-        negative,
-        mode=request.prompt_mode,
-        canonical=bool(request.canonical),
-        system_prompt=request.system_prompt,
-        unescape_parentheses=request.unescape_parentheses,
-        read_weights=request.weights,
-    )
+    pair = understood(request, reading).rendered
 
     def given(rendered: Rendered) -> Given:
         texts = {"gemma": rendered.gemma, "jina": rendered.jina}

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from newbie.accel.runner import Runner
-from newbie.checkpoints.load import read
+from newbie.checkpoints.load import put, read
 from newbie.checkpoints.plan import Plan
 from newbie.memory.weights import joint_blocks
 from newbie.model.block import Modulation, TokenSequence
@@ -43,12 +43,13 @@ class BlockStream:
         self.plan, self.device, self.dtype = plan, device, dtype
         self.blocks = joint_blocks(plan)
         inside = [self._inside(network, names) for names in self.blocks]
+        self._order = [sorted(names) for names in self.blocks]
         size = max(_end(tensors) for tensors in inside)
         self.slots = [torch.empty(size, dtype=torch.uint8, device=device) for _ in range(min(slots, len(inside)))]
         self.views = [_placed(self.slots[n % len(self.slots)], tensors) for n, tensors in enumerate(inside)]
         for views in self.views:
             for name, view in views.items():
-                _set(network, name, view)
+                put(network, name, view)
         self._holds: list[int | None] = [None] * len(self.slots)  # the block whose weights are, or will be, in a slot
         self._coming: dict[int, Future[None]] = {}
         self._left: list[torch.cuda.Event | None] = [None] * len(self.slots)
@@ -90,7 +91,7 @@ class BlockStream:
         if left is not None:
             left.synchronize()
         views = self.views[number]
-        for name in sorted(self.blocks[number]):
+        for name in self._order[number]:
             for place, tensor in read(self.plan, name, HOST, self.dtype, look=number not in self._seen).items():
                 views[place].copy_(tensor)
         self._seen.add(number)
@@ -155,12 +156,3 @@ def _placed(slot: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _is_parameter(network: nn.Module, name: str) -> bool:
     owner, _, leaf = name.rpartition(".")
     return leaf in network.get_submodule(owner)._parameters
-
-
-def _set(network: nn.Module, name: str, view: Tensor) -> None:
-    owner, _, leaf = name.rpartition(".")
-    module = network.get_submodule(owner)
-    if leaf in module._parameters:
-        module.register_parameter(leaf, nn.Parameter(view, requires_grad=False))
-    else:
-        module.register_buffer(leaf, view)

@@ -24,9 +24,9 @@ from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture
 from newbie.images import FORMAT, is_blank
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
-from newbie.pipeline.prompts import Prompt
 from newbie.pipeline.shortage import is_shortage
 from newbie.prompt import canonical_text
+from newbie.prompt.asked import Prompt
 from newbie.prompt.learnt import unlearnt
 from newbie.regions.heat import Heat, Watch
 from newbie.regions.plan import Plan, plan

@@ -31,8 +31,8 @@ from newbie.model.nextdit import NextDiT
 from newbie.pipeline.events import OnPicture, OnStep
 from newbie.pipeline.generation import Generation
 from newbie.pipeline.opening import bundled, opened
-from newbie.pipeline.prompts import Prompt, understood
 from newbie.pipeline.shortage import memory_errors
+from newbie.prompt.asked import Prompt, understood
 from newbie.prompt.learnt import Vocabulary
 from newbie.quant.layers import told
 from newbie.request import AdapterChoice, Recommended, Request, Result, Settings

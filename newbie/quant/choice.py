@@ -107,16 +107,6 @@ def linears(network: nn.Module, skip: tuple[str, ...] = SKIP) -> list[str]:
     ]
 
 
-def planned_bytes(network: nn.Module, rule: Rule | None, dtype: torch.dtype) -> int:
-    """Bytes of a network's weights under a rule, the others in `dtype`; it may be without memory."""
-    layers = rule.layers(network) if rule is not None else {}
-    whole = sum(parameter.numel() * dtype.itemsize for parameter in network.parameters())
-    for path, codec in layers.items():
-        weight = network.get_parameter(f"{path}.weight")
-        whole += codec_bytes(codec, *weight.shape) - weight.numel() * dtype.itemsize
-    return whole
-
-
 def codec_bytes(codec: Codec, rows: int, columns: int) -> int:
     """Bytes of a matrix as stored."""
     specs = codec.stored(rows, columns).values()

@@ -10,6 +10,7 @@ import pytest
 import tokenizers
 import torch
 
+from newbie.checkpoints import load_gemma, load_jina, load_transformer, load_vae
 from newbie.checkpoints.index import Entry
 from newbie.checkpoints.save import Trained, save_model
 from newbie.model.config import NextDiTConfig
@@ -21,6 +22,13 @@ from newbie.vae import Autoencoder, AutoencoderConfig
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
+LOADERS = {"transformer": load_transformer, "text_encoder": load_gemma, "clip": load_jina, "vae": load_vae}
+FILES = {
+    "transformer": "transformer/diffusion_pytorch_model.safetensors",
+    "text_encoder": "text_encoder/model.safetensors",
+    "clip": "clip_model/model.safetensors",
+    "vae": "vae/diffusion_pytorch_model.safetensors",
+}
 DIT = NextDiTConfig(
     dim=36,
     n_layers=2,
@@ -31,6 +39,18 @@ DIT = NextDiTConfig(
     cap_feat_dim=32,
     clip_text_dim=64,
     multiple_of=16,
+)
+# Wide enough for blocks of 32 numbers, and too narrow for those of 256.
+WIDE = NextDiTConfig(
+    dim=96,
+    n_layers=2,
+    n_heads=4,
+    n_kv_heads=2,
+    axes_dims=(8, 8, 8),
+    n_refiner_layers=1,
+    cap_feat_dim=64,
+    clip_text_dim=32,
+    multiple_of=32,
 )
 GEMMA = GemmaConfig(
     vocab_size=40,

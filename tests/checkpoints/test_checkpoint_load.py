@@ -22,13 +22,7 @@ from newbie.checkpoints.translate import untranslate
 from newbie.errors import WeightsError
 from newbie.quant.fp8 import FORMATS
 
-LOADERS = {"transformer": load_transformer, "text_encoder": load_gemma, "clip": load_jina, "vae": load_vae}
-FILES = {
-    "transformer": "transformer/diffusion_pytorch_model.safetensors",
-    "text_encoder": "text_encoder/model.safetensors",
-    "clip": "clip_model/model.safetensors",
-    "vae": "vae/diffusion_pytorch_model.safetensors",
-}
+from .conftest import FILES, LOADERS
 
 
 def same(a, b):

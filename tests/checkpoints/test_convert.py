@@ -20,36 +20,18 @@ from safetensors.torch import load_file, save_file
 from newbie.checkpoints import header, inspect, locate, origin, outgoing, stream, verify
 from newbie.checkpoints.convert import convert, main
 from newbie.checkpoints.gguf import open_gguf
-from newbie.checkpoints.load import load_gemma, load_jina, load_transformer, load_vae
+from newbie.checkpoints.load import load_gemma, load_jina, load_transformer
 from newbie.checkpoints.plan import plan_load
 from newbie.checkpoints.save import save_weights
 from newbie.checkpoints.source import Source
 from newbie.errors import MissingExtra, OutputError, UsageError, WeightsError
-from newbie.model.config import VARIANTS, NextDiTConfig
+from newbie.model.config import VARIANTS
 from newbie.model.nextdit import NextDiT
 from newbie.quant.ggml import BY_NAME, WRITABLE
 from newbie.quant.layers import Compressed
 from newbie.text.gemma import hidden_states
 
-LOADERS = {"transformer": load_transformer, "text_encoder": load_gemma, "clip": load_jina, "vae": load_vae}
-FILES = {
-    "transformer": "transformer/diffusion_pytorch_model.safetensors",
-    "text_encoder": "text_encoder/model.safetensors",
-    "clip": "clip_model/model.safetensors",
-    "vae": "vae/diffusion_pytorch_model.safetensors",
-}
-# Wide enough for blocks of 32 numbers.
-WIDE = NextDiTConfig(
-    dim=96,
-    n_layers=2,
-    n_heads=4,
-    n_kv_heads=2,
-    axes_dims=(8, 8, 8),
-    n_refiner_layers=1,
-    cap_feat_dim=64,
-    clip_text_dim=32,
-    multiple_of=32,
-)
+from .conftest import FILES, LOADERS, WIDE
 
 
 def same(a, b):

@@ -21,26 +21,15 @@ from newbie.checkpoints.save import save_table
 from newbie.checkpoints.source import candidates, find
 from newbie.checkpoints.translate import untranslate
 from newbie.errors import MissingExtra, WeightsError
-from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
 from newbie.quant.ggml import BLOCK_TYPES, BY_NAME, WRITABLE
 from newbie.quant.gguf import BLOCKS
 from newbie.quant.layers import Compressed, CompressedEmbedding, CompressedLinear
 from newbie.text.gemma import hidden_states
 
+from .conftest import WIDE
+
 Kind = gguf.GGMLQuantizationType
-# Wide enough for blocks of 32, and too narrow for those of 256.
-DIT = NextDiTConfig(
-    dim=96,
-    n_layers=2,
-    n_heads=4,
-    n_kv_heads=2,
-    axes_dims=(8, 8, 8),
-    n_refiner_layers=1,
-    cap_feat_dim=64,
-    clip_text_dim=32,
-    multiple_of=32,
-)
 
 
 def write(path: Path, tensors: dict, architecture: str = "lumina2", fields=lambda writer: None) -> Path:
@@ -70,7 +59,7 @@ def quantised(state: dict[str, torch.Tensor], kind: Kind) -> dict:
 
 def dit_state(seed: int = 0) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    shapes = {name: tensor.shape for name, tensor in NextDiT(DIT).state_dict().items()}
+    shapes = {name: tensor.shape for name, tensor in NextDiT(WIDE).state_dict().items()}
     return {name: torch.randn(shape, generator=generator) * 0.05 for name, shape in shapes.items()}
 
 
@@ -196,7 +185,7 @@ def test_a_compressed_model_takes_the_memory_of_its_file(tmp_path):
 
 def test_differing_formats_of_one_projection_are_decoded_before_they_are_fused(tmp_path):
     state = dit_state()
-    tensors = quantised(untranslate(state, save_table("transformer", "diffusers", DIT)), Kind.Q8_0)
+    tensors = quantised(untranslate(state, save_table("transformer", "diffusers", WIDE)), Kind.Q8_0)
     value = "layers.0.attn.to_v.weight"
     whole = gguf.dequantize(*tensors[value])
     tensors[value] = (gguf.quantize(whole, Kind.Q4_0), Kind.Q4_0)
@@ -238,7 +227,7 @@ def axes(writer):
 
 def wide(name: str) -> dict:
     """A transformer of width 256 with random blocks of any format."""
-    config = dataclasses.replace(DIT, dim=256, n_heads=8, axes_dims=AXES, multiple_of=256)
+    config = dataclasses.replace(WIDE, dim=256, n_heads=8, axes_dims=AXES, multiple_of=256)
     block, rng = BY_NAME[name], np.random.default_rng(0)
     tensors = {}
     for key, tensor in NextDiT(config).state_dict().items():

@@ -1,6 +1,7 @@
 """A pipeline that draws stripes, and create.py called in this process."""
 
 import importlib.util
+import io
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -54,5 +55,16 @@ def create(fake, capsys, tmp_path, monkeypatch):
         assert len(opened) <= 1, "the model was loaded more than once"
         captured = capsys.readouterr()
         return Ended(code, captured.out, captured.err, opened[0] if opened else None)
+
+    return run
+
+
+@pytest.fixture
+def script(create, monkeypatch):
+    """script(text, *flags) runs create.py with the text as standard input."""
+
+    def run(text, *flags):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        return create(*flags)
 
     return run

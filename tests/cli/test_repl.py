@@ -1,8 +1,6 @@
 """The prompt loop, driven by a script of commands as `create.py < script` does."""
 
-import io
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,17 +15,6 @@ DUO = """<character_1>
 <count>1girl</count>
 </general_tags>
 """
-
-
-@pytest.fixture
-def script(create, monkeypatch):
-    """script(text, *flags) runs create.py with the text as standard input."""
-
-    def run(text, *flags):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-        return create(*flags)
-
-    return run
 
 
 def record(name):

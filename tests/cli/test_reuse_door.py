@@ -1,8 +1,6 @@
 """create.py with prompts made of parts: flags, files, choices, records, and the way back from a picture."""
 
-import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -275,17 +273,6 @@ def test_a_style_adds_words_to_both_prompts_and_is_recorded(create, files):
 
 
 # ---- the prompt loop
-
-
-@pytest.fixture
-def script(create, monkeypatch):
-    """script(text, *flags) runs create.py with the text as standard input."""
-
-    def run(text, *flags):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-        return create(*flags)
-
-    return run
 
 
 def test_the_loop_puts_character_files_into_prompts_from_files_only(script, files):

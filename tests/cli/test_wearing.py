@@ -1,7 +1,5 @@
 """Adapters at the command line and in the prompt loop. What they do to weights is tested in tests/lora."""
 
-import io
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,15 +10,6 @@ from newbie.errors import UsageError
 from newbie.request import AdapterChoice
 
 STYLE, PEN = AdapterChoice("loras/style.safetensors", 0.8), AdapterChoice("loras/pen.safetensors")
-
-
-@pytest.fixture
-def script(create, monkeypatch):
-    def run(text, *flags):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-        return create(*flags)
-
-    return run
 
 
 def worn(picture):

@@ -1,10 +1,11 @@
-"""Stage 1: the prompts of a request, read, and rendered as the encoders will get them. Runs no network."""
+"""The prompts of a request, read, and rendered as the encoders will get them: what is drawn, and what is explained."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from newbie.prompt import Reading, RenderedPair, read, render_pair
+from newbie.prompt.read import Reading, read
+from newbie.prompt.render import RenderedPair, render_pair
 from newbie.request import Request
 
 
@@ -16,13 +17,13 @@ class Prompt(NamedTuple):
     rendered: RenderedPair
 
 
-def understood(request: Request) -> Prompt:
-    """Read both prompts of a request.
+def understood(request: Request, reading: Reading | None = None) -> Prompt:
+    """Read both prompts of a request; `reading` is that of the first where somebody has it already.
 
     Raises:
         PromptError: a prompt cannot be read, or will not be drawn.
     """
-    reading = read(request.prompt)
+    reading = read(request.prompt) if reading is None else reading
     negative = read(request.negative, name="negative prompt", negative=True) if request.negative else None
     rendered = render_pair(
         reading,

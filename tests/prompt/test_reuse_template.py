@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from newbie.prompt import read
 from newbie.prompt.reuse import Ingredients, expand
-from newbie.prompt.reuse.template import MAX_NESTED, Alternatives, Row, Words, parse, replaceable
+from newbie.prompt.reuse.template import MAX_NESTED, Alternatives, Row, Wildcard, Words, parse, replaceable
 
 LITERALS = Path(__file__).parent / "literals"
 TEMPLATE = Ingredients(template=True)
@@ -163,4 +163,11 @@ def test_parts_follow_one_another_and_leave_out_nothing_but_backslashes(text: st
     assert at == len(text) or set(text[at:]) <= {"\\"}
     assert all(0 <= start <= stop <= len(text) for start, stop in spans(row))
     if all(isinstance(part, Words) for part in row) and "\\" not in text:
-        assert not re.search(r"(?<![^\W_])__x__|\$\{x\}", re.sub(r"<!--.*?(-->|\Z)", "", text, flags=re.DOTALL))
+        seen = re.sub(r"<!--.*?(-->|\Z)", "", text, flags=re.DOTALL)
+        seen = re.sub(r"\$\{[^\W\d]\w*:", "", seen)  # a name, though its braces were never closed
+        assert not re.search(r"(?<![^\W_])__x__|\$\{x\}", seen)
+
+
+def test_the_name_of_a_variable_that_is_never_closed_is_text_whatever_its_underscores() -> None:
+    assert all(isinstance(part, Words) for part in parse("${__x__b: {a}").row)
+    assert any(isinstance(part, Wildcard) for part in parse("${b: __x__").row)

@@ -30,6 +30,8 @@ def stored(codec):
 def filled(module, codec, dtype):
     layer = compressed(module, codec, dtype)
     layer.load_state_dict(stored(codec), strict=False)
+    if getattr(layer, "bias", None) is not None:
+        nn.init.uniform_(layer.bias)  # it comes without values, as its layer is built to be loaded
     return layer
 
 

@@ -10,7 +10,7 @@ Small pictures first: what words mean is learnt on cheap 128-pixel pictures, fin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,12 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from newbie.attention.kernel import Needs, SequenceInfo
 from newbie.model import init as model_init
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
 from newbie.text import gemma, jina
 from newbie.text.tokens import Tokenizer
+from newbie.train.attention import MATMUL
 from newbie.train.data import Drawings, batch_numbers
 from newbie.train.latents import Latents
 from newbie.train.loop import Plan, fit
@@ -59,6 +59,7 @@ class FlowRecipe:
     decay: float = 0.45  # the share of the run over which the learning rate falls
     uniform_share: float = 0.15  # of the times t; the rest is logit-normal, thin at both ends
     eight_bit: bool = False  # AdamW's state in 8 bits (bitsandbytes)
+    start: str = ""  # the model it begins with (newbie.train.start); empty: random weights
     seed: int = 0
 
     @property
@@ -72,29 +73,6 @@ class FlowRecipe:
                 return number, step
             step -= stage.steps
         raise IndexError("the run has no such step")
-
-
-@dataclass(frozen=True)
-class MatmulAttention:
-    """Two batched products and a float32 softmax. For the short sequences of training on a CPU the backward pass of
-    this is twice as fast as that of PyTorch's fused kernel."""
-
-    name: str = "matmul"
-    needs: Needs = field(default=Needs())
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
-        """q (B, L, H, D), k and v (B, L, K, D) -> (B, L, H, D) in the dtype of v."""
-        rows, length, heads, size = q.shape
-        kv_heads = k.shape[2]
-        q = (q * size**-0.5).transpose(1, 2).reshape(rows, kv_heads, -1, size)  # (B, K, H/K * L, D)
-        scores = (q @ k.permute(0, 2, 3, 1)).float()
-        if seq.mask is not None:
-            scores = scores.masked_fill(~seq.mask[:, None, None, :], torch.finfo(scores.dtype).min)
-        o = scores.softmax(-1).to(v.dtype) @ v.transpose(1, 2)
-        return o.view(rows, heads, length, size).transpose(1, 2)
-
-
-MATMUL = MatmulAttention()
 
 
 class Painter(nn.Module):
@@ -163,7 +141,7 @@ def train_flow(
     picture i is drawing i of `captions[n].drawings`, n the number of the stage.
 
     `start` is a trained model to go on from; None begins with random weights. `compiled` runs the blocks through
-    torch.compile: half as long again per step without it, a minute to start with it, and a C++ compiler is needed.
+    torch.compile: it needs a C++ compiler and one to five minutes to start, and did not pay on every machine.
     """
     model = Painter(recipe)
     if start is not None:

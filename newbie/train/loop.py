@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -127,17 +128,37 @@ def _save(path: Path, step: int, module: nn.Module, optimizers: Optimizers, aver
         ) from error
 
 
-def _resume(path: Path, module: nn.Module, optimizers: Optimizers, average: Average, recipe: str) -> int:
+def saved_average(folder: Path, module: nn.Module) -> Average:
+    """The averaged weights of the run in `folder`, for a module like the one that is trained there.
+
+    Raises:
+        WeightsError: nothing was saved yet, or the saved state is damaged.
+    """
+    path = folder / "state.pt"
     if not path.exists():
-        return 0
+        raise WeightsError(f"nothing is saved in {folder} yet", "let the training run until it has saved its state")
+    average = Average(module)
+    average.load_state_dict(_read(path)["average"])
+    return average
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        begun_with = state["recipe"]
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state["recipe"]
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise WeightsError(
             f"the saved training state {path} is damaged: {error}",
             "restore it from a copy, or delete it to start this stage again; finished stages are not touched",
         ) from error
+    return state
+
+
+def _resume(path: Path, module: nn.Module, optimizers: Optimizers, average: Average, recipe: str) -> int:
+    if not path.exists():
+        return 0
+    state = _read(path)
+    begun_with = state["recipe"]
     if begun_with != recipe:
         raise UsageError(
             f"the run in {path.parent} was begun with another recipe:\n  then: {begun_with}\n  now:  {recipe}",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from newbie.errors import UsageError
 from newbie.train.recipes import MiniRecipe
 
 STAGES = ("words", "vae", "latents", "polish", "flow")
@@ -19,6 +20,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--run", type=Path, default=Path("runs/mini"), help="folder of the run (default: %(default)s)")
     flags.add_argument("--until", choices=STAGES, default="flow", help="last stage to run (default: %(default)s)")
     flags.add_argument("--export", type=Path, help="write the finished model into this folder, official layout, bf16")
+    flags.add_argument(
+        "--as-it-stands", action="store_true", help="train nothing: --export the run's last saved state, unfinished"
+    )
+    flags.add_argument("--start", type=Path, help="begin with this finished model's weights, not with random ones")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
     flags.add_argument("--workers", type=int, default=1, help="processes that draw (default: %(default)s)")
     flags.add_argument("--compile", action="store_true", help="compile the blocks (needs a C++ compiler)")
@@ -35,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
 
     from newbie import devices
     from newbie.cli.console import Console
-    from newbie.train.mini import export, make
+    from newbie.train.mini import as_it_stands, export, make
 
     names = [field.name for field in dataclasses.fields(MiniRecipe)]
     recipe = MiniRecipe(**{name: getattr(args, name) for name in names})
@@ -46,8 +51,21 @@ def main(argv: Sequence[str]) -> int:
         console.say(f"{time.strftime('%H:%M:%S')}  {text}")
 
     say(f"{recipe} on {device}, {devices.threads()} threads")
+    if args.as_it_stands:
+        if not args.export:
+            raise UsageError("--as-it-stands exports, and no folder is named", "add --export FOLDER")
+        export(recipe, as_it_stands(recipe, args.run), args.run, args.export)
+        say(f"written to {args.export}")
+        return 0
     painter = make(
-        recipe, args.run, device=device, workers=args.workers, compiled=args.compile, until=args.until, say=say
+        recipe,
+        args.run,
+        device=device,
+        workers=args.workers,
+        compiled=args.compile,
+        until=args.until,
+        start=args.start,
+        say=say,
     )
     if args.export and painter is not None:
         export(recipe, painter, args.run, args.export)

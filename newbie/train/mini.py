@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,7 +26,9 @@ from newbie.train.data import Drawings, Pictures, drawn, to_pixels
 from newbie.train.figures import layout
 from newbie.train.flow import CaptionBatches, Painter, Stage, train_flow
 from newbie.train.latents import Latents, encoded
+from newbie.train.loop import saved_average
 from newbie.train.recipes import MiniRecipe
+from newbie.train.start import painter_like
 from newbie.train.vocabulary import train_tokenizers
 from newbie.vae import Autoencoder, AutoencoderConfig
 
@@ -126,12 +129,13 @@ def make(
     workers: int = 1,
     compiled: bool = False,
     until: str = "flow",
+    start: Path | None = None,
     say: Callable[[str], None],
 ) -> Painter | None:
-    """Run the stages up to `until`; None when that is not "flow".
+    """Run the stages up to `until`; None when that is not "flow". `start` is a finished model to paint on from.
 
     Raises:
-        NewbieError: see `newbie.train.loop.fit`.
+        NewbieError: see `newbie.train.loop.fit` and `newbie.train.start`.
     """
     run.mkdir(parents=True, exist_ok=True)
     stages = recipe.stages()
@@ -158,7 +162,11 @@ def make(
         return None
     captions = [CaptionBatches(drawings_of(recipe, stage.size), gemma, jina) for stage in stages]
     flow = recipe.flow(gemma.vocab_size)
-    painter = train_flow(flow, latents, captions, run / "flow", device=device, say=say, compiled=compiled)
+    begin = None
+    if start is not None:
+        flow = replace(flow, start=start.name)
+        begin = painter_like(start, flow, run / "words")
+    painter = train_flow(flow, latents, captions, run / "flow", device=device, say=say, start=begin, compiled=compiled)
     polish_stage(recipe, run, workers=workers, device=device, say=say)
     return painter
 
@@ -174,10 +182,26 @@ RECOMMENDED = Recommended(
 )
 
 
+def as_it_stands(recipe: MiniRecipe, run: Path) -> Painter:
+    """The averaged weights of a run that is not finished, as they were last saved.
+
+    Raises:
+        WeightsError: there is no saved state, or it is damaged.
+    """
+    gemma = Tokenizer.from_folder(run / "words" / "gemma", kind="gemma")
+    painter = Painter(recipe.flow(gemma.vocab_size))
+    saved_average(run / "flow", painter).copy_to(painter)
+    return painter.eval()
+
+
 def export(recipe: MiniRecipe, painter: Painter, run: Path, folder: Path) -> None:
-    """Write the finished model in the official folder layout, bf16, with how it is best used and the words it knows."""
+    """Write a model in the official folder layout, bf16, with how it is best used and the words it knows.
+
+    Before the decoder is polished, the autoencoder goes in as it is.
+    """
     gemma, jina = (run / "words" / name / "tokenizer.json" for name in ("gemma", "jina"))
-    autoencoder = trained_autoencoder(run / "polish", torch.device("cpu"))
+    polished = (run / "polish" / "config.json").exists()
+    autoencoder = trained_autoencoder(run / ("polish" if polished else "vae"), torch.device("cpu"))
     flow = recipe.flow(Tokenizer.from_folder(gemma.parent, kind="gemma").vocab_size)
     save_model(
         folder,

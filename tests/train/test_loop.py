@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from newbie.errors import MissingExtra, UsageError, WeightsError
+from newbie.train.attention import MATMUL
 from newbie.train.data import batch_numbers
 from newbie.train.ema import Average
-from newbie.train.flow import MATMUL, sample_times
+from newbie.train.flow import sample_times
 from newbie.train.loop import Plan, fit
 from newbie.train.optim import Muon, Optimizers, learning_rate, orthogonalise, split_parameters
 
@@ -231,4 +232,26 @@ def test_the_training_kernel_equals_the_reference(kv_heads: int):
     for lengths in ([9, 9, 9], [9, 4, 1]):
         mask = torch.arange(9) < torch.tensor(lengths)[:, None]
         seq = SequenceInfo.of(mask)
+        theirs, ours = ([x.detach().requires_grad_() for x in (q, k, v)] for _ in "ab")
+        for kernel, given in ((Reference(), theirs), (MATMUL, ours)):
+            (kernel(*given, seq)[mask] * torch.linspace(-1, 1, 8)).sum().backward()
         torch.testing.assert_close(MATMUL(q, k, v, seq)[mask], Reference()(q, k, v, seq)[mask], atol=2e-6, rtol=1e-5)
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a.grad, b.grad, atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 10**9])
+def test_how_many_rows_the_training_kernel_takes_at_once_changes_nothing(at_once: int, monkeypatch: pytest.MonkeyPatch):
+    from newbie.attention.kernel import SequenceInfo
+    from newbie.train import attention
+
+    def gradients() -> list[torch.Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        given = [torch.randn(5, 7, heads, 8, generator=generator).requires_grad_() for heads in (4, 2, 2)]
+        MATMUL(*given, SequenceInfo.of(torch.arange(7) < torch.tensor([7, 3, 7, 1, 5])[:, None])).sin().sum().backward()
+        return [x.grad for x in given if x.grad is not None]
+
+    whole = gradients()
+    monkeypatch.setattr(attention, "SCORES_AT_ONCE", at_once)
+    for a, b in zip(gradients(), whole, strict=True):
+        torch.testing.assert_close(a, b, atol=2e-6, rtol=1e-5)

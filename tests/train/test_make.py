@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
+from tokenizers.models import WordLevel
 
 pytest.importorskip("skia", reason="the drawing library of the extra `train` is not installed", exc_type=ImportError)
 
 from newbie import Pipeline
 from newbie.checkpoints import verify
+from newbie.errors import UsageError, WeightsError
 from newbie.train import mini
 from newbie.train.autoencoder import AutoencoderRecipe, train_autoencoder
 from newbie.train.data import Drawings, drawn
 from newbie.train.flow import CaptionBatches
 from newbie.train.latents import Latents
+from newbie.train.loop import saved_average
 from newbie.train.recipes import MiniRecipe
+from newbie.train.start import painter_like, same_pieces
 from newbie.vae import Autoencoder, AutoencoderConfig
 
 TINY = MiniRecipe(
@@ -47,6 +53,33 @@ def test_training_from_nothing_gives_a_model_that_opens_and_a_second_run_finds_e
     assert second is not None
     theirs = second.state_dict()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in painter.state_dict().items())
+    standing = mini.as_it_stands(TINY, run).state_dict()
+    assert all(torch.equal(tensor, standing[name]) for name, tensor in painter.state_dict().items())
+
+    flow = TINY.flow(painter.text_encoder.config.vocab_size)
+    begun = painter_like(folder, flow, run / "words").state_dict()
+    for name, tensor in painter.state_dict().items():
+        assert torch.equal(begun[name].bfloat16(), tensor.bfloat16()), name
+    wide = dataclasses.replace(TINY, width=128).flow(painter.text_encoder.config.vocab_size)
+    with pytest.raises(UsageError, match=r"x_embedder.weight is \(64, 64\) in the model to start from, \(128, 64\)"):
+        painter_like(folder, wide, run / "words")
+
+
+def test_two_vocabularies_share_the_pieces_that_both_have(tmp_path):
+    def saved(name: str, pieces: list[str]) -> Path:
+        path = tmp_path / f"{name}.json"
+        tokenizers.Tokenizer(WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token=pieces[0])).save(
+            str(path)
+        )
+        return path
+
+    theirs, ours = saved("theirs", ["?", "hair", "red", "cat"]), saved("ours", ["?", "red", "dog", "hair"])
+    assert same_pieces(theirs, ours) == {0: 0, 1: 2, 3: 1}
+
+
+def test_a_run_that_has_saved_nothing_has_nothing_to_export(tmp_path):
+    with pytest.raises(WeightsError, match="nothing is saved"):
+        saved_average(tmp_path, torch.nn.Linear(1, 1))
 
 
 def test_a_batch_comes_in_parts_of_one_size_and_loses_no_picture():

@@ -19,11 +19,12 @@ def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="python -m newbie train", description=__doc__)
     flags.add_argument("--run", type=Path, default=Path("runs/mini"), help="folder of the run (default: %(default)s)")
     flags.add_argument("--until", choices=STAGES, default="flow", help="last stage to run (default: %(default)s)")
-    flags.add_argument("--export", type=Path, help="write the finished model into this folder, official layout, bf16")
+    flags.add_argument("--export", type=Path, help="write the finished model (or autoencoder) here, bf16")
     flags.add_argument(
         "--as-it-stands", action="store_true", help="train nothing: --export the run's last saved state, unfinished"
     )
     flags.add_argument("--start", type=Path, help="begin with this finished model's weights, not with random ones")
+    flags.add_argument("--autoencoder", type=Path, help="use this finished autoencoder (a folder), train none")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
     flags.add_argument("--workers", type=int, default=1, help="processes that draw (default: %(default)s)")
     flags.add_argument("--compile", action="store_true", help="compile the blocks (needs a C++ compiler)")
@@ -36,11 +37,13 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Returns 0; raises NewbieError."""
     args = parser().parse_args(argv)
+    if args.export and args.until in ("words", "latents"):
+        raise UsageError(f"--until {args.until} ends with nothing to export", "leave --export away, or --until")
     import torch
 
     from newbie import devices
     from newbie.cli.console import Console
-    from newbie.train.mini import as_it_stands, export, make
+    from newbie.train.mini import as_it_stands, export, export_autoencoder, make
 
     names = [field.name for field in dataclasses.fields(MiniRecipe)]
     recipe = MiniRecipe(**{name: getattr(args, name) for name in names})
@@ -65,9 +68,13 @@ def main(argv: Sequence[str]) -> int:
         compiled=args.compile,
         until=args.until,
         start=args.start,
+        autoencoder=args.autoencoder,
         say=say,
     )
-    if args.export and painter is not None:
+    if args.export and args.until in ("vae", "polish"):
+        export_autoencoder(args.run, args.export)
+        say(f"autoencoder written to {args.export}")
+    elif args.export and painter is not None:
         export(recipe, painter, args.run, args.export)
         say(f"written to {args.export}")
     return 0

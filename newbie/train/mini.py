@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from newbie.checkpoints import Trained, save_model
+from newbie.checkpoints import Trained, load_vae, save_model, save_weights
+from newbie.checkpoints.save import config_json, write_json
+from newbie.errors import UsageError
 from newbie.request import Recommended
 from newbie.text.tokens import Tokenizer
 from newbie.train import learnt
@@ -113,6 +115,22 @@ def _keep(model: Autoencoder, folder: Path, score: dict[str, float]) -> None:
     (folder / "config.json").write_text(json.dumps(model.config.to_json()))
 
 
+def adopt_autoencoder(folder: Path, run: Path) -> None:
+    """Let the autoencoder in `folder`, of a finished model, be the one of this run, unless it has its own already.
+
+    Raises:
+        WeightsError: there is none in the folder.
+        UsageError: the run has latents of another one.
+    """
+    kept = run / "vae"
+    if (kept / "config.json").exists():
+        return
+    if (run / "latents").exists():
+        raise UsageError(f"{run} has latents of another autoencoder", "use another --run folder")
+    kept.mkdir(parents=True, exist_ok=True)
+    _keep(load_vae(folder).module, kept, {})
+
+
 def trained_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
     """What a stage left in `folder`."""
     config = AutoencoderConfig.from_json(json.loads((folder / "config.json").read_text()))
@@ -130,9 +148,11 @@ def make(
     compiled: bool = False,
     until: str = "flow",
     start: Path | None = None,
+    autoencoder: Path | None = None,
     say: Callable[[str], None],
 ) -> Painter | None:
-    """Run the stages up to `until`; None when that is not "flow". `start` is a finished model to paint on from.
+    """Run the stages up to `until`; None when that is not "flow". `start` is a finished model to paint on from,
+    `autoencoder` the folder of a finished one to be used.
 
     Raises:
         NewbieError: see `newbie.train.loop.fit` and `newbie.train.start`.
@@ -144,14 +164,16 @@ def make(
         return None
     main = next(stage for stage in stages if stage.size == recipe.size)
     first = pictures_stage(recipe, main, run, workers=workers, say=say)
-    autoencoder = autoencoder_stage(recipe, run, first, device=device, say=say)
+    if autoencoder is not None:
+        adopt_autoencoder(autoencoder, run)
+    eyes = autoencoder_stage(recipe, run, first, device=device, say=say)
     if until == "vae":
         return None
 
     def latents(stage: Stage) -> Latents:
         pictures = pictures_stage(recipe, stage, run, workers=workers, say=say)
         path = run / "latents" / f"{stage.size}.safetensors"
-        return encoded(autoencoder, pictures, path, device=device, say=say)
+        return encoded(eyes, pictures, path, device=device, say=say)
 
     if until == "latents":
         for stage in stages:
@@ -194,14 +216,31 @@ def as_it_stands(recipe: MiniRecipe, run: Path) -> Painter:
     return painter.eval()
 
 
+def export_autoencoder(run: Path, folder: Path) -> None:
+    """Write the run's autoencoder into `folder`, polished if it is, in bf16: what `--autoencoder` of a run takes."""
+    autoencoder = _best_autoencoder(run)
+    save_weights(
+        folder / "diffusion_pytorch_model.safetensors",
+        autoencoder.state_dict(),
+        "vae",
+        autoencoder.config,
+        dtype=torch.bfloat16,
+    )
+    write_json(folder / "config.json", config_json("vae", autoencoder.config))
+
+
+def _best_autoencoder(run: Path) -> Autoencoder:
+    polished = (run / "polish" / "config.json").exists()
+    return trained_autoencoder(run / ("polish" if polished else "vae"), torch.device("cpu"))
+
+
 def export(recipe: MiniRecipe, painter: Painter, run: Path, folder: Path) -> None:
     """Write a model in the official folder layout, bf16, with how it is best used and the words it knows.
 
     Before the decoder is polished, the autoencoder goes in as it is.
     """
     gemma, jina = (run / "words" / name / "tokenizer.json" for name in ("gemma", "jina"))
-    polished = (run / "polish" / "config.json").exists()
-    autoencoder = trained_autoencoder(run / ("polish" if polished else "vae"), torch.device("cpu"))
+    autoencoder = _best_autoencoder(run)
     flow = recipe.flow(Tokenizer.from_folder(gemma.parent, kind="gemma").vocab_size)
     save_model(
         folder,

@@ -16,6 +16,7 @@ pytest.importorskip("skia", reason="the drawing library of the extra `train` is 
 from newbie import Pipeline
 from newbie.checkpoints import verify
 from newbie.errors import UsageError, WeightsError
+from newbie.pipeline import BUNDLED
 from newbie.train import mini
 from newbie.train.autoencoder import AutoencoderRecipe, train_autoencoder
 from newbie.train.data import Drawings, drawn
@@ -56,6 +57,14 @@ def test_training_from_nothing_gives_a_model_that_opens_and_a_second_run_finds_e
     standing = mini.as_it_stands(TINY, run).state_dict()
     assert all(torch.equal(tensor, standing[name]) for name, tensor in painter.state_dict().items())
 
+    mini.export_autoencoder(run, tmp_path / "eyes")
+    mini.adopt_autoencoder(tmp_path / "eyes", tmp_path / "other")
+    adopted = mini.trained_autoencoder(tmp_path / "other" / "vae", torch.device("cpu"))
+    polished = mini.trained_autoencoder(run / "polish", torch.device("cpu"))
+    assert adopted.config == polished.config
+    for name, tensor in polished.state_dict().items():
+        assert torch.equal(adopted.state_dict()[name], tensor.bfloat16().float()), name
+
     flow = TINY.flow(painter.text_encoder.config.vocab_size)
     begun = painter_like(folder, flow, run / "words").state_dict()
     for name, tensor in painter.state_dict().items():
@@ -75,6 +84,12 @@ def test_two_vocabularies_share_the_pieces_that_both_have(tmp_path):
 
     theirs, ours = saved("theirs", ["?", "hair", "red", "cat"]), saved("ours", ["?", "red", "dog", "hair"])
     assert same_pieces(theirs, ours) == {0: 0, 1: 2, 3: 1}
+
+
+def test_latents_of_one_autoencoder_are_not_mixed_with_another(tmp_path):
+    (tmp_path / "latents").mkdir()
+    with pytest.raises(UsageError, match="latents of another autoencoder"):
+        mini.adopt_autoencoder(BUNDLED / "vae", tmp_path)
 
 
 def test_a_run_that_has_saved_nothing_has_nothing_to_export(tmp_path):
@@ -134,7 +149,6 @@ def test_stages_follow_each_other_step_by_step():
 
 def test_the_recipe_of_the_bundled_model_fits_its_files():
     from newbie.checkpoints import load_transformer
-    from newbie.pipeline import BUNDLED
 
     loaded = load_transformer(BUNDLED / "transformer")
     wanted = MiniRecipe().flow(vocabulary=1500).transformer

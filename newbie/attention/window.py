@@ -206,6 +206,7 @@ class Windowed:
         """The same without padding."""
         batch, length, _, _ = k.shape
         words, first = length - self.image, q.shape[1] - self.image
+        k, v = k.contiguous(), v.contiguous()  # tokens are gathered many times
         o = torch.empty_like(q)
         if first:
             o[:, :first] = self.kernel(q[:, :first], k, v, SequenceInfo.equal(batch, length, q.device))
@@ -219,7 +220,7 @@ class Windowed:
                 if part.hidden is not None:
                     info = info._replace(bias=q.new_zeros(queries, keys).masked_fill_(part.hidden, -torch.inf))
                 rows = (_rows(q, mine), _rows(k, seen), _rows(v, seen))
-                o[:, mine.flatten()] = self.kernel(*rows, info).view(batch, -1, *q.shape[2:])
+                o.index_copy_(1, mine.flatten(), self.kernel(*rows, info).reshape(batch, -1, *q.shape[2:]))
         return o
 
 

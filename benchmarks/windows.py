@@ -31,13 +31,18 @@ SIDES = (32, 48, 64, 96, 128)  # of the grid: 1,024 to 16,384 image tokens
 WINDOWS = {"tiles of 8": Tiles(8, 1), "tiles of 16": Tiles(16, 1), "strip": Strip(0.125)}
 
 
-def measure(side: int, words: int, device: torch.device, dtype: torch.dtype, rounds: int) -> dict[str, Any]:
-    """One length: seconds of full attention by the kernels that serve here, and of each window."""
+def measure(
+    side: int, words: int, device: torch.device, dtype: torch.dtype, rounds: int, slow: set[str]
+) -> dict[str, Any]:
+    """One length: seconds of full attention by the kernels that serve here, and of each window.
+
+    A kernel that took more than twice the time of the fastest one joins `slow`, and is left out of what follows.
+    """
     tokens = words + side * side
     about = {"head_dim": RELEASE.head_dim, "n_heads": RELEASE.n_heads, "n_kv_heads": RELEASE.n_kv_heads}
     q, k, v, info = qkv(1, tokens, RELEASE, device, dtype)
     best = choose("auto", device=device, dtype=dtype, masked=False, length=tokens, **about)
-    kernels = list(dict.fromkeys((best, KERNELS["sdpa"])))
+    kernels = [kernel for kernel in dict.fromkeys((best, KERNELS["sdpa"])) if kernel.name not in slow]
     full = {f"full, {kernel.name}": kernel for kernel in kernels}
     windowed = {
         f"{name}, {kernel.name}": Windowed(kernel, (side, side), window)
@@ -54,6 +59,7 @@ def measure(side: int, words: int, device: torch.device, dtype: torch.dtype, rou
     for name, kernel in windowed.items():
         share = kernel.pairs(words) / tokens**2
         rows[name] |= {"scores": significant(share, 3), "time_per_score": significant(rows[name]["of_full"] / share, 3)}
+    slow.update(kernel.name for name, kernel in full.items() if timings[name].median > 2 * fastest)
     return {"side": side, "image_tokens": side * side, "words": words, "rows": rows}
 
 
@@ -70,9 +76,10 @@ def main() -> None:
     device = torch.device(args.device)
     half = device.type == "cuda" or devices.native_bf16("cpu")
     dtype, name = (torch.bfloat16, "bf16") if half else (torch.float32, "float32")
-    lengths = []
+    lengths: list[dict[str, Any]] = []
+    slow: set[str] = set()
     for side in map(int, args.sides.split(",")):
-        lengths.append(measure(side, args.words, device, dtype, args.rounds))
+        lengths.append(measure(side, args.words, device, dtype, args.rounds, slow))
         for what, row in lengths[-1]["rows"].items():
             print(f"{side * side:6} {what:19} {row['seconds']['median']:8.4g} s  {row['of_full']:.3g} of full, "
                   f"{row.get('scores', 1):.3g} of the scores", flush=True)  # fmt: skip

@@ -302,7 +302,7 @@ class PrunedHeads:
                 heads = _heads(which, shared)
                 given = q[:, :, heads], k[:, :, which], v[:, :, which]
                 o[:, :, heads] = self._one_class(name, heads, given, state, seq)
-        rest, rest_ages = self._rest(state, chosen, q, k, v, o, seq)
+        rest, rest_ages = self._rest(memory, state, chosen, q, k, v, o, seq)
         kept = state is not None and any(name == "mean_v" for name in chosen)
         answers = o[:, seq.image]
         if kept:  # a mean is no answer to be reused
@@ -332,7 +332,7 @@ class PrunedHeads:
         return torch.cat((of_the_words(q, k, v, seq, words), image), dim=1) if seq.image.start else image
 
     def _rest(
-        self, state: State | None, chosen: Sequence[str], q: Tensor, k: Tensor, v: Tensor, o: Tensor,
+        self, memory: Memory, state: State | None, chosen: Sequence[str], q: Tensor, k: Tensor, v: Tensor, o: Tensor,
         seq: TokenSequence,
     ) -> tuple[Tensor | None, tuple[int, ...]]:  # fmt: skip
         """What a window leaves out of the groups that were computed in full, where what is known of that is old."""
@@ -347,7 +347,10 @@ class PrunedHeads:
             seen = of_the_image(self.window, q[:, :, heads], k[:, :, due], v[:, :, due], seq)
             rest = rest.clone()
             rest[:, :, heads] = o[:, seq.image][:, :, heads] - seen
-            self.report.overhead += int(self._pairs(q, k) * (1 - self._spared(k.shape[1])["window"]) * len(due))
+            price = int(self._pairs(q, k) * (1 - self._spared(k.shape[1])["window"]) * len(due))
+            self.report.overhead += price
+            decisions, total = memory.get(GAINED, (0, 0))
+            memory[GAINED] = decisions, total - price
         return rest, tuple(0 if g in due else age + 1 for g, age in enumerate(ages))
 
     def _pairs(self, q: Tensor, k: Tensor) -> int:

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 import torch
 
+from newbie.accel.cpu import CpuBlocks
 from newbie.accel.fastattn import ATTENTION, FEED, FastAttention, Tally, held_bytes, unshared
 from newbie.accel.leaves import Leaves
 from newbie.accel.packed import Packed
@@ -219,6 +220,35 @@ def test_rows_do_not_meet():
         for row, other in enumerate(second):
             real = batch.real[other]
             torch.testing.assert_close(ours[other, real], exact[row, real], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_leaves_made_for_a_cpu_give_the_same_in_inference_mode(dtype):
+    plan, feed_plan, batch = random_plan(6, ATTENTION), random_plan(7, FEED), Batch((9, 4))
+    plain = batch.run(runner(policy(plan, feed_plan)))
+    batch.model.to(dtype)
+    leaves = CpuBlocks.of(batch.model.layers).leaves()
+    fast = FastAttention(leaves, WINDOW, plan, 1, feed_plan)
+    with torch.inference_mode():
+        batch.x = [x.to(dtype) for x in batch.x]
+        batch.prepared = batch.prepared._replace(pooled=batch.prepared.pooled.to(dtype))
+        ours = batch.run(InOrder(RunBlock(leaves, attend=fast.attend, feed=fast.feed)))
+    for a, b in zip(ours, plain, strict=True):
+        wrong = (a.float() - b)[batch.real].norm() / b[batch.real].norm()
+        assert a.dtype == dtype and wrong < (1e-5 if dtype == torch.float32 else 0.05)
+
+
+def test_layers_with_adapters_and_fewer_bits_are_run_as_they_are():
+    plan, batch = random_plan(8, ATTENTION), Batch((9, 4))
+    plain = batch.run(runner(policy(plan)))
+    kept = batch.model.layers[1].attention.out
+
+    class Other(torch.nn.Module):  # a layer that has no weight of its own to be read
+        def forward(self, x):
+            return kept(x)
+
+    batch.model.layers[1].attention.out = Other()
+    assert all(map(torch.equal, batch.run(runner(policy(plan))), plain))
 
 
 def test_generations_do_not_meet():

@@ -13,9 +13,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from newbie.accel.layout import of_the_image
 from newbie.accel.leaves import Leaves
 from newbie.accel.runner import InOrder
-from newbie.attention.kernel import takes_fewer_queries
 from newbie.model.block import Block, Modulation, TokenSequence
 from newbie.model.nextdit import run_in_order
 from newbie.step import Step
@@ -36,11 +36,7 @@ class ImageQueries:
 def image_tokens(leaves: Leaves, block: Block, x: Tensor, m: Modulation, seq: TokenSequence) -> Tensor:
     """x (B, L, dim) -> (B, N, dim), the rows `x[:, seq.image]` of what the whole block would give."""
     q, k, v = leaves.qkv(block, x, m.scale_attn, seq)
-    if takes_fewer_queries(seq.attend, seq.info):
-        o = seq.attend(q[:, seq.image], k, v, seq.info)
-    else:
-        o = seq.attend(q, k, v, seq.info)[:, seq.image]
-    return leaves.rest(block, x[:, seq.image], o, m)
+    return leaves.rest(block, x[:, seq.image], of_the_image(seq.attend, q, k, v, seq), m)
 
 
 def to_the_image(blocks: InOrder) -> InOrder:

@@ -35,8 +35,7 @@ class Segment(NamedTuple):
 
     @classmethod
     def of(cls, rows: int, length: int, device: torch.device) -> Segment:
-        starts = (torch.arange(rows + 1, dtype=torch.int32) * length).to(device)
-        return cls(rows, length, SequenceInfo(None, (length,) * rows, length, None, starts, ()))
+        return cls(rows, length, SequenceInfo.equal(rows, length, device))
 
     @classmethod
     def all_of(cls, info: SequenceInfo) -> tuple[Segment, ...]:

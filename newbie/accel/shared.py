@@ -30,7 +30,6 @@ class SharedRefiner:
         if copies == 1 or seq.info.mask is not None:
             return self.inner(blocks, x, m, seq)
         rows = len(x) // copies
-        info = seq.info._replace(lengths=seq.info.lengths[:rows], starts=seq.info.starts[: rows + 1])
-        one = seq._replace(rope=Rope(*(numbers[:rows] for numbers in seq.rope)), info=info)
+        one = seq._replace(rope=Rope(*(numbers[:rows] for numbers in seq.rope)), info=seq.info.part(slice(rows)))
         said = tuple(each.rows(slice(rows)) for each in m)
         return self.inner(blocks, x[:rows], said, one).repeat(copies, 1, 1)

@@ -48,6 +48,26 @@ class SequenceInfo(NamedTuple):
         )
         return cls(mask, lengths, longest, packed, starts, groups)
 
+    @classmethod
+    def equal(cls, rows: int, length: int, device: torch.device) -> SequenceInfo:
+        """Of rows that have one length and no padding. Asks the device for nothing."""
+        starts = (torch.arange(rows + 1, dtype=torch.int32) * length).to(device)
+        return cls(None, (length,) * rows, length if rows else 0, None, starts, ())
+
+    def part(self, rows: slice) -> SequenceInfo:
+        """Of some neighbouring rows of the batch; what is said of all rows alike stays."""
+        if self.mask is not None:
+            there = SequenceInfo.of(self.mask[rows])
+        else:
+            lengths = self.lengths[rows]
+            there = self._replace(
+                lengths=lengths, longest=max(lengths, default=0), starts=self.starts[: len(lengths) + 1]
+            )
+        bias = self.bias
+        if bias is not None and bias.ndim == 4 and bias.shape[0] > 1:
+            bias = bias[rows]
+        return there._replace(bias=bias, window=self.window)
+
 
 @dataclass(frozen=True)
 class Needs:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from newbie.checkpoints.load import Loaded, fetch, find_tokenizer, furnished, read
 from newbie.memory.fetched import Fetched
-from newbie.memory.meter import give_back
+from newbie.memory.heap import apart, give_back
 from newbie.memory.planner import MemoryPlan
 from newbie.memory.streamed import BlockStream
 from newbie.memory.ways import Part, Stay
@@ -45,9 +45,11 @@ class Lodger:
 
     def enter(self) -> None:
         """Bring the weights in. Raises what loading raises."""
-        if not self.here:
+        if self.here:
+            return
+        with apart():
             fetch(self.part.plan, self.module, self._names, self.part.device, self.part.dtype)
-            self.here = True
+        self.here = True
 
     def leave(self) -> None:
         """Drop them. Where they lay in their file, that costs nothing to undo."""
@@ -104,14 +106,11 @@ class Lodging:
         return all(lodger.stay == "stays" for lodger in self.lodgers.values())
 
     def bring(self, name: str) -> None:
-        """See to it that a part is there; other visitors leave before it comes."""
-        lodger = self.lodgers[name]
-        if lodger.here:
-            return
+        """See to it that a part is there. Visitors other than it leave first, also where it never left."""
         for other in self.lodgers.values():
-            if other.here and other.stay == "visits":
+            if other.name != name and other.here and other.stay == "visits":
                 other.leave()
-        lodger.enter()
+        self.lodgers[name].enter()
 
     @contextmanager
     def turn(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from newbie.accel.compiler import worth
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture
 from newbie.images import FORMAT, is_blank
+from newbie.memory.heap import give_back
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
 from newbie.pipeline.shortage import is_shortage
 from newbie.prompt import canonical_text
@@ -90,6 +91,8 @@ class Generation:
             if denoiser.watch is not None:
                 maps += denoiser.watch.maps(encoded.inputs[0]["gemma"])
             with clock("decode"):
+                if self.pipeline.lodging is not None:
+                    give_back()  # what the steps have left on the heap is not in the plan for decoding
                 pixels = [to_uint8(self._decoded(row[None]))[0] for row in latents]
             for number, (seed, picture) in enumerate(zip(batch, pixels, strict=True), start=first):
                 image = _checked(Image.fromarray(picture.cpu().numpy()), number, seed)

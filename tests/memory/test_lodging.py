@@ -64,6 +64,14 @@ def test_parts_are_there_only_while_they_work():
     assert not there(transformer)
 
 
+def test_encoders_leave_before_the_first_step_though_the_transformer_never_left():
+    pipeline, seen = opened(offload="text"), []
+    pipeline.generate(
+        REQUEST, on_step=lambda event: seen.append([there(e.model) for e in (pipeline.text.gemma, pipeline.text.jina)])
+    )
+    assert seen == [[False, False]] * 3
+
+
 def test_weights_that_left_are_held_by_nobody():
     pipeline = opened(offload="parts")
     pipeline.generate(REQUEST)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from newbie.checkpoints.load import Loaded, fetch, find_tokenizer, furnished, read
@@ -53,13 +54,8 @@ class Lodger:
 
     def leave(self) -> None:
         """Drop them. Where they lay in their file, that costs nothing to undo."""
-        for module in self.module.modules():
-            for table in (module._parameters, module._buffers):
-                for name, tensor in table.items():
-                    if tensor is not None:
-                        table[name] = _without_memory(tensor)
+        empty(self.module)
         self.here = False
-        give_back()
 
     def _fetched(self, network: nn.Module, names: frozenset[str]) -> tuple[str, nn.Module]:
         path = next(iter(names)).rpartition(".")[0]
@@ -120,6 +116,18 @@ class Lodging:
             return
         with self._turn:
             yield
+
+
+def empty(network: nn.Module) -> None:
+    """Let a network's weights go. Where nobody else holds them, the system gets their memory."""
+    for module in network.modules():
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is not None:
+                    table[name] = _without_memory(tensor)
+    give_back()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _without_memory(tensor: Tensor) -> Any:

@@ -69,6 +69,12 @@ class BlockStream:
             if self.device.type == "cuda":  # the card may still be at it when Python is done
                 self._left[number % len(self.slots)] = torch.cuda.current_stream(self.device).record_event()
 
+    def close(self) -> None:
+        """Let the slots go. No block comes any more."""
+        self._reader.shutdown(wait=True)
+        self.slots.clear()
+        self.views.clear()
+
     def _ask(self, number: int) -> None:
         slot = number % len(self.slots)
         if self._holds[slot] != number:

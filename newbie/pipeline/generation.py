@@ -83,10 +83,18 @@ class Generation:
         records: list[dict[str, Any]] = []
         maps: list[dict[str, Heat]] = []
         ran: dict[str, Any] = {}
-        for first in range(0, len(seeds), request.batch_size):
-            batch = seeds[first : first + request.batch_size]
+        together = request.batch_size
+        while len(images) < len(seeds):
+            first = len(images)
+            batch = seeds[first : first + together]
             with clock("denoise"):
-                latents, ran = self._denoised(denoiser, batch, first, on_step)
+                found = self._fitting(denoiser, batch, first, on_step)
+            if found is None:
+                together = (len(batch) + 1) // 2
+                denoiser = replace(denoiser, tables=[], _made={})  # what was prepared for so many rows goes
+                self.notes.append(f"too little memory for {len(batch)} pictures together: {together} at a time")
+                continue
+            latents, ran = found
             ran |= {"regions": said.told()} if said.areas else {}
             if denoiser.watch is not None:
                 maps += denoiser.watch.maps(encoded.inputs[0]["gemma"])
@@ -181,6 +189,17 @@ class Generation:
                 lambda: compiled.velocity(pictures)(empty, first),
             )
             self.notes.append(gain.told(compiled.velocities[0].evaluations))
+
+    def _fitting(
+        self, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None
+    ) -> tuple[Tensor, dict[str, Any]] | None:
+        """As `_denoised`; None where several pictures together do not fit, and fewer might."""
+        try:
+            return self._denoised(denoiser, seeds, first, on_step)
+        except (MemoryError, RuntimeError) as error:
+            if len(seeds) == 1 or not is_shortage(error):
+                raise
+            return None
 
     def _denoised(
         self, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from newbie.checkpoints.load import Loaded, fetch, find_tokenizer, furnished, read
+from newbie.memory.carrier import carrier
 from newbie.memory.fetched import Fetched
 from newbie.memory.heap import apart, give_back
 from newbie.memory.planner import MemoryPlan
@@ -38,7 +39,7 @@ class Lodger:
         gone = frozenset().union(*moving)
         self._names = [name for name in plan.module.state_dict() if name not in gone]
         if stay == "blocks":
-            self.stream = BlockStream(plan, self.module, part.device, part.dtype)
+            self.stream = BlockStream(plan, self.module, part.device, part.dtype, carrier=carrier(part.device))
 
     def loaded(self) -> Loaded[Any, Any]:
         """As `checkpoints.load_…` gives it, whether the weights are there or not."""

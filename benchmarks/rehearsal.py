@@ -1,6 +1,7 @@
 """A rehearsal with a model of full size and random weights: does it fit as the planner says, from prompt to picture?
 
-    python benchmarks/rehearsal.py make FOLDER [--size small]     about 16 GB in the official layout (small: 0.6 GB)
+    python benchmarks/rehearsal.py make FOLDER [--size SIZE]     in the official layout: full (about 16 GB), transformer
+                                                                 (that alone as published, 8 GB), small (0.6 GB)
     python benchmarks/rehearsal.py run FOLDER [--pixels 256] [--steps 2] [--out FILE.json] [WAY ...]
 
 `run` draws one picture for each way in a process of its own (of --offload, or an amount for --memory, perhaps with
@@ -25,13 +26,16 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-WAYS = ("none", "text", "parts", "blocks", "layers", "parts+w8a8", "parts+int8", "parts+nf4", "text+nf4", "none+nf4")
+WAYS = (
+    "none", "text", "parts", "blocks", "layers", "parts+w8a8", "parts+int8", "parts+nf4", "text+nf4", "none+nf4",
+    "5GB", "3GB+nf4",
+)  # fmt: skip
 DTYPE = torch.bfloat16
 PIECE = 2**24  # numbers drawn at a time
 
 
 def configs(size: str) -> dict[str, Any]:
-    """The shape of each part: as published, or a tenth of the width."""
+    """The shape of each part: as published, with text encoders of a few layers, or a third as wide."""
     from newbie.model.config import RELEASE, NextDiTConfig
     from newbie.text.gemma import GemmaConfig
     from newbie.text.jina import JinaConfig
@@ -42,6 +46,13 @@ def configs(size: str) -> dict[str, Any]:
             "transformer": RELEASE,
             "text_encoder": GemmaConfig(),
             "clip_model": JinaConfig(),
+            "vae": AutoencoderConfig(),
+        }
+    if size == "transformer":
+        return {
+            "transformer": RELEASE,
+            "text_encoder": GemmaConfig(vocab_size=32_000, num_hidden_layers=2),
+            "clip_model": JinaConfig(vocab_size=16_000, num_hidden_layers=1),
             "vae": AutoencoderConfig(),
         }
     transformer = NextDiTConfig(
@@ -147,6 +158,8 @@ def one(folder: Path, way: str, pixels: int, steps: int) -> dict[str, Any]:
 
 def run(folder: Path, ways: list[str], pixels: int, steps: int, out: Path | None) -> None:
     """Each way in a process of its own: what one leaves in memory would count for the next."""
+    from newbie.bench.machine import facts
+
     results = []
     for way in ways:
         command = [sys.executable, __file__, "one", str(folder), way, "--pixels", str(pixels), "--steps", str(steps)]
@@ -155,9 +168,11 @@ def run(folder: Path, ways: list[str], pixels: int, steps: int, out: Path | None
             print(f"{way:<12} failed: {done.stderr.strip().splitlines()[-1]}")
             continue
         results.append(json.loads(done.stdout.splitlines()[-1]))
-        print(results[-1].pop("line"))
-    if out is not None:
-        out.write_text(json.dumps({"pixels": pixels, "steps": steps, "ways": results}, indent=1) + "\n")
+        print(results[-1].pop("line"), flush=True)
+        if out is not None:  # after each: the whole takes long
+            name = json.loads((folder / "newbie.json").read_text())["name"]
+            about = {"model": name, "pixels": pixels, "steps": steps, "dtype": "bf16", **facts(torch.device("cpu"))}
+            out.write_text(json.dumps({**about, "ways": results}, indent=1) + "\n")
 
 
 def main() -> None:
@@ -165,7 +180,7 @@ def main() -> None:
     parser.add_argument("what", choices=("make", "run", "one"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("ways", nargs="*", default=[])
-    parser.add_argument("--size", choices=("full", "small"), default="full")
+    parser.add_argument("--size", choices=("full", "transformer", "small"), default="full")
     parser.add_argument("--pixels", type=int, default=256)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--out", type=Path)

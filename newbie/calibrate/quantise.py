@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from newbie.calibrate.watch import watched
 from newbie.model.swap import with_modules
 from newbie.quant.choice import Rule
-from newbie.quant.codec import Codec, dense
+from newbie.quant.codec import Codec, dense, encoded
 from newbie.quant.fit import fit, output_error, without_factors
 from newbie.quant.four_bit import FourBit
 from newbie.quant.inputs import Inputs
@@ -101,7 +101,7 @@ def _layer(
         stored: Mapping[str, Tensor] = fit(matrix, inputs, codec, rounding).stored
         codec, stored = without_factors(codec, dict(stored))
     else:
-        stored = codec.encode(matrix)
+        stored = encoded(codec, matrix)
     layer = compressed(linear, codec, linear.weight.dtype)
     assert isinstance(layer, CompressedLinear)
     for name, tensor in stored.items():

@@ -28,7 +28,7 @@ from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
 from newbie.model.swap import with_modules
 from newbie.quant.choice import Rule
-from newbie.quant.codec import dense
+from newbie.quant.codec import dense, encoded
 from newbie.quant.fp8 import FORMATS
 from newbie.quant.layers import compressed
 from newbie.text.gemma import GemmaConfig
@@ -224,10 +224,10 @@ def _kept(packed: Packed, device: torch.device, dtype: torch.dtype) -> dict[str,
 
 def _quantised(plan: Plan, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
     """Read one matrix and round it. Of the matrix nothing stays."""
-    matrix = recipe.read().to(device, torch.float32)
+    matrix = recipe.read().to(device)
     require_finite(matrix, plan, recipe)
     codec = plan.quantised[recipe.name]
-    stored = codec.encode(matrix)
+    stored = encoded(codec, matrix)
     if dtype == torch.float16 and not is_finite(dense(codec, stored, dtype)):
         raise WeightsError(f"tensor {recipe.name} has numbers too large for float16", "use --dtype bf16 or float32")
     return stored

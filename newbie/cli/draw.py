@@ -15,7 +15,7 @@ from newbie import images
 from newbie.cli.console import Console
 from newbie.cli.names import Output
 from newbie.cli.progress import Progress
-from newbie.errors import UsageError
+from newbie.errors import MemoryShortage, UsageError
 from newbie.prompt.reuse.recipe import KEY, Recipe
 from newbie.request import Recommended, Request, Result, Settings
 
@@ -48,6 +48,8 @@ class Engine(Protocol):
 
     def with_adapters(self, *adapters: Any, on_note: Any = None) -> Engine: ...
 
+    def leaner(self, *, on_note: Any = None) -> Engine: ...
+
     def generate(
         self, request: Request, *, on_step: Any = None, on_picture: Any = None, heatmaps: bool = False
     ) -> Result: ...
@@ -78,6 +80,7 @@ class Drawer:
     preview: bool = False
     heatmaps: bool = False
     expected: str | None = None  # the pixel hash that `--like` hopes for
+    on_leaner: Callable[[Engine], None] = lambda engine: None  # told when memory ran out and `engine` has changed
     made: int = 0
     _told: set[str] = field(default_factory=set)
     _there: list[Path] | None = None  # the output folder as it was before this run
@@ -119,16 +122,35 @@ class Drawer:
             progress.clear()
             made.append(self._keep(image, record | further, name))
 
-        result = None
-        try:
-            more = {"heatmaps": True} if self.heatmaps else {}  # an engine need not know of what nobody asks for
-            result = self.engine.generate(request, on_step=progress.step, on_picture=keep, **more)
-        finally:
-            progress.clear()
-            self._tell_objects(made, result)
-        self._tell_work(result)
-        self._keep_heatmaps(made, result)
+        more = {"heatmaps": True} if self.heatmaps else {}  # an engine need not know of what nobody asks for
+        left = [request]
+        while left:
+            told, result, shortage = len(made), None, None
+            try:
+                result = self.engine.generate(left[0], on_step=progress.step, on_picture=keep, **more)
+            except MemoryShortage as error:
+                shortage = error
+            finally:
+                progress.clear()
+                self._tell_objects(made[told:], result)
+            if shortage is not None:
+                self._make_room(shortage)
+                left = missing_parts(request, made, any_seed=False)
+                continue
+            assert result is not None
+            self._tell_work(result)
+            self._keep_heatmaps(made[told:], result)
+            left = left[1:]
         return made
+
+    def _make_room(self, shortage: MemoryShortage) -> None:
+        """Go on with the model in a way that needs less memory. Raises `shortage` where there is none."""
+        try:
+            engine = self.engine.leaner(on_note=self.console.warn)
+        except MemoryShortage:
+            raise shortage from None
+        self.engine = engine
+        self.on_leaner(engine)
 
     def _keep(self, image: Image.Image, record: Mapping[str, Any], name: str) -> Made:
         seed = int(record["request"]["seed"])
@@ -248,7 +270,19 @@ def open_engine(choice: ModelChoice, settings: Settings, console: Console, opene
 
         opener = Pipeline.open
     options = dataclasses.asdict(choice)
-    engine = opener(options.pop("model"), settings=settings, on_note=console.say, **options)
+    model = options.pop("model")
+    engine = None
+    while engine is None:
+        try:
+            engine = opener(model, settings=settings, on_note=console.say, **options)
+        except MemoryShortage as error:
+            from newbie.memory.opening import leaner, told_leaner
+
+            less, merging = leaner(settings), options.get("merge_lora")
+            if less is None or merging:  # weights that come and go cannot be merged with
+                raise
+            console.warn(f"{error.message}: {told_leaner(less)}")
+            settings = less
     console.say(f"{engine.name} loaded in {engine.load_seconds:.1f} s{chosen_line(settings, engine)}")
     if engine.licences:
         from newbie.checkpoints import licences

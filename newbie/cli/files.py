@@ -1,12 +1,26 @@
-"""Text files are written whole or not at all."""
+"""Text files are written whole or not at all, and stay of the kind that they are."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 from pathlib import Path
 
 from newbie.errors import OutputError
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def as_in_file(text: str, data: bytes) -> bytes:
+    """A text, whose lines end in "\\n", with the line ends and the byte order mark of the file that has `data`.
+
+    Where a file has several kinds of ends there is no knowing which is meant: then it is "\\n".
+    """
+    ends = set(re.findall(rb"\r\n|\r|\n", data))
+    end = ends.pop() if len(ends) == 1 else b"\n"
+    mark = BYTE_ORDER_MARK if data.startswith(BYTE_ORDER_MARK) else b""
+    return mark + text.encode().replace(b"\n", end)
 
 
 def write_whole(path: Path, data: bytes) -> None:

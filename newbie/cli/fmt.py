@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from newbie.cli.console import Console, report
-from newbie.cli.files import write_whole
+from newbie.cli.files import as_in_file, write_whole
 from newbie.cli.parser import Parser
 from newbie.cli.sources import Source, resolve
 from newbie.errors import PromptError
@@ -62,7 +62,7 @@ class _Run:
         after = formatted(reading)
         before = reading.source.text
         data = source.path.read_bytes() if source.path else None
-        wanted = _as_written(after, data)
+        wanted = as_in_file(after, data or b"")
         if data == wanted if data is not None else before == after:
             self.same += 1
         else:
@@ -88,12 +88,6 @@ class _Run:
         """One line about all files."""
         verb = "would change" if self.check or self.diff else "formatted"
         self.console.say(f"{self.changed} {verb}, {self.same} in canonical layout already")
-
-
-def _as_written(text: str, data: bytes | None) -> bytes:
-    """The bytes of a file, with the line ends that it has; a byte order mark goes."""
-    ends_like_windows = data is not None and b"\r\n" in data and data.count(b"\r\n") == data.count(b"\n")
-    return (text.replace("\n", "\r\n") if ends_like_windows else text).encode()
 
 
 def _unified(before: str, after: str, name: str) -> Iterator[str]:

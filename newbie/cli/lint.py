@@ -30,7 +30,6 @@ from newbie.prompt.vocabulary import Vocabulary, bundled
 
 FOUND, UNREADABLE = 1, 3  # exit codes
 _PARTS = re.compile(r"\bsrc\s*=|[{$]|__", re.IGNORECASE)  # what newbie.prompt.reuse may have something to say about
-_BOM = b"\xef\xbb\xbf"
 
 
 def parser() -> Parser:
@@ -208,17 +207,12 @@ def _put_together(typed: Reading, path: Path | None) -> Reading:
 
 def _write_back(path: Path, before: str, after: str) -> None:
     """Write a corrected text with the line ends and the byte order mark that the file has. Raises OutputError."""
+    from newbie.cli.files import as_in_file, write_whole
+
     data = path.read_bytes()
-    end = next((end for end in ("\r\n", "\r") if end.encode() in data), "\n")
-
-    def as_in_file(text: str) -> bytes:
-        return (_BOM if data.startswith(_BOM) else b"") + text.replace("\n", end).encode()
-
-    from newbie.cli.files import write_whole
-
-    if as_in_file(before) != data:
+    if as_in_file(before, data) != data:
         raise OutputError(f"{path} has lines that end in different ways; it was not corrected", "save it with one kind")
-    write_whole(path, as_in_file(after))
+    write_whole(path, as_in_file(after, data))
 
 
 # ---- --explain

@@ -31,7 +31,7 @@ from newbie.errors import Cancelled, OutputError, UsageError
 from newbie.request import AdapterChoice, Request, Settings
 
 if TYPE_CHECKING:
-    from newbie.cli.draw import Drawer, Made, OpenEngine
+    from newbie.cli.draw import Drawer, Engine, Made, OpenEngine
 
 SYNONYMS = {"q": "quit", "exit": "quit", "?": "help", "h": "help"}
 # Commands that set a field of the request, beside the fields' own names.
@@ -94,6 +94,7 @@ class Loop:
     ) -> None:
         self.drawer = drawer
         self.opened = drawer.engine
+        drawer.on_leaner = self._leaner
         self.wearing = state.adapters, drawer.engine  # what is worn, and the model that wears it
         self.first = state.adapters
         self.reuse = state.reuse
@@ -320,6 +321,13 @@ class Loop:
             self.wearing = state.adapters, engine
         engine = self.wearing[1]
         self.drawer.engine = engine.with_attention(state.attention) if state.attention else engine
+
+    def _leaner(self, engine: Engine) -> None:
+        """Memory ran out, and the model was opened anew; those that the session knew are empty."""
+        same = self.state.adapters == self.first
+        self.opened = engine if same else engine.with_adapters(*self.first)
+        self.wearing = self.state.adapters, engine
+        self._use(self.state)
 
     def _change_engine(self, **changes: Any) -> None:
         """Change what the model is used with; where that fails everything stays as it was."""

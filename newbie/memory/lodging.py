@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from newbie.checkpoints.load import Loaded, fetch, find_tokenizer, furnished, read
+from newbie.memory.carrier import carrier
 from newbie.memory.fetched import Fetched
-from newbie.memory.meter import give_back
+from newbie.memory.heap import apart, give_back
 from newbie.memory.planner import MemoryPlan
 from newbie.memory.streamed import BlockStream
 from newbie.memory.ways import Part, Stay
@@ -37,7 +39,7 @@ class Lodger:
         gone = frozenset().union(*moving)
         self._names = [name for name in plan.module.state_dict() if name not in gone]
         if stay == "blocks":
-            self.stream = BlockStream(plan, self.module, part.device, part.dtype)
+            self.stream = BlockStream(plan, self.module, part.device, part.dtype, carrier=carrier(part.device))
 
     def loaded(self) -> Loaded[Any, Any]:
         """As `checkpoints.load_…` gives it, whether the weights are there or not."""
@@ -45,19 +47,16 @@ class Lodger:
 
     def enter(self) -> None:
         """Bring the weights in. Raises what loading raises."""
-        if not self.here:
+        if self.here:
+            return
+        with apart():
             fetch(self.part.plan, self.module, self._names, self.part.device, self.part.dtype)
-            self.here = True
+        self.here = True
 
     def leave(self) -> None:
         """Drop them. Where they lay in their file, that costs nothing to undo."""
-        for module in self.module.modules():
-            for table in (module._parameters, module._buffers):
-                for name, tensor in table.items():
-                    if tensor is not None:
-                        table[name] = _without_memory(tensor)
+        empty(self.module)
         self.here = False
-        give_back()
 
     def _fetched(self, network: nn.Module, names: frozenset[str]) -> tuple[str, nn.Module]:
         path = next(iter(names)).rpartition(".")[0]
@@ -104,14 +103,11 @@ class Lodging:
         return all(lodger.stay == "stays" for lodger in self.lodgers.values())
 
     def bring(self, name: str) -> None:
-        """See to it that a part is there; other visitors leave before it comes."""
-        lodger = self.lodgers[name]
-        if lodger.here:
-            return
+        """See to it that a part is there. Visitors other than it leave first, also where it never left."""
         for other in self.lodgers.values():
-            if other.here and other.stay == "visits":
+            if other.name != name and other.here and other.stay == "visits":
                 other.leave()
-        lodger.enter()
+        self.lodgers[name].enter()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -121,6 +117,18 @@ class Lodging:
             return
         with self._turn:
             yield
+
+
+def empty(network: nn.Module) -> None:
+    """Let a network's weights go. Where nobody else holds them, the system gets their memory."""
+    for module in network.modules():
+        for table in (module._parameters, module._buffers):
+            for name, tensor in table.items():
+                if tensor is not None:
+                    table[name] = _without_memory(tensor)
+    give_back()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _without_memory(tensor: Tensor) -> Any:

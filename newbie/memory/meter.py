@@ -6,7 +6,6 @@ take back at any time without asking. A limit is held by both together; they are
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -60,12 +59,3 @@ class Meter:
             self.peak = max(self.peak, Resident.now(), key=lambda resident: resident.whole)
             if self._stop.wait(self.interval):
                 return
-
-
-def give_back() -> None:
-    """Let the C library return to the system what was freed: it keeps small pieces, and those that lie between."""
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError, TypeError):  # another C library, which has its own ways
-        return
-    trim(0)

@@ -88,6 +88,30 @@ def planned(parts: Components, settings: Settings, chosen: Mapping[str, devices.
     return replace(plan, way=replace(plan.way, tiling=tiling)) if tiling else plan
 
 
+def leaner(settings: Settings, plan: MemoryPlan | None = None) -> Settings | None:
+    """The same model in the next way, which needs less; None: there is none. `plan` is what came of `settings`.
+
+    Bits of weights and tiles stay as they were planned: running out of memory changes no picture.
+    """
+    if settings.memory and plan is None:
+        return None  # no way fits, and that was said
+    if any(rule.scheme in GUESTS for rule in Choice.parse(settings.quant, settings.quant_skip).rules.values()):
+        return None
+    names = list(OFFLOAD)
+    now = settings.offload or "none"
+    if plan is not None:
+        now = next(name for name, way in OFFLOAD.items() if way.name == plan.way.name)
+        tile = plan.way.tiling.side if plan.way.tiling else 0
+        settings = replace(settings, quant=settings.quant or plan.way.quant, vae_tile=settings.vae_tile or tile)
+    following = names[names.index(now) + 1 :]
+    return replace(settings, offload=following[0]) if following else None
+
+
+def told_leaner(settings: Settings) -> str:
+    """What a person is told of such settings when they are used."""
+    return f"from here on {OFFLOAD[settings.offload].name} (--offload {settings.offload})"
+
+
 def _machine(settings: Settings, device: torch.device) -> Machine:
     asked = settings.memory or amount.AUTO
     if device.type == "cuda":

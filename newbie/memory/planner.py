@@ -72,8 +72,8 @@ class MemoryPlan:
     @property
     def copies(self) -> int:
         """Bytes of weights that are arranged for the processor beside the model, because there is room."""
-        size = self.model.block_bytes
-        return size if self.model.leaves == "cpu" and size * COPY <= self.spare else 0
+        room = self.model.block_bytes * COPY <= self.spare
+        return self.model.copied_bytes if self.model.leaves == "cpu" and room else 0
 
     @property
     def peak(self) -> int:

@@ -4,6 +4,8 @@ There are as many slots as blocks may be in memory, each as large as the largest
 modulo their number, so its parameters are views of that slot, made once: modules, adapters on them and leaves that hold
 their weights never change, only the bytes beneath them do. Whoever runs the blocks in order, as every runner does, gets
 each when it is there. The reading is done by a thread of its own.
+
+To a card each block goes by way of a buffer in main memory (`carrier`), from which the card fetches it by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from newbie.accel.runner import Runner
 from newbie.checkpoints.load import put, read
 from newbie.checkpoints.plan import Plan
+from newbie.memory.carrier import Carrier, Event
 from newbie.memory.weights import joint_blocks
 from newbie.model.block import Modulation, TokenSequence
 from newbie.step import Step
@@ -35,10 +38,18 @@ class BlockStream:
         plan: what the file holds.
         network: furnished, its blocks without memory; they get parameters that are views of the slots.
         slots: how many blocks are in memory at a time, at least two.
+        carrier: brings them to the device; None: they are read to where they are used.
     """
 
     def __init__(
-        self, plan: Plan, network: nn.Module, device: torch.device, dtype: torch.dtype, *, slots: int = 2
+        self,
+        plan: Plan,
+        network: nn.Module,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        slots: int = 2,
+        carrier: Carrier | None = None,
     ) -> None:
         self.plan, self.device, self.dtype = plan, device, dtype
         self.blocks = joint_blocks(plan)
@@ -46,13 +57,21 @@ class BlockStream:
         self._order = [sorted(names) for names in self.blocks]
         size = max(_end(tensors) for tensors in inside)
         self.slots = [torch.empty(size, dtype=torch.uint8, device=device) for _ in range(min(slots, len(inside)))]
-        self.views = [_placed(self.slots[n % len(self.slots)], tensors) for n, tensors in enumerate(inside)]
-        for views in self.views:
-            for name, view in views.items():
+        views = [_placed(self.slots[n % len(self.slots)], tensors) for n, tensors in enumerate(inside)]
+        for each in views:
+            for name, view in each.items():
                 put(network, name, view)
+        self.carrier = carrier
+        if carrier is not None:
+            self.buffers = [carrier.buffer(size) for _ in range(carrier.buffers(size, len(inside)))]
+            views = [_placed(self.buffers[n % len(self.buffers)], tensors) for n, tensors in enumerate(inside)]
+            self._sent: list[Event | None] = [None] * len(self.buffers)
+            self._kept: list[int | None] = [None] * len(self.buffers)  # the block in a buffer
+        self._read_to = views
         self._holds: list[int | None] = [None] * len(self.slots)  # the block whose weights are, or will be, in a slot
-        self._coming: dict[int, Future[None]] = {}
-        self._left: list[torch.cuda.Event | None] = [None] * len(self.slots)
+        self._coming: dict[int, Future[Event | None]] = {}
+        # Whoever had the memory of the slots before may still be at it, too.
+        self._left = [None if carrier is None else carrier.now() for _ in self.slots]
         self._reader = ThreadPoolExecutor(1, "blocks")
         self._seen: set[int] = set()  # blocks whose numbers have been looked at
         self.read = 0  # blocks so far
@@ -65,9 +84,22 @@ class BlockStream:
             following = (number + 1) % len(self.blocks)
             if following % len(self.slots) != number % len(self.slots):
                 self._ask(following)
-            yield block
-            if self.device.type == "cuda":  # the card may still be at it when Python is done
-                self._left[number % len(self.slots)] = torch.cuda.current_stream(self.device).record_event()
+            try:
+                yield block
+            finally:
+                if self.carrier is not None:  # the card may still be at it when Python is done, or has failed
+                    self._left[number % len(self.slots)] = self.carrier.now()
+
+    def close(self) -> None:
+        """Let the slots go. No block comes any more."""
+        self._reader.shutdown(wait=True)
+        if self.carrier is not None:
+            for sent in self._sent:
+                if sent is not None:
+                    sent.synchronize()
+            self.buffers.clear()
+        self.slots.clear()
+        self._read_to.clear()
 
     def _ask(self, number: int) -> None:
         slot = number % len(self.slots)
@@ -80,17 +112,32 @@ class BlockStream:
         if coming is None:
             return
         try:
-            coming.result()
+            sent = coming.result()
         except BaseException:
             self._holds[number % len(self.slots)] = None
             raise
+        if self.carrier is not None and sent is not None:
+            self.carrier.meet(sent)
 
     @torch.no_grad()
-    def _bring(self, number: int, left: torch.cuda.Event | None) -> None:
-        """Read a block into its slot, in the reader's thread; done when the weights are there."""
-        if left is not None:
-            left.synchronize()
-        views = self.views[number]
+    def _bring(self, number: int, left: Event | None) -> Event | None:
+        """Bring a block to its slot, in the reader's thread: when it returns the weights are there, or on their way."""
+        if self.carrier is None:
+            self._read(number)
+            return None
+        place = number % len(self.buffers)
+        if self._kept[place] != number:
+            if (sent := self._sent[place]) is not None:
+                sent.synchronize()
+            self._kept[place] = None
+            self._read(number)
+            self._kept[place] = number
+        sent = self.carrier.send(self.buffers[place], self.slots[number % len(self.slots)], left)
+        self._sent[place] = sent
+        return sent
+
+    def _read(self, number: int) -> None:
+        views = self._read_to[number]
         for name in self._order[number]:
             for place, tensor in read(self.plan, name, HOST, self.dtype, look=number not in self._seen).items():
                 views[place].copy_(tensor)

@@ -18,7 +18,7 @@ from torch import nn
 from newbie.checkpoints.plan import Plan
 from newbie.memory import activations
 from newbie.memory.activations import Rows
-from newbie.memory.weights import Weights, joint_blocks
+from newbie.memory.weights import BLOCKS, MODULATION, Piece, Weights, joint_blocks
 from newbie.quant.codec import Codec
 from newbie.vae.tiling import Tiling
 
@@ -136,9 +136,17 @@ class Model:
 
     @property
     def block_bytes(self) -> int:
-        """Of the transformer's blocks that run at every step: what its leaves may copy."""
+        """Of the transformer's blocks that run at every step."""
+        return sum(piece.bytes for piece in self._block_pieces())
+
+    @property
+    def copied_bytes(self) -> int:
+        """What the blocks' leaves may copy: their matrices, but for those of their modulation."""
+        return sum(piece.bytes for piece in self._block_pieces() if MODULATION not in piece.name)
+
+    def _block_pieces(self) -> Iterator[Piece]:
         pieces = self.parts["transformer"].weights.pieces
-        return sum(piece.bytes for piece in pieces if piece.name.startswith(("layers.", "noise_refiner.")))
+        return (piece for piece in pieces if piece.name.startswith((BLOCKS, "noise_refiner.")))
 
 
 def stages(model: Model, way: Way, picture: Picture) -> dict[str, int]:

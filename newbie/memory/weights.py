@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from newbie.checkpoints.load import stays_mapped
 from newbie.checkpoints.plan import Plan
+from newbie.checkpoints.translate import Recipe
 from newbie.quant.choice import codec_bytes
-from newbie.quant.codec import Codec
+from newbie.quant.codec import ROUNDED, Codec, by_rows
 
 FLOAT32 = 4  # bytes
-ENCODING = 4  # matrices in float32 that a codec has in its hands at the worst moment of rounding one
+ENCODING = 4  # times the numbers it is given, in float32: what a codec holds at the worst moment of rounding them
 BLOCKS = "layers."
 MODULATION = ".adaLN_modulation."
 
@@ -112,7 +113,7 @@ def _piece(plan: Plan, name: str, empty: Tensor, device: torch.device, dtype: to
         mapped = sum(part.nbytes for part in parts if part.view is not None and device.type == "cpu")
         return Piece(name, sum(part.nbytes for part in parts) - mapped, mapped, looked_up=table)
     if recipe is not None and name in plan.quantised:
-        return _rounded(name, plan.quantised[name], empty.shape, recipe.entries[0].nbytes)
+        return _rounded(name, plan.quantised[name], recipe, empty.shape, device)
     size = empty.numel() * (dtype if empty.is_floating_point() else empty.dtype).itemsize
     if recipe is None:
         return Piece(name, size)
@@ -123,6 +124,9 @@ def _piece(plan: Plan, name: str, empty: Tensor, device: torch.device, dtype: to
     return Piece(name, size, passing=passing + (FLOAT32 * empty.numel() if recipe.how else 0))
 
 
-def _rounded(name: str, codec: Codec, shape: torch.Size, read: int) -> Piece:
+def _rounded(name: str, codec: Codec, recipe: Recipe, shape: torch.Size, device: torch.device) -> Piece:
     rows, columns = shape
-    return Piece(name, codec_bytes(codec, rows, columns), passing=read + ENCODING * FLOAT32 * rows * columns)
+    read = sum(entry.nbytes for entry in recipe.entries) + (FLOAT32 * rows * columns if recipe.how else 0)
+    whole = device.type != "cpu" or not by_rows(codec, codec.stored(rows, columns))
+    numbers = rows * columns if whole else min(max(ROUNDED, columns), rows * columns)
+    return Piece(name, codec_bytes(codec, rows, columns), passing=read + ENCODING * FLOAT32 * numbers)

@@ -23,6 +23,7 @@ from newbie.accel.compiler import worth
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture
 from newbie.images import FORMAT, is_blank
+from newbie.memory.heap import give_back
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
 from newbie.pipeline.shortage import is_shortage
 from newbie.prompt import canonical_text
@@ -82,14 +83,24 @@ class Generation:
         records: list[dict[str, Any]] = []
         maps: list[dict[str, Heat]] = []
         ran: dict[str, Any] = {}
-        for first in range(0, len(seeds), request.batch_size):
-            batch = seeds[first : first + request.batch_size]
+        together = request.batch_size
+        while len(images) < len(seeds):
+            first = len(images)
+            batch = seeds[first : first + together]
             with clock("denoise"):
-                latents, ran = self._denoised(denoiser, batch, first, on_step)
+                found = self._fitting(denoiser, batch, first, on_step)
+            if found is None:
+                together = (len(batch) + 1) // 2
+                denoiser = replace(denoiser, tables=[], _made={})  # what was prepared for so many rows goes
+                self.notes.append(f"too little memory for {len(batch)} pictures together: {together} at a time")
+                continue
+            latents, ran = found
             ran |= {"regions": said.told()} if said.areas else {}
             if denoiser.watch is not None:
                 maps += denoiser.watch.maps(encoded.inputs[0]["gemma"])
             with clock("decode"):
+                if self.pipeline.lodging is not None:
+                    give_back()  # what the steps have left on the heap is not in the plan for decoding
                 pixels = [to_uint8(self._decoded(row[None]))[0] for row in latents]
             for number, (seed, picture) in enumerate(zip(batch, pixels, strict=True), start=first):
                 image = _checked(Image.fromarray(picture.cpu().numpy()), number, seed)
@@ -178,6 +189,17 @@ class Generation:
                 lambda: compiled.velocity(pictures)(empty, first),
             )
             self.notes.append(gain.told(compiled.velocities[0].evaluations))
+
+    def _fitting(
+        self, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None
+    ) -> tuple[Tensor, dict[str, Any]] | None:
+        """As `_denoised`; None where several pictures together do not fit, and fewer might."""
+        try:
+            return self._denoised(denoiser, seeds, first, on_step)
+        except (MemoryError, RuntimeError) as error:
+            if len(seeds) == 1 or not is_shortage(error):
+                raise
+            return None
 
     def _denoised(
         self, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None

@@ -22,11 +22,12 @@ from newbie.accel.graphs import Record, on_cuda
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
 from newbie.attention.kernel import Kernel
-from newbie.checkpoints import locate, weights_hash
-from newbie.errors import UsageError
+from newbie.checkpoints import Components, locate, weights_hash
+from newbie.errors import MemoryShortage, UsageError
 from newbie.lora import Adapter, Worn, attach, read_adapter
 from newbie.lora import merge as merge_adapters
-from newbie.memory.lodging import Lodging
+from newbie.memory.lodging import Lodging, empty
+from newbie.memory.opening import leaner, told_leaner
 from newbie.model.nextdit import NextDiT
 from newbie.pipeline.events import OnPicture, OnStep
 from newbie.pipeline.generation import Generation
@@ -70,6 +71,7 @@ class Pipeline:
     merged: bool = False  # they are part of its weights
     bare: Bare | None = None  # what there was before it wore any
     lodging: Lodging | None = None  # where not everything is in memory at a time
+    parts: Components | None = None  # where everything lies
 
     @classmethod
     def open(
@@ -129,6 +131,7 @@ class Pipeline:
             vocabulary=parts.vocabulary,
             record=on_cuda if settings.cuda_graphs else None,
             settings=settings,
+            parts=parts,
         )
         if lora:
             pipeline = pipeline.with_adapters(*lora, merge=merge_lora, allow_pickle=allow_pickle, on_note=say)
@@ -139,6 +142,42 @@ class Pipeline:
     def from_pretrained(cls, model: str | Path | None = None, **options: Any) -> Pipeline:
         """`open` under the name people know."""
         return cls.open(model, **options)
+
+    def leaner(self, *, on_note: Callable[[str], None] | None = None) -> Pipeline:
+        """The same model in the next way that needs less memory, with the same adapters, for when memory ran out.
+
+        This pipeline's weights leave before others come: neither it nor one that shares them can be used any more.
+
+        Raises:
+            MemoryShortage: there is no leaner way.
+        """
+        settings = leaner(self.settings, None if self.lodging is None else self.lodging.plan)
+        if settings is None or self.parts is None:
+            raise MemoryShortage("there is no way in which this model needs less memory", "try a smaller --size")
+        say = on_note or (lambda note: None)
+        say(f"too little memory: {told_leaner(settings)}")
+        self._emptied()
+        began = time.perf_counter()
+        parts = opened(self.parts, settings, say, channels_last=self.savings.channels_last)
+        pipeline = replace(
+            self,
+            **parts._asdict(),
+            attention=settings.attention,
+            load_seconds=time.perf_counter() - began,
+            settings=settings,
+            adapters=(),
+            merged=False,
+            bare=None,
+        )
+        return pipeline._wearing(self.adapters, False, say) if self.adapters else pipeline
+
+    def _emptied(self) -> None:
+        clip = self.text.jina
+        for network in (self.transformer, self.text.gemma.model, None if clip is None else clip.model, self.vae):
+            if network is not None:
+                empty(network)
+        if self.lodging is not None and self.lodging.stream is not None:
+            self.lodging.stream.close()
 
     def __call__(
         self,
@@ -269,10 +308,16 @@ class Pipeline:
         merged = self.merged if merge is None else merge
         if merged and self.lodging is not None and not self.lodging.settled:
             raise UsageError("weights that come and go cannot be merged with", "leave out --merge-lora, or --memory")
+        with memory_errors(self.chosen["device"].value):
+            worn = tuple(_read_adapter(each, bare.transformer, allow_pickle, say) for each in adapters)
+        return self._wearing(worn, merged, say)
+
+    def _wearing(self, worn: tuple[Worn, ...], merged: bool, say: Callable[[str], None]) -> Pipeline:
+        """The same model wearing adapters that have been read."""
+        bare = self.bare or Bare(self.transformer, self.blocks)
         with memory_errors(self.chosen["device"].value), self._turn():
             if self.lodging is not None:
                 self.lodging.bring("transformer")
-            worn = tuple(_read_adapter(each, bare.transformer, allow_pickle, say) for each in adapters)
             transformer = (merge_adapters if merged else attach)(bare.transformer, worn)
             blocks = self.arranged(transformer)
             if self.lodging is not None and not self.lodging.stays("transformer"):

@@ -9,7 +9,7 @@ they compute in.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple
 
 import torch
@@ -20,6 +20,7 @@ from newbie.errors import UsageError
 
 Stored = Mapping[str, Tensor]
 PIECE = 2**18  # stored bytes decoded at a time on a CPU: with what they pass through they stay in its cache
+ROUNDED = 2**18  # numbers rounded at a time there
 
 
 class Spec(NamedTuple):
@@ -78,14 +79,44 @@ class Codec(ABC):
 
 
 def dense(codec: Codec, stored: Stored, dtype: torch.dtype) -> Tensor:
-    """The matrix in `dtype`, decoded a few rows at a time: beside it there is never a second one in float32."""
+    """The matrix in `dtype`, decoded a few rows at a time: beside it there is never a second one."""
     first = next(iter(stored.values()))
     rows, whole = len(first), sum(tensor.nbytes for tensor in stored.values())
     if first.device.type != "cpu" or torch.compiler.is_compiling() or whole <= PIECE:
         return codec.decode(stored).to(dtype)
-    step = max(PIECE * rows // whole, 1)
-    pieces = [some_rows(stored, slice(start, start + step), codec.shared) for start in range(0, rows, step)]
-    return torch.cat([codec.decode(piece).to(dtype) for piece in pieces])
+    matrix: Tensor | None = None
+    for some in _pieces(rows, max(PIECE * rows // whole, 1)):
+        piece = codec.decode(some_rows(stored, some, codec.shared))
+        if matrix is None:
+            matrix = piece.new_empty(rows, piece.shape[1], dtype=dtype)
+        matrix[some] = piece
+    assert matrix is not None  # there are more than PIECE bytes
+    return matrix
+
+
+def encoded(codec: Codec, matrix: Tensor) -> dict[str, Tensor]:
+    """What `codec.encode` gives for a (rows, columns) matrix in any format of floats, rounded a few rows at a time.
+
+    So the copies in float32 that rounding makes are small. Whole where the rows share something, and on a card.
+    """
+    rows, columns = matrix.shape
+    specs = codec.stored(rows, columns)
+    if matrix.device.type != "cpu" or not by_rows(codec, specs):
+        return codec.encode(matrix)
+    stored = {name: torch.empty(spec.shape, dtype=spec.dtype) for name, spec in specs.items()}
+    for some in _pieces(rows, max(ROUNDED // columns, 1)):
+        for name, piece in codec.encode(matrix[some]).items():
+            stored[name][some] = piece
+    return stored
+
+
+def by_rows(codec: Codec, specs: Mapping[str, Spec]) -> bool:
+    """Whether a row is rounded without a look at the others."""
+    return not codec.shared & specs.keys()
+
+
+def _pieces(rows: int, step: int) -> Iterator[slice]:
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def some_rows(stored: Stored, which: slice | Tensor, shared: Set[str] = frozenset()) -> dict[str, Tensor]:

@@ -42,6 +42,8 @@ class FakePipeline:
         self.drawn = []
         self.attention = "fake"
         self.adapters = []
+        self.lean = False
+        self.spent = False  # a leaner one has taken its weights
 
     @classmethod
     def open(cls, model=None, *, settings=None, on_note=None, **parts):
@@ -91,7 +93,18 @@ class FakePipeline:
         ]
         return dressed
 
+    def leaner(self, *, on_note=None):
+        """One step leaner, and no further."""
+        if self.lean:
+            raise MemoryShortage("there is no leaner way", "a smaller size")
+        if on_note:
+            on_note("too little memory: from here on lean")
+        less = copy.copy(self)  # `drawn` is one list
+        less.lean, less.attention, self.spent = True, "fake", True
+        return less
+
     def generate(self, request, *, on_step=None, on_picture=None):
+        assert not self.spent
         if "refuse_me" in request.prompt:
             raise PromptRefused("this is not drawn")
         if "blank_me" in request.prompt:
@@ -102,6 +115,8 @@ class FakePipeline:
             raise RuntimeError("a bug\nwith two lines")
         drawn, records = [], []
         for number, seed in enumerate(request.seeds()):
+            if "hungry_me" in request.prompt and not self.lean and number == 1:
+                raise MemoryShortage("too little memory", "a smaller size")
             if number % request.batch_size == 0:
                 self.steps(request, number, on_step)
             self.drawn.append((request.prompt, seed))

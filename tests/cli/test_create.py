@@ -389,6 +389,14 @@ def test_running_out_of_memory_stops_a_batch(create):
     assert (ended.code, ended.drawn) == (5, [])
 
 
+def test_running_out_of_memory_goes_on_in_a_leaner_way_and_draws_no_picture_twice(create):
+    ended = create("--prompt", "hungry_me", "--prompt", "1girl", "--count", 3, "--seed", 5)
+    assert ended.code == 0
+    assert [seed for prompt, seed in ended.drawn if "hungry" in prompt] == [5, 6, 7]
+    assert len(ended.drawn) == 6
+    assert "too little memory: from here on lean" in ended.err
+
+
 def test_a_full_disk_stops_a_batch_and_leaves_no_part(create, folder, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")

@@ -117,6 +117,17 @@ def test_a_kernel_that_cannot_serve_is_refused_at_once_and_changes_nothing(scrip
     assert images.read_record(Path("outputs/newbie-1.png")).record["ran"]["attention"] == "fake"
 
 
+def test_running_out_of_memory_never_loses_the_loop(script):
+    ended = script(
+        "/attention tiled\n/count 2\n/seed 1\nhungry_me\n/attention default\n/count 1\n/seed 3\n1girl\nhuge_me\n1boy\n"
+    )
+    assert ended.code == 5  # of huge_me, for which there is no leaner way
+    assert [seed for _, seed in ended.drawn] == [1, 2, 3, 3]
+    ran = [images.read_record(path).record["ran"] for path in sorted(Path("outputs").glob("*.png"))]
+    assert sorted(each["attention"] for each in ran) == ["fake", "fake", "tiled", "tiled"]
+    assert ended.err.count("from here on lean") == 1
+
+
 def test_undo_takes_back_one_change_at_a_time(script):
     ended = script(DUO + "\n/set character_1.appearance red_hair\n/steps 9\n/undo\n/undo\n/again")
     assert ended.code == 0

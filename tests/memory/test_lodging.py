@@ -9,9 +9,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from newbie import Pipeline, Request, Settings
 from newbie.accel.choose import choose
+from newbie.cli.args import ModelChoice
+from newbie.cli.console import Console
+from newbie.cli.draw import open_engine
+from newbie.denoise import Denoiser
 from newbie.errors import MemoryShortage, UsageError
 from newbie.memory.opening import OFFLOAD
 from newbie.model.nextdit import NextDiT
@@ -62,6 +67,14 @@ def test_parts_are_there_only_while_they_work():
     assert seen == [(True, False)] * 3
     pipeline.text.encode([pipeline.read(Request(prompt="2girls")).rendered.positive] * 2)
     assert not there(transformer)
+
+
+def test_encoders_leave_before_the_first_step_though_the_transformer_never_left():
+    pipeline, seen = opened(offload="text"), []
+    pipeline.generate(
+        REQUEST, on_step=lambda event: seen.append([there(e.model) for e in (pipeline.text.gemma, pipeline.text.jina)])
+    )
+    assert seen == [[False, False]] * 3
 
 
 def test_weights_that_left_are_held_by_nobody():
@@ -163,6 +176,94 @@ def test_decoding_falls_back_to_tiles_and_says_so(resident, monkeypatch):
     result = pipeline.generate(Request(prompt="1girl", width=640, height=640, steps=1, cfg_scale=1.0, seed=1))
     assert result.images[0].size == (640, 640)
     assert "too little memory to decode at once: decoded in tiles of 512 pixels" in result.notes
+
+
+def test_pictures_that_do_not_fit_together_are_drawn_fewer_at_a_time(resident, monkeypatch):
+    pipeline = resident["plain"]
+    request = replace(REQUEST, count=5, steps=2)
+    wanted = pipeline.generate(replace(request, batch_size=2))
+    velocity = Denoiser.velocity
+
+    def two_fit(self, pictures):
+        if pictures > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return velocity(self, pictures)
+
+    monkeypatch.setattr(Denoiser, "velocity", two_fit)
+    found = pipeline.generate(replace(request, batch_size=5))
+    assert [each.tobytes() for each in found.images] == [each.tobytes() for each in wanted.images]
+    assert found.notes == [
+        "too little memory for 5 pictures together: 3 at a time",
+        "too little memory for 3 pictures together: 2 at a time",
+    ]
+    with pytest.raises(RuntimeError, match="another"):  # what is no shortage is nobody's to hide
+        monkeypatch.setattr(Denoiser, "velocity", another_error)
+        pipeline.generate(replace(request, batch_size=5))
+
+
+def another_error(self, pictures):
+    raise RuntimeError("another")
+
+
+def test_each_leaner_way_draws_the_same_picture_and_takes_the_weights_with_it(resident):
+    wanted = resident["plain"].generate(REQUEST).images[0].tobytes()
+    pipeline, notes = opened(leaves="plain"), []
+    ways = []
+    while True:
+        before = pipeline
+        try:
+            pipeline = pipeline.leaner(on_note=notes.append)
+        except MemoryShortage:
+            break
+        assert not any(there(each) for each in (before.transformer, before.text.gemma.model, before.vae))
+        ways.append(pipeline.settings.offload)
+        assert pipeline.generate(REQUEST).images[0].tobytes() == wanted
+    assert ways == ["text", "parts", "blocks", "layers"]
+    assert [note for note in notes if "from here on" in note] == [
+        f"too little memory: from here on {OFFLOAD[way].name} (--offload {way})" for way in ways
+    ]
+
+
+def test_a_leaner_way_keeps_adapters_bits_and_tiles(tmp_path):
+    pipeline = opened(leaves="plain", quant="int8", vae_tile=256)
+    name, width = "layers.0.feed_forward.w1", pipeline.transformer.config.dim
+    up = torch.randn(pipeline.transformer.get_submodule(name).out_features, 2)
+    save_file(
+        {f"{name}.lora_A.weight": torch.randn(2, width), f"{name}.lora_B.weight": up}, tmp_path / "style.safetensors"
+    )
+    dressed = pipeline.with_adapters(f"{tmp_path / 'style.safetensors'}:0.5")
+    bare, wanted = pipeline.generate(REQUEST).images[0].tobytes(), dressed.generate(REQUEST).images[0].tobytes()
+    (tmp_path / "style.safetensors").unlink()  # it has been read
+    leaner = dressed.leaner()
+    assert (leaner.settings.quant, leaner.settings.vae_tile) == ("int8", 256)
+    assert leaner.generate(REQUEST).images[0].tobytes() == wanted != bare
+    assert leaner.describe()["adapters"] == dressed.describe()["adapters"]
+    assert leaner.with_adapters().generate(REQUEST).images[0].tobytes() == bare
+
+
+def test_shortage_while_loading_is_met_with_the_next_way(monkeypatch, capsys):
+    tried = []
+
+    def opener(model, *, settings, on_note):
+        tried.append(settings.offload)
+        if len(tried) < 3:
+            raise MemoryShortage("out of memory on cpu")
+        return Pipeline.open(model, settings=settings, on_note=on_note)
+
+    engine = open_engine(
+        ModelChoice(),
+        Settings(device="cpu"),
+        Console(),
+        lambda model, **more: opener(model, settings=more["settings"], on_note=more["on_note"]),
+    )
+    assert tried == ["", "text", "parts"]
+    assert engine.describe()["memory"] == OFFLOAD["parts"].name
+    assert capsys.readouterr().err.count("from here on") == 2
+
+
+def test_a_plan_that_nothing_fits_is_not_tried_again():
+    with pytest.raises(MemoryShortage, match="too little"):
+        open_engine(ModelChoice(), Settings(device="cpu", memory="30MB"), Console(), None)
 
 
 def test_a_network_of_absent_parts_says_what_it_is():

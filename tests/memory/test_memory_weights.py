@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from newbie.bench.memory import peak_bytes
 from newbie.checkpoints import places
-from newbie.checkpoints.load import fetch, fill, furnished
+from newbie.checkpoints.load import fetch, fill, furnished, read
 from newbie.checkpoints.plan import plan_load
 from newbie.memory.weights import Weights, joint_blocks
 from newbie.quant.choice import Rule
@@ -34,6 +35,24 @@ def test_fewer_bits_are_counted_as_they_are_stored(parts, scheme):
     counted = Weights.of(plan, CPU, torch.bfloat16)
     assert counted.own == held(fill(plan, CPU, torch.bfloat16))
     assert counted.bytes < Weights.of(plan_load(parts.transformer), CPU, torch.bfloat16).bytes
+
+
+@pytest.mark.parametrize("scheme", ["", "w8a8", "int8", "nf4", "int4", "svdquant", "fp8"])
+def test_loading_a_matrix_takes_no_more_than_is_counted(parts, scheme):
+    plan = plan_load(parts.transformer, quant=Rule(scheme) if scheme else None)
+    piece = max(Weights.of(plan, CPU, torch.bfloat16).pieces, key=lambda piece: piece.bytes)
+    taken = peak_bytes(lambda: read(plan, piece.name, CPU, torch.bfloat16), CPU)
+    assert taken <= piece.bytes + piece.passing + 2**12  # and a few numbers
+
+
+def test_rounding_a_matrix_takes_little_beside_it(parts, monkeypatch):
+    monkeypatch.setattr("newbie.quant.codec.ROUNDED", 2**12)
+    monkeypatch.setattr("newbie.memory.weights.ROUNDED", 2**12)
+    plan = plan_load(parts.transformer, quant=Rule("nf4"))
+    piece = max(Weights.of(plan, CPU, torch.bfloat16).pieces, key=lambda piece: piece.bytes * (piece.passing > 0))
+    stored = plan.recipes[piece.name].entries[0].nbytes
+    taken = peak_bytes(lambda: read(plan, piece.name, CPU, torch.bfloat16), CPU)
+    assert stored < taken <= piece.bytes + piece.passing + 2**12 < 2 * stored
 
 
 def test_what_lies_in_the_file_is_counted_apart(parts, monkeypatch):

@@ -49,11 +49,13 @@ def test_diff_shows_lines(prompt: Path, capsys: pytest.CaptureFixture[str]):
     assert "-1girl,blue hair , solo\n+1girl, blue_hair, solo" in capsys.readouterr().out
 
 
-def test_line_ends_of_the_file_stay_and_a_byte_order_mark_goes(tmp_path: Path):
+def test_line_ends_of_the_file_and_its_byte_order_mark_stay(tmp_path: Path):
     path = tmp_path / "a.xml"
     path.write_bytes(b"\xef\xbb\xbf<count>1girl</count>\r\n<!-- c -->\r\n")
     assert fmt(path) == 0
-    assert path.read_bytes() == b"<general_tags>\r\n<count>1girl</count>\r\n</general_tags>\r\n<!-- c -->\r\n"
+    assert (
+        path.read_bytes() == b"\xef\xbb\xbf<general_tags>\r\n<count>1girl</count>\r\n</general_tags>\r\n<!-- c -->\r\n"
+    )
     assert fmt("--check", path) == 0
 
 

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from newbie.bench.memory import peak_bytes
 from newbie.errors import UsageError
-from newbie.quant.codec import dense, some_rows
+from newbie.quant.codec import dense, encoded, some_rows
 from newbie.quant.four_bit import FourBit
 from newbie.quant.fp8_dynamic import Fp8Dynamic
 from newbie.quant.ggml import BY_NAME
@@ -64,6 +65,22 @@ def test_decoding_in_pieces_changes_nothing(codec, monkeypatch):
     whole = codec.decode(stored)
     monkeypatch.setattr("newbie.quant.codec.PIECE", 1000)
     torch.testing.assert_close(dense(codec, stored, torch.float32), whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_rounding_in_pieces_changes_no_bit(codec, monkeypatch):
+    wanted = codec.encode(matrix().bfloat16())
+    monkeypatch.setattr("newbie.quant.codec.ROUNDED", 5 * 256)  # the last piece is a smaller one
+    found = encoded(codec, matrix().bfloat16())
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_a_matrix_is_decoded_without_a_second_one_beside_it():
+    codec = scheme("int8").codec
+    stored = codec.encode(matrix(2048, 1024))
+    peak = peak_bytes(lambda: dense(codec, stored, torch.bfloat16), torch.device("cpu"))
+    assert peak <= 2048 * 1024 * 2 + 4 * 4 * 2**18  # and a piece in float32, a few times
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)

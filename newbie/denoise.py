@@ -14,11 +14,13 @@ from typing import cast
 from torch import Tensor
 
 from newbie.accel.apart import Apart, pays
+from newbie.accel.compose import Policies
 from newbie.accel.graphs import Record, Recorded
 from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
+from newbie.accel.leaves import Leaves
 from newbie.accel.modulation import ModulationTable
 from newbie.accel.packed import Packed
-from newbie.accel.runner import InOrder
+from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.savings import Savings
 from newbie.accel.shared import SharedRefiner
 from newbie.accel.sides import At, Side, Sides
@@ -50,6 +52,7 @@ class Denoiser:
         biases: what is added to the scores of the prompt's rows, and of the negative prompt's (`regions.bias`).
         watch: is shown what the prompt's rows attend to (`regions.heat`).
         stream: the joint blocks are not all in memory, and come as it says (`memory.streamed`).
+        policies: approximate accelerations of the joint blocks (`accel.compose`); None: all of them run.
     """
 
     transformer: NextDiT
@@ -66,10 +69,31 @@ class Denoiser:
     biases: tuple[At | None, At | None] = (None, None)
     watch: Watch | None = None
     stream: BlockStream | None = None
+    policies: Policies | None = None
     kernels: list[str] = field(default_factory=list)  # what attended, in the order of first use
     tables: list[ModulationTable] = field(default_factory=list)
     velocities: list[Velocity] = field(default_factory=list)
     _made: dict[tuple[int, ...], Callable[[float], Prepared]] = field(default_factory=dict)
+
+    @cached_property
+    def times(self) -> list[float]:
+        """At which the solver will ask for a velocity."""
+        return solvers.asked(self.sampler, self.grid)
+
+    @property
+    def guided(self) -> list[bool]:
+        """Of each of these evaluations."""
+        return self.guidance.guided(self.times, len(self.grid) - 1)
+
+    def paired(self) -> tuple[bool, ...]:
+        """Of each of these evaluations: do the negative prompt's rows run?"""
+        pairs = self.guidance.paired(self.times, len(self.grid) - 1)
+        return tuple(each and not self.one_row for each in pairs)
+
+    @property
+    def one_row(self) -> bool:
+        """Whether guided evaluations run the prompt's rows alone, because both prompts are one."""
+        return self.same and self.savings.one_row and not self.biased
 
     @property
     def image_tokens(self) -> int:
@@ -88,12 +112,12 @@ class Denoiser:
             alone=lambda: alone,
             steps=steps,
             evaluations=solvers.evaluations(self.sampler, steps),
-            times=solvers.asked(self.sampler, self.grid),
+            times=self.times,
             runner=self._runner(pictures),
             refine=self._refine(),
             known=self._known,
             shared=self.savings.shared_embedding,
-            same=self.same and self.savings.one_row and not self.biased,
+            same=self.one_row,
         )
         self.velocities.append(velocity)
         return velocity
@@ -106,7 +130,8 @@ class Denoiser:
     @cached_property
     def recorded(self) -> Recorded | None:
         """The graphs of this request; None where what an evaluation reads, or how it runs, is not always the same."""
-        same = self.savings.prepared_once and not self.biased and self.watch is None and self.stream is None
+        same = self.savings.prepared_once and not self.biased and self.watch is None
+        same = same and self.stream is None and self.policies is None
         return Recorded(self.transformer, self.record) if self.record and same else None
 
     def work(self) -> dict[str, int]:
@@ -163,8 +188,17 @@ class Denoiser:
 
     def _runner(self, pictures: int) -> Runner | None:
         """How the joint blocks run; None: the model's own loop."""
-        if self.savings.image_queries:
-            inner: Runner = in_order_to_the_image if self.blocks is None else to_the_image(self.blocks)
+        inner: Runner
+        if self.policies is not None:
+            inner = self.policies.around(
+                self.blocks or InOrder(RunBlock(Leaves.plain())),
+                image=self.image_tokens,
+                pictures=pictures,
+                trim=self.savings.image_queries,
+            )
+        elif self.savings.image_queries:
+            last = len(self.transformer.layers) - 1
+            inner = in_order_to_the_image if self.blocks is None else to_the_image(self.blocks, last)
         else:
             inner = self.blocks or in_order
         usual = self._without_padding(inner, pictures)

@@ -8,12 +8,26 @@ generations on one model cannot meet and a cancelled one leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 class Memory(dict[Hashable, Any]):
     """What one generation remembers. Keys are tuples such as ``("hold", layer, "attend")``."""
+
+
+@dataclass
+class Book:
+    """What policies did in one generation. The parts that one evaluation runs in (`accel.apart`) write the same twice.
+
+    `settled` is more than a record: what the first part of an evaluation decided holds for the others.
+    """
+
+    settled: dict[Hashable, bool] = field(default_factory=dict)  # (evaluation, slot) -> computed?
+    stack: dict[int, str] = field(default_factory=dict)  # evaluation -> compute, skip, forecast
+    layers: dict[tuple[int, str, int], str] = field(default_factory=dict)  # (layer, branch, evaluation) -> action
+    drift: dict[int, float] = field(default_factory=dict)  # evaluation -> what a threshold was compared with
+    guidance: list[str] = field(default_factory=list)  # of each evaluation: computed, reused, off
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +38,4 @@ class Step:
     count: int
     t: float
     memory: Memory
+    book: Book = field(default_factory=Book)

@@ -20,6 +20,11 @@ from torch import Tensor
 import newbie
 from newbie import devices
 from newbie.accel.compiler import worth
+from newbie.accel.compose import Composed, Facts, compose
+from newbie.accel.decide import intervals
+from newbie.accel.plan import Run
+from newbie.accel.predict import Hold, Predict
+from newbie.accel.statistics import details, summary
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture
 from newbie.images import FORMAT, is_blank
@@ -32,7 +37,7 @@ from newbie.regions.heat import Heat, Watch
 from newbie.regions.plan import Plan, plan
 from newbie.request import Request, Result
 from newbie.sampling import noise, preview, solvers, times
-from newbie.sampling.guidance import Guidance
+from newbie.sampling.guidance import Delta, Guidance
 from newbie.text.encode import Encoded
 from newbie.vae.pixels import to_uint8
 from newbie.vae.tiling import Tiling
@@ -74,7 +79,9 @@ class Generation:
             encoded = self._encoded(prompt)
             said = self._said(prompt, encoded)
             denoiser = self._denoiser(encoded, said)
-        self.notes.extend([*_lost_notes(encoded), *self._unlearnt_notes(prompt), *said.notes])
+            composed = self._composed(denoiser)
+            denoiser = _accelerated(denoiser, composed)
+        self.notes.extend([*_lost_notes(encoded), *self._unlearnt_notes(prompt), *said.notes, *composed.notes])
         denoiser = self._brought(denoiser)
         seeds = request.seeds()
         self._compile(denoiser, min(len(seeds), request.batch_size))
@@ -85,15 +92,16 @@ class Generation:
         for first in range(0, len(seeds), request.batch_size):
             batch = seeds[first : first + request.batch_size]
             with clock("denoise"):
-                latents, ran = self._denoised(denoiser, batch, first, on_step)
+                latents, ran, did = self._denoised(denoiser, batch, first, on_step)
             ran |= {"regions": said.told()} if said.areas else {}
+            ran["caches"] = list(composed.told)
             if denoiser.watch is not None:
                 maps += denoiser.watch.maps(encoded.inputs[0]["gemma"])
             with clock("decode"):
                 pixels = [to_uint8(self._decoded(row[None]))[0] for row in latents]
             for number, (seed, picture) in enumerate(zip(batch, pixels, strict=True), start=first):
                 image = _checked(Image.fromarray(picture.cpu().numpy()), number, seed)
-                record = self._record(prompt, seed, ran)
+                record = self._record(prompt, seed, ran) | ({"accel": did} if composed.told else {})
                 images.append(image)
                 records.append(record)
                 if on_picture is not None:
@@ -152,6 +160,36 @@ class Generation:
             watch=Watch(len(encoded.inputs[0]["gemma"].token_ids), self._tokens) if self.heatmaps else None,
         )
 
+    def _composed(self, denoiser: Denoiser) -> Composed:
+        """The approximate accelerations that were asked for, refused before the first step where they cannot be."""
+        request, pipeline = self.request, self.pipeline
+        if not request.accel and not request.plan:
+            return Composed()
+        assert request.steps and request.sampler and request.schedule and request.shift  # resolved
+        assert request.width and request.height
+        config = pipeline.transformer.config
+        besides = {"cuda graphs": pipeline.record is not None, "heat-maps": self.heatmaps}
+        run = Run(
+            layers=config.n_layers,
+            width=config.dim,
+            steps=request.steps,
+            solver=request.sampler,
+            schedule=times.resolve(request.schedule, request.sampler),
+            shift=request.shift,
+            paired=denoiser.paired(),
+            guided=any(denoiser.guided),
+            resolution=(request.width, request.height),
+            weights=pipeline.weights_hash,
+        )
+        facts = Facts(
+            run,
+            tuple(intervals(denoiser.grid.tolist(), len(denoiser.times))),
+            lambda period: replace(denoiser, guidance=_reusing(denoiser.guidance, period)).paired(),
+            pipeline.calibration,
+            frozenset(name for name, wish in besides.items() if wish),
+        )
+        return compose(request.accel, request.plan, facts)
+
     def _brought(self, denoiser: Denoiser) -> Denoiser:
         """The same with the transformer in memory, or as much of it as there is room for."""
         pipeline = self.pipeline
@@ -181,8 +219,8 @@ class Generation:
 
     def _denoised(
         self, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None
-    ) -> tuple[Tensor, dict[str, Any]]:
-        """Latents (n, C, h, w) float32 of the pictures with these seeds, and what really ran."""
+    ) -> tuple[Tensor, dict[str, Any], dict[str, Any]]:
+        """Latents (n, C, h, w) float32 of the pictures with these seeds, what really ran, what accelerations did."""
         request, pipeline = self.request, self.pipeline
         assert request.schedule and request.sampler  # resolved
         n = len(seeds)
@@ -207,7 +245,10 @@ class Generation:
             )
         ran = {**pipeline.describe(), "attention": " + ".join(denoiser.kernels), "evaluations": velocity.index}
         ran["cuda_graphs"] = denoiser.work()["cuda_graphs"] > 0  # what was asked for may have failed
-        return latents, ran
+        if velocity.approximate:
+            ran["accel"] = summary(velocity.book, velocity.index, velocity.memories)
+        velocity.forget()
+        return latents, ran, details(velocity.book)
 
     def _decoded(self, latents: Tensor) -> Tensor:
         """(1, C, h, w) -> (1, 3, H, W), in tiles as planned, or in smaller ones where memory does not suffice."""
@@ -253,6 +294,18 @@ class Generation:
         if denoiser.recorded and denoiser.recorded.failed:
             return [f"no CUDA graphs, evaluations cannot be recorded here: {denoiser.recorded.failed}"]
         return []
+
+
+def _reusing(guidance: Guidance, period: int, predict: Predict | None = None) -> Guidance:
+    return replace(guidance, delta=Delta(period, predict or Hold()))
+
+
+def _accelerated(denoiser: Denoiser, composed: Composed) -> Denoiser:
+    """The same with what was composed for it."""
+    guidance = denoiser.guidance
+    if composed.delta is not None:
+        guidance = _reusing(guidance, *composed.delta)
+    return replace(denoiser, policies=composed.policies, guidance=guidance)
 
 
 def _checked(image: Image.Image, number: int, seed: int) -> Image.Image:

@@ -18,6 +18,7 @@ import torch
 
 from newbie import devices
 from newbie.accel import choose as accel
+from newbie.accel.calibration import Calibration
 from newbie.accel.graphs import Record, on_cuda
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
@@ -70,6 +71,7 @@ class Pipeline:
     merged: bool = False  # they are part of its weights
     bare: Bare | None = None  # what there was before it wore any
     lodging: Lodging | None = None  # where not everything is in memory at a time
+    calibration: Calibration = field(default_factory=Calibration)  # what was measured for approximate accelerations
 
     @classmethod
     def open(
@@ -116,17 +118,20 @@ class Pipeline:
             axes_dims=axes_dims,
             on_note=say,
         )
+        weights = weights_hash(parts)
+        calibration = Calibration.read(parts.folder, parts.name, weights)
         model_parts = opened(parts, settings, say, channels_last=savings.channels_last)
         pipeline = cls(
             **model_parts._asdict(),
             attention=settings.attention,
             recommended=parts.recommended,
             name=parts.name,
-            weights_hash=weights_hash(parts),
+            weights_hash=weights,
             load_seconds=time.perf_counter() - began,
             licences=tuple(parts.licences),
             savings=savings,
             vocabulary=parts.vocabulary,
+            calibration=calibration,
             record=on_cuda if settings.cuda_graphs else None,
             settings=settings,
         )

@@ -7,19 +7,22 @@ both draw through this; docs/exact-savings.md tells what each saving is, and wha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor
 
 from newbie.accel.apart import Apart, pays
-from newbie.accel.compose import Policies
+from newbie.accel.compose import Composed, Facts, Policies, compose
+from newbie.accel.decide import intervals
 from newbie.accel.graphs import Record, Recorded
 from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
 from newbie.accel.leaves import Leaves
 from newbie.accel.modulation import ModulationTable
 from newbie.accel.packed import Packed
+from newbie.accel.plan import Run
+from newbie.accel.predict import Hold, Predict
 from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.savings import Savings
 from newbie.accel.shared import SharedRefiner
@@ -31,7 +34,7 @@ from newbie.model.nextdit import NextDiT, Prepared, run_in_order
 from newbie.model.tokens import useful_width
 from newbie.regions.heat import Watch, Watched
 from newbie.sampling import solvers
-from newbie.sampling.guidance import Guidance, Runner, Velocity
+from newbie.sampling.guidance import Delta, Guidance, Runner, Velocity
 from newbie.text.features import TextFeatures
 
 PROMPT, NEGATIVE = 0, 1  # rows of the features
@@ -121,6 +124,37 @@ class Denoiser:
         )
         self.velocities.append(velocity)
         return velocity
+
+    def accelerated(
+        self, accel: str, plan: str = "", *, schedule: str, shift: float, **more: Any
+    ) -> tuple[Denoiser, Composed]:
+        """The same request with approximate accelerations, and what they are.
+
+        Args:
+            accel, plan: see `Request`.
+            schedule: resolved; with `shift` it says what the grid is.
+            more: `resolution` and `weights` of the run, `calibration` and `besides` of `accel.compose.Facts`.
+
+        Raises:
+            UsageError: see `accel.compose`.
+        """
+        config, steps = self.transformer.config, len(self.grid) - 1
+        run = Run(
+            config.n_layers, config.dim, steps, self.sampler, schedule, shift, self.paired(), any(self.guided),
+            more.pop("resolution", None), more.pop("weights", ""),
+        )  # fmt: skip
+        facts = Facts(
+            run,
+            tuple(intervals(self.grid.tolist(), len(self.times))),
+            lambda period: self._reusing(period, Hold()).paired(),
+            **more,
+        )
+        composed = compose(accel, plan, facts)
+        reusing = self if composed.delta is None else self._reusing(*composed.delta)
+        return replace(reusing, policies=composed.policies), composed
+
+    def _reusing(self, period: int, predict: Predict) -> Denoiser:
+        return replace(self, guidance=replace(self.guidance, delta=Delta(period, predict)))
 
     @property
     def biased(self) -> bool:

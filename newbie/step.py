@@ -8,7 +8,7 @@ generations on one model cannot meet and a cancelled one leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -32,10 +32,20 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One evaluation: `index` counts from 0 to `count` - 1, `t` is the flow time (0 noise, 1 image)."""
+    """One evaluation: `index` counts from 0 to `count` - 1, `t` is the flow time (0 noise, 1 image).
+
+    What is remembered of rows as they lie in their batch belongs into `memory`: evaluations with and without the
+    negative prompt's rows have one each, and so have the parts that one evaluation runs in. `common` is all of theirs.
+    """
 
     index: int
     count: int
     t: float
     memory: Memory
     book: Book = field(default_factory=Book)
+    common: Memory = field(default_factory=Memory)
+    pair: bool = False  # do the negative prompt's rows run as well?
+
+    def in_common(self) -> Step:
+        """The same for what remembers in common."""
+        return replace(self, memory=self.common)

@@ -296,7 +296,7 @@ def _magcache(choice: Choice, facts: Facts) -> Plan:
 def _of_steps(choice: Choice, facts: Facts, decide: Decide) -> Plan:
     kept = "forecast" if choice.whole("order") else "skip"
     stack = Stack(*_outer(choice, facts), choice.whole("order"))
-    actions = tuple("compute" if each else kept for each in simulated(decide, facts))
+    actions = tuple("compute" if each else kept for each in simulated(decide, facts, by_side=not stack.back))
     return Plan.of(facts.run, stack=stack, step_actions=actions)
 
 
@@ -308,13 +308,20 @@ PLANNED: dict[str, Callable[[Choice, Facts], Plan]] = {
 }
 
 
-def simulated(decide: Decide, facts: Facts) -> list[bool]:
-    """What a rule that looks at nothing will decide. Guided evaluations and others remember by themselves."""
+def simulated(decide: Decide, facts: Facts, *, by_side: bool = False) -> list[bool]:
+    """What a rule that looks at nothing will decide; `by_side`: for a stack, which remembers in common."""
     memories = {True: Memory(), False: Memory()}
-    return [
-        decide(Step(i, facts.evaluations, 0.0, memories[paired]), "", _nothing)
-        for i, paired in enumerate(facts.run.paired)
-    ]
+    found: list[bool] = []
+    negative = last = -1  # when the negative prompt's rows were computed last, and any
+    for i, paired in enumerate(facts.run.paired):
+        memory = memories[paired and not by_side]
+        compute = decide(
+            Step(i, facts.evaluations, 0.0, memory), "", _nothing, must=by_side and paired and negative < last
+        )
+        if compute:
+            negative, last = (i if paired else negative), i
+        found.append(compute)
+    return found
 
 
 def _nothing() -> Any:

@@ -56,10 +56,11 @@ class Decide(ABC):
     in_a_row: int = 0
     at_most: int = 0
 
-    def __call__(self, step: Step, slot: Hashable, probe: Probe) -> bool:
+    def __call__(self, step: Step, slot: Hashable, probe: Probe, *, must: bool = False) -> bool:
+        """`must`: whoever asks has nothing to use instead."""
         state: State = step.memory.setdefault(("decide", slot), State())
         settled = (step.index, slot)
-        compute = self._must(step, state)
+        compute = must or self._must(step, state)
         if not compute:
             known = step.book.settled.get(settled)
             compute = self._wants(step, state, probe) if known is None else known

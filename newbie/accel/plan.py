@@ -173,6 +173,8 @@ class Plan:
         front, back = self.stack.front, self.stack.back
         if min(front, back) < 0 or front + back > self.layers:
             raise UsageError(f"{name}: front {front} and back {back} do not fit {self.layers} layers", "at most all")
+        if self.step_actions[-1] != "compute":
+            raise UsageError(f"{name}: the last evaluation is to {self.step_actions[-1]}", "the last one computes")
         for (layer, branch), row in self.layer_actions.items():
             if not 0 <= layer < self.layers:
                 raise UsageError(f"{name}: there is no layer {layer}", f"layers are 0 to {self.layers - 1}")
@@ -191,16 +193,21 @@ class Plan:
                     )
 
     def _check_first_use(self, name: str, paired: Sequence[bool]) -> None:
-        """Guided evaluations and others remember by themselves, so each kind must have computed before."""
+        """Guided evaluations and others remember branches by themselves, so each kind must have computed before.
+
+        So they do with the stack where `back` blocks follow; else what the rows of the prompt remember serves both, and
+        those of the negative prompt must have been computed as lately.
+        """
         kinds = ("", " with guidance") if all(paired) or not any(paired) else (" without guidance", " with guidance")
         known: set[tuple[bool, int, str]] = set()
-        stack: set[bool] = set()
+        stack: dict[bool, int] = {}  # with the negative prompt's rows, or any -> the evaluation that computed last
         for i, step in enumerate(self.step_actions):
             kind = kinds[paired[i]] if len(set(paired)) > 1 else ""
-            if step != "compute" and paired[i] not in stack:
-                hint = "the first evaluation of a kind computes"
+            if step == "compute":
+                stack |= {False: i, paired[i]: i} if not self.stack.back else {paired[i]: i}
+            elif paired[i] not in stack or (paired[i] and not self.stack.back and stack[True] < stack[False]):
+                hint = "the first evaluation of a kind computes, and guided ones after others have"
                 raise UsageError(f"{name}: evaluation {i} is to {step}, and none before it computed{kind}", hint)
-            stack.add(paired[i])
             for layer, branch in self.layer_actions:
                 action = self.layer_actions[layer, branch][i]
                 if action in BEFORE and (paired[i], layer, branch) not in known:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import torch
 from torch import Tensor, nn
 
 from newbie.accel.decide import Decide
@@ -26,6 +27,7 @@ from newbie.model.block import Block, Modulation, TokenSequence
 from newbie.step import Step
 
 SLOT = "stack"
+SIDES = ("the prompt's", "the negative prompt's")
 # (blocks, x before the front, x after it, m, where the image is) -> what a rule looks at, image tokens only
 Look = Callable[[Sequence[nn.Module], Tensor, Tensor, Sequence[Modulation], slice | Tensor], Tensor]
 
@@ -69,15 +71,44 @@ class StackCache:
             seen = self.look(blocks, before, x, m, seq.image)
             return seen.reshape(-1, self.image, seen.shape[-1])[: self.pictures]
 
-        compute = self.decide(step, SLOT, probe)
+        compute, where, slots = self._decided(step, len(x[:, seq.image].flatten(0, 1)), probe)
         self._tell(step, range(first, last), compute)
         if compute:
             y = run(x, first, last)
-            self.predict.learn(step, SLOT, y - _like(x, y, seq))
+            change = y - _like(x, y, seq)
+            for slot, rows in zip(slots, self._rows(change, slots), strict=True):
+                where.memory["learnt at", slot] = step.index
+                self.predict.learn(where, slot, rows)
         else:
-            change = self.predict.guess(step, SLOT)
-            y = _like(x, change, seq) + change
+            guesses = [self.predict.guess(where, slot) for slot in slots]
+            if self._by_side:
+                image = x[:, seq.image]
+                y = image + torch.cat(guesses).reshape(image.shape)
+            else:
+                y = _like(x, guesses[0], seq) + guesses[0]
         return run(y, last, len(m)).to(given)
+
+    @property
+    def _by_side(self) -> bool:
+        """Whether the middle ends with the image alone. Then what it changes lies alike in all evaluations, and those
+        with and without the negative prompt's rows remember in common."""
+        return self.inner.last is not None and not self.back
+
+    def _decided(
+        self, step: Step, image_tokens: int, probe: Callable[[], Tensor]
+    ) -> tuple[bool, Step, tuple[str, ...]]:
+        """Compute? Where is remembered, and what rows are there: those of both prompts, or of one."""
+        if not self._by_side:
+            return self.decide(step, SLOT, probe), step, (SLOT,)
+        where, both = step.in_common(), image_tokens == 2 * self.pictures * self.image
+        if not both and (step.index, SLOT) in step.book.settled:  # the second part of an evaluation: the negative one
+            return step.book.settled[step.index, SLOT], where, SIDES[1:]
+        at = [where.memory.get(("learnt at", side)) for side in SIDES[: 1 + step.pair]]
+        compute = self.decide(where, SLOT, probe, must=len(set(at)) > 1)  # one side has not been computed as lately
+        return compute, where, SIDES if both else SIDES[:1]
+
+    def _rows(self, change: Tensor, slots: tuple[str, ...]) -> Sequence[Tensor]:
+        return change.reshape(-1, self.image, change.shape[-1]).chunk(len(slots)) if self._by_side else (change,)
 
     def _tell(self, step: Step, layers: range, compute: bool) -> None:
         action = "compute" if compute else self.predict.action(step)

@@ -20,10 +20,7 @@ from torch import Tensor
 import newbie
 from newbie import devices
 from newbie.accel.compiler import worth
-from newbie.accel.compose import Composed, Facts, compose
-from newbie.accel.decide import intervals
-from newbie.accel.plan import Run
-from newbie.accel.predict import Hold, Predict
+from newbie.accel.compose import Composed
 from newbie.accel.statistics import details, summary
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture
@@ -37,7 +34,7 @@ from newbie.regions.heat import Heat, Watch
 from newbie.regions.plan import Plan, plan
 from newbie.request import Request, Result
 from newbie.sampling import noise, preview, solvers, times
-from newbie.sampling.guidance import Delta, Guidance
+from newbie.sampling.guidance import Guidance
 from newbie.text.encode import Encoded
 from newbie.vae.pixels import to_uint8
 from newbie.vae.tiling import Tiling
@@ -79,8 +76,7 @@ class Generation:
             encoded = self._encoded(prompt)
             said = self._said(prompt, encoded)
             denoiser = self._denoiser(encoded, said)
-            composed = self._composed(denoiser)
-            denoiser = _accelerated(denoiser, composed)
+            denoiser, composed = self._accelerated(denoiser)
         self.notes.extend([*_lost_notes(encoded), *self._unlearnt_notes(prompt), *said.notes, *composed.notes])
         denoiser = self._brought(denoiser)
         seeds = request.seeds()
@@ -160,35 +156,24 @@ class Generation:
             watch=Watch(len(encoded.inputs[0]["gemma"].token_ids), self._tokens) if self.heatmaps else None,
         )
 
-    def _composed(self, denoiser: Denoiser) -> Composed:
-        """The approximate accelerations that were asked for, refused before the first step where they cannot be."""
+    def _accelerated(self, denoiser: Denoiser) -> tuple[Denoiser, Composed]:
+        """The same with the approximate accelerations that were asked for, which are refused now or never."""
         request, pipeline = self.request, self.pipeline
         if not request.accel and not request.plan:
-            return Composed()
+            return denoiser, Composed()
         assert request.steps and request.sampler and request.schedule and request.shift  # resolved
         assert request.width and request.height
-        config = pipeline.transformer.config
         besides = {"cuda graphs": pipeline.record is not None, "heat-maps": self.heatmaps}
-        run = Run(
-            layers=config.n_layers,
-            width=config.dim,
-            steps=request.steps,
-            solver=request.sampler,
+        return denoiser.accelerated(
+            request.accel,
+            request.plan,
             schedule=times.resolve(request.schedule, request.sampler),
             shift=request.shift,
-            paired=denoiser.paired(),
-            guided=any(denoiser.guided),
             resolution=(request.width, request.height),
             weights=pipeline.weights_hash,
+            calibration=pipeline.calibration,
+            besides=frozenset(name for name, wish in besides.items() if wish),
         )
-        facts = Facts(
-            run,
-            tuple(intervals(denoiser.grid.tolist(), len(denoiser.times))),
-            lambda period: replace(denoiser, guidance=_reusing(denoiser.guidance, period)).paired(),
-            pipeline.calibration,
-            frozenset(name for name, wish in besides.items() if wish),
-        )
-        return compose(request.accel, request.plan, facts)
 
     def _brought(self, denoiser: Denoiser) -> Denoiser:
         """The same with the transformer in memory, or as much of it as there is room for."""
@@ -294,18 +279,6 @@ class Generation:
         if denoiser.recorded and denoiser.recorded.failed:
             return [f"no CUDA graphs, evaluations cannot be recorded here: {denoiser.recorded.failed}"]
         return []
-
-
-def _reusing(guidance: Guidance, period: int, predict: Predict | None = None) -> Guidance:
-    return replace(guidance, delta=Delta(period, predict or Hold()))
-
-
-def _accelerated(denoiser: Denoiser, composed: Composed) -> Denoiser:
-    """The same with what was composed for it."""
-    guidance = denoiser.guidance
-    if composed.delta is not None:
-        guidance = _reusing(guidance, *composed.delta)
-    return replace(denoiser, policies=composed.policies, guidance=guidance)
 
 
 def _checked(image: Image.Image, number: int, seed: int) -> Image.Image:

@@ -211,7 +211,7 @@ class Velocity:
         self._prepare = {True: pair, False: alone}
         self._prepared: dict[bool, Callable[[float], Any]] = {}
         self._memories = {True: Memory(), False: Memory()}
-        self._differences = Memory()
+        self._common = Memory()
         if guidance.delta is not None and not times:
             raise UsageError("differences of guidance are reused at times known before", "pass `times`")
 
@@ -238,21 +238,21 @@ class Velocity:
 
     @property
     def memories(self) -> list[Memory]:
-        """Of guided evaluations, of others, and of the differences between both velocities."""
-        return [*self._memories.values(), self._differences]
+        """Of guided evaluations, of others, and of all."""
+        return [*self._memories.values(), self._common]
 
     def _combined(self, t: float, cond: Tensor, uncond: Tensor) -> Tensor:
         delta = self.guidance.delta
         if delta is not None:
-            delta.predict.learn(self._step(t, self._differences), DELTA, cond - uncond)
+            delta.predict.learn(self._step(t, paired=False).in_common(), DELTA, cond - uncond)
         return self.guidance.combine(cond, uncond)
 
     def _difference(self, t: float) -> Tensor:
         assert self.guidance.delta is not None
-        return self.guidance.delta.predict.guess(self._step(t, self._differences), DELTA)
+        return self.guidance.delta.predict.guess(self._step(t, paired=False).in_common(), DELTA)
 
-    def _step(self, t: float, memory: Memory) -> Step:
-        return Step(self.index, self.evaluations, t, memory, self.book)
+    def _step(self, t: float, *, paired: bool) -> Step:
+        return Step(self.index, self.evaluations, t, self._memories[paired], self.book, self._common, paired)
 
     def prepare(self) -> None:
         """Make everything that evaluations at `times` will need, so that none of them has to stop for it."""
@@ -283,7 +283,7 @@ class Velocity:
         copies = 2 if pair else 1
         options: dict[str, Any] = {}
         if self.runner is not None:
-            options["run_blocks"] = partial(self.runner, self._step(t, self._memories[pair]))
+            options["run_blocks"] = partial(self.runner, self._step(t, paired=pair))
         if self.refine is not None:
             options["refine"] = partial(self.refine, copies)
         times = torch.full((copies * len(x),), t, dtype=torch.float32, device=x.device)

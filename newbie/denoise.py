@@ -14,7 +14,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from newbie.accel.apart import Apart, pays
-from newbie.accel.compose import Composed, Facts, Policies, compose
+from newbie.accel.compose import Around, Composed, Facts, compose
 from newbie.accel.decide import intervals
 from newbie.accel.graphs import Record, Recorded
 from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
@@ -72,7 +72,7 @@ class Denoiser:
     biases: tuple[At | None, At | None] = (None, None)
     watch: Watch | None = None
     stream: BlockStream | None = None
-    policies: Policies | None = None
+    policies: Around | None = None
     kernels: list[str] = field(default_factory=list)  # what attended, in the order of first use
     tables: list[ModulationTable] = field(default_factory=list)
     velocities: list[Velocity] = field(default_factory=list)

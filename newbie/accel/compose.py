@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from newbie.accel import methods
 from newbie.accel.calibration import PRESETS, Calibration
@@ -108,6 +108,12 @@ class Middle:
     front: int = 0
     back: int = 0
     look: Look | None = None
+
+
+class Around(Protocol):
+    """What is put around the blocks of a request: `Policies`, or something that watches."""
+
+    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner: ...
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,12 @@ class Generation:
         work = {"texts_encoded": encoded.runs, **denoiser.work()}
         return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, maps)
 
+    def denoiser(self) -> Denoiser:
+        """What all pictures of the request share, ready for its first step, for those who solve it themselves."""
+        prompt = self.pipeline.read(self.request)
+        encoded = self._encoded(prompt)
+        return self._brought(self._accelerated(self._denoiser(encoded, self._said(prompt, encoded)))[0])
+
     def _encoded(self, prompt: Prompt) -> Encoded:
         both = [prompt.rendered.positive, prompt.rendered.negative]
         return self.pipeline.text.encode(both, reuse=self.pipeline.savings.text_cache)

@@ -9,6 +9,7 @@ how well it fits prompts that were held out; what that file says of other grids,
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -25,8 +26,6 @@ from newbie.accel.watching import Seen, Watching
 from newbie.calibrate import prompts
 from newbie.checkpoints import locate
 from newbie.checkpoints.save import write_json
-from newbie.cli.args import add_request_flags, request_fields
-from newbie.cli.parser import Parser
 from newbie.errors import UsageError
 from newbie.pipeline import bundled
 from newbie.pipeline.generation import Generation
@@ -36,7 +35,10 @@ DEGREE = 4  # of the curve, as published
 HELD_OUT = 5  # every fifth prompt judges the fit
 TRUSTED = 0.7  # rank correlation on those below which a curve says too little
 SEED = 2_000_000  # of the first picture, away from those of benchmarks
-GRID_FLAGS = ("size", "width", "height", "steps", "cfg_scale", "cfg_trunc", "sampler", "schedule", "shift")
+REQUEST = {  # flags of the request: field -> kind, all as the model recommends where they are left out
+    "width": int, "height": int, "steps": int, "cfg_scale": float, "cfg_trunc": str,
+    "sampler": str, "schedule": str, "shift": float,
+}  # fmt: skip
 
 
 class Fit(NamedTuple):
@@ -47,8 +49,12 @@ class Fit(NamedTuple):
     spearman: float
 
 
-def parser() -> Parser:
-    made = Parser(prog="python -m newbie calibrate", description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m newbie calibrate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     made.add_argument("--model", "-m", metavar="PATH", help="folder, file or hub id; default: newbie-mini")
     made.add_argument("--prompts", type=Path, help="a file or folder to calibrate with; default: our own")
     made.add_argument("--count", type=int, default=50, help="prompts (default: %(default)s)")
@@ -56,20 +62,22 @@ def parser() -> Parser:
     made.add_argument("--device", default="auto", help="auto, cpu, cuda")
     made.add_argument("--dtype", default="auto", help="auto, float32, bf16")
     made.add_argument("--allow-pickle", action="store_true", help="read .pth files (tensors only, never code)")
-    add_request_flags(made.add_argument_group("the grid"), only=GRID_FLAGS)
+    for name, kind in REQUEST.items():
+        made.add_argument("--" + name.replace("_", "-"), type=kind, help="default: as the model recommends")
     return made
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """Exit code 0; raises NewbieError."""
-    typed = parser().strict(arguments)
+    typed = parser().parse_args(arguments)
     if typed.count < 2:
         raise UsageError(f"--count {typed.count} is too few", "2 at least; 50 or more for a curve to trust")
     model = typed.model or bundled()
     out = typed.out or _beside(model, typed.allow_pickle)
     settings = Settings(device=typed.device, dtype=typed.dtype)
     pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
-    request = Request(seed=SEED, **request_fields(vars(typed))).resolved(pipeline.recommended)
+    request = Request(seed=SEED, **{name: getattr(typed, name) for name in REQUEST})
+    request = request.resolved(pipeline.recommended)
     texts = prompts.drawn_up(typed.count) if typed.prompts is None else prompts.of_folder(typed.prompts)
     say(f"{pipeline.name}: {len(texts)} pictures of {request.steps} steps")
     entry = measured(watched(pipeline, texts, request), grid_of(request))

@@ -7,18 +7,23 @@ both draw through this; docs/exact-savings.md tells what each saving is, and wha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor
 
 from newbie.accel.apart import Apart, pays
+from newbie.accel.compose import Around, Composed, Facts, compose
+from newbie.accel.decide import intervals
 from newbie.accel.graphs import Record, Recorded
 from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
+from newbie.accel.leaves import Leaves
 from newbie.accel.modulation import ModulationTable
 from newbie.accel.packed import Packed
-from newbie.accel.runner import InOrder
+from newbie.accel.plan import Run
+from newbie.accel.predict import Hold, Predict
+from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.savings import Savings
 from newbie.accel.shared import SharedRefiner
 from newbie.accel.sides import At, Side, Sides
@@ -29,7 +34,7 @@ from newbie.model.nextdit import NextDiT, Prepared, run_in_order
 from newbie.model.tokens import useful_width
 from newbie.regions.heat import Watch, Watched
 from newbie.sampling import solvers
-from newbie.sampling.guidance import Guidance, Runner, Velocity
+from newbie.sampling.guidance import Delta, Guidance, Runner, Velocity
 from newbie.text.features import TextFeatures
 
 PROMPT, NEGATIVE = 0, 1  # rows of the features
@@ -50,6 +55,7 @@ class Denoiser:
         biases: what is added to the scores of the prompt's rows, and of the negative prompt's (`regions.bias`).
         watch: is shown what the prompt's rows attend to (`regions.heat`).
         stream: the joint blocks are not all in memory, and come as it says (`memory.streamed`).
+        policies: approximate accelerations of the joint blocks (`accel.compose`); None: all of them run.
     """
 
     transformer: NextDiT
@@ -66,10 +72,31 @@ class Denoiser:
     biases: tuple[At | None, At | None] = (None, None)
     watch: Watch | None = None
     stream: BlockStream | None = None
+    policies: Around | None = None
     kernels: list[str] = field(default_factory=list)  # what attended, in the order of first use
     tables: list[ModulationTable] = field(default_factory=list)
     velocities: list[Velocity] = field(default_factory=list)
     _made: dict[tuple[int, ...], Callable[[float], Prepared]] = field(default_factory=dict)
+
+    @cached_property
+    def times(self) -> list[float]:
+        """At which the solver will ask for a velocity."""
+        return solvers.asked(self.sampler, self.grid)
+
+    @property
+    def guided(self) -> list[bool]:
+        """Of each of these evaluations."""
+        return self.guidance.guided(self.times, len(self.grid) - 1)
+
+    def paired(self) -> tuple[bool, ...]:
+        """Of each of these evaluations: do the negative prompt's rows run?"""
+        pairs = self.guidance.paired(self.times, len(self.grid) - 1)
+        return tuple(each and not self.one_row for each in pairs)
+
+    @property
+    def one_row(self) -> bool:
+        """Whether guided evaluations run the prompt's rows alone, because both prompts are one."""
+        return self.same and self.savings.one_row and not self.biased
 
     @property
     def image_tokens(self) -> int:
@@ -88,15 +115,46 @@ class Denoiser:
             alone=lambda: alone,
             steps=steps,
             evaluations=solvers.evaluations(self.sampler, steps),
-            times=solvers.asked(self.sampler, self.grid),
+            times=self.times,
             runner=self._runner(pictures),
             refine=self._refine(),
             known=self._known,
             shared=self.savings.shared_embedding,
-            same=self.same and self.savings.one_row and not self.biased,
+            same=self.one_row,
         )
         self.velocities.append(velocity)
         return velocity
+
+    def accelerated(
+        self, accel: str, plan: str = "", *, schedule: str, shift: float, **more: Any
+    ) -> tuple[Denoiser, Composed]:
+        """The same request with approximate accelerations, and what they are.
+
+        Args:
+            accel, plan: see `Request`.
+            schedule: resolved; with `shift` it says what the grid is.
+            more: `resolution` and `weights` of the run, `calibration` and `besides` of `accel.compose.Facts`.
+
+        Raises:
+            UsageError: see `accel.compose`.
+        """
+        config, steps = self.transformer.config, len(self.grid) - 1
+        run = Run(
+            config.n_layers, config.dim, steps, self.sampler, schedule, shift, self.paired(), any(self.guided),
+            more.pop("resolution", None), more.pop("weights", ""),
+        )  # fmt: skip
+        facts = Facts(
+            run,
+            tuple(intervals(self.grid.tolist(), len(self.times))),
+            lambda period: self._reusing(period, Hold()).paired(),
+            **more,
+        )
+        composed = compose(accel, plan, facts)
+        reusing = self if composed.delta is None else self._reusing(*composed.delta)
+        return replace(reusing, policies=composed.policies), composed
+
+    def _reusing(self, period: int, predict: Predict) -> Denoiser:
+        return replace(self, guidance=replace(self.guidance, delta=Delta(period, predict)))
 
     @property
     def biased(self) -> bool:
@@ -106,7 +164,8 @@ class Denoiser:
     @cached_property
     def recorded(self) -> Recorded | None:
         """The graphs of this request; None where what an evaluation reads, or how it runs, is not always the same."""
-        same = self.savings.prepared_once and not self.biased and self.watch is None and self.stream is None
+        same = self.savings.prepared_once and not self.biased and self.watch is None
+        same = same and self.stream is None and self.policies is None
         return Recorded(self.transformer, self.record) if self.record and same else None
 
     def work(self) -> dict[str, int]:
@@ -163,8 +222,17 @@ class Denoiser:
 
     def _runner(self, pictures: int) -> Runner | None:
         """How the joint blocks run; None: the model's own loop."""
-        if self.savings.image_queries:
-            inner: Runner = in_order_to_the_image if self.blocks is None else to_the_image(self.blocks)
+        inner: Runner
+        if self.policies is not None:
+            inner = self.policies.around(
+                self.blocks or InOrder(RunBlock(Leaves.plain())),
+                image=self.image_tokens,
+                pictures=pictures,
+                trim=self.savings.image_queries,
+            )
+        elif self.savings.image_queries:
+            last = len(self.transformer.layers) - 1
+            inner = in_order_to_the_image if self.blocks is None else to_the_image(self.blocks, last)
         else:
             inner = self.blocks or in_order
         usual = self._without_padding(inner, pictures)

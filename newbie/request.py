@@ -79,6 +79,8 @@ class Request:
     unescape_parentheses: bool = False
     weights: bool = True  # (tag:1.2) weighs its words; False: it is text, as in the official code
     regions: str | None = None  # which areas are coupled with their characters: auto, boxes, off, or a strength
+    accel: str = ""  # approximate accelerations: "fbcache:threshold=0.08,delta" (`newbie.accel.methods`); "" = exact
+    plan: str = ""  # a plan file, or the name of a preset (`newbie.accel.plan`); "" = none
 
     def resolved(self, recommended: Recommended) -> Request:
         """Every field set, the seed drawn, everything checked.

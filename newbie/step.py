@@ -8,7 +8,7 @@ generations on one model cannot meet and a cancelled one leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -16,11 +16,36 @@ class Memory(dict[Hashable, Any]):
     """What one generation remembers. Keys are tuples such as ``("hold", layer, "attend")``."""
 
 
+@dataclass
+class Book:
+    """What policies did in one generation. The parts that one evaluation runs in (`accel.apart`) write the same twice.
+
+    `settled` is more than a record: what the first part of an evaluation decided holds for the others.
+    """
+
+    settled: dict[Hashable, bool] = field(default_factory=dict)  # (evaluation, slot) -> computed?
+    stack: dict[int, str] = field(default_factory=dict)  # evaluation -> compute, skip, forecast
+    layers: dict[tuple[int, str, int], str] = field(default_factory=dict)  # (layer, branch, evaluation) -> action
+    drift: dict[int, float] = field(default_factory=dict)  # evaluation -> what a threshold was compared with
+    guidance: list[str] = field(default_factory=list)  # of each evaluation: computed, reused, off
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One evaluation: `index` counts from 0 to `count` - 1, `t` is the flow time (0 noise, 1 image)."""
+    """One evaluation: `index` counts from 0 to `count` - 1, `t` is the flow time (0 noise, 1 image).
+
+    What is remembered of rows as they lie in their batch belongs into `memory`: evaluations with and without the
+    negative prompt's rows have one each, and so have the parts that one evaluation runs in. `common` is all of theirs.
+    """
 
     index: int
     count: int
     t: float
     memory: Memory
+    book: Book = field(default_factory=Book)
+    common: Memory = field(default_factory=Memory)
+    pair: bool = False  # do the negative prompt's rows run as well?
+
+    def in_common(self) -> Step:
+        """The same for what remembers in common."""
+        return replace(self, memory=self.common)

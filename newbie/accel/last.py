@@ -39,10 +39,10 @@ def image_tokens(leaves: Leaves, block: Block, x: Tensor, m: Modulation, seq: To
     return leaves.rest(block, x[:, seq.image], of_the_image(seq.attend, q, k, v, seq), m)
 
 
-def to_the_image(blocks: InOrder) -> InOrder:
+def to_the_image(blocks: InOrder, last: int) -> InOrder:
     """The same, its last block for the image alone; where a policy wants that block's branches, it is left whole."""
     run_block = blocks.run_block
-    if run_block.attend is not None or run_block.feed is not None:
+    if run_block.cuts(last):
         return blocks
     return replace(blocks, last=ImageQueries(run_block.leaves))
 

@@ -39,24 +39,31 @@ class RunBlock:
     leaves: Leaves
     attend: Attend | None = None  # (step, layer, block, x, scale, seq) -> y
     feed: Feed | None = None  # (step, layer, block, x, scale) -> y
+    layers: frozenset[int] | None = None  # that these act in; None: all. The others run in the largest pieces
 
     def __call__(
         self, step: Step | None, layer: int, block: Block, x: Tensor, m: Modulation, seq: TokenSequence
     ) -> Tensor:
-        if self.attend is None and self.feed is None:
+        if not self.cuts(layer):
             q, k, v = self.leaves.qkv(block, x, m.scale_attn, seq)
             return self.leaves.rest(block, x, seq.attend(q, k, v, seq.info), m)
-        attend, feed = self.attend or self._attend, self.feed or self._feed
+        attend, feed = self.attend or self.plain_attend, self.feed or self.plain_feed
         x = x + m.gate_attn * attend(step, layer, block, x, m.scale_attn, seq)
         return x + m.gate_ffn * feed(step, layer, block, x, m.scale_ffn)
 
-    def _attend(
+    def cuts(self, layer: int) -> bool:
+        """Whether a policy wants a branch of this layer for itself."""
+        return (self.attend is not None or self.feed is not None) and (self.layers is None or layer in self.layers)
+
+    def plain_attend(
         self, step: Step | None, layer: int, block: Block, x: Tensor, scale: Tensor, seq: TokenSequence
     ) -> Tensor:
+        """The attention branch as it is: what an `Attend` falls back to."""
         q, k, v = self.leaves.qkv(block, x, scale, seq)
         return self.leaves.project(block, seq.attend(q, k, v, seq.info))
 
-    def _feed(self, step: Step | None, layer: int, block: Block, x: Tensor, scale: Tensor) -> Tensor:
+    def plain_feed(self, step: Step | None, layer: int, block: Block, x: Tensor, scale: Tensor) -> Tensor:
+        """The feed-forward branch as it is."""
         return self.leaves.feed(block, x, scale)
 
 
@@ -71,13 +78,28 @@ class InOrder:
         self, step: Step | None, blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
     ) -> Tensor:
         """x (B, L, dim) -> (B, L, dim) in the same dtype."""
-        given, stream = x.dtype, self.run_block.leaves.stream
-        x = x if stream is None else x.to(stream)
-        for layer, (block, said) in enumerate(zip(blocks, m, strict=True)):
+        return self.some(step, blocks, self.begin(x), m, seq, range(len(m))).to(x.dtype)
+
+    def begin(self, x: Tensor) -> Tensor:
+        """x in the dtype that the residual stream has inside."""
+        stream = self.run_block.leaves.stream
+        return x if stream is None else x.to(stream)
+
+    def some(
+        self,
+        step: Step | None,
+        blocks: Iterable[nn.Module],
+        x: Tensor,
+        m: Sequence[Modulation],
+        seq: TokenSequence,
+        layers: range,
+    ) -> Tensor:
+        """Only these `layers`, which `blocks` are; m is that of all."""
+        for layer, block in zip(layers, blocks, strict=True):
             assert isinstance(block, Block)
             run = self.last if self.last is not None and layer == len(m) - 1 else self.run_block
-            x = run(step, layer, block, x, said, seq)
-        return x.to(given)
+            x = run(step, layer, block, x, m[layer], seq)
+        return x
 
     def refine(self, blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence) -> Tensor:
         """The form the noise refiner takes: no step, because no policy of a step ever acts there."""

@@ -49,6 +49,7 @@ class Components:
     recommended: Recommended = field(default_factory=Recommended)
     card: Mapping[str, Any] = field(default_factory=dict, hash=False)  # the rest of newbie.json
     vocabulary: Vocabulary | None = field(default=None, hash=False)  # of a model that learnt few words
+    folder: Path | None = None  # what else was stored with the transformer lies here
 
     def sources(self) -> dict[Component, Source]:
         """The parts that there are, in a fixed order."""
@@ -123,6 +124,7 @@ def locate(
         recommended=_recommended(card),
         card={key: value for key, value in card.items() if key not in _RECOMMENDED},
         vocabulary=_vocabulary(root) if not {"transformer", "text_encoder"} & {k for k in named if named[k]} else None,
+        folder=root if root is not None and root.is_dir() and named["transformer"] is None else None,
     )
 
 

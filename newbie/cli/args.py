@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from newbie import __version__
+from newbie.accel import compose
 from newbie.cli import values
 from newbie.cli.parser import Parser
 from newbie.cli.reuse import Reuse, add_reuse_flags, reuse_of
@@ -23,6 +24,7 @@ class Flag(NamedTuple):
     also: tuple[str, ...] = ()
     metavar: str = ""
     convert: Callable[[str], Any] | None = None
+    joined: bool = False  # given several times, its texts are joined by commas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,18 @@ REQUEST_FLAGS = {
         metavar="auto|boxes|off|X",
         convert=values.regions,
     ),
+    "accel": Flag(
+        "skip work that changes the picture a little: fbcache:threshold=0.08, fora:interval=2, delta, ...; several go "
+        "together, see docs/acceleration.md",
+        metavar="NAME[:KEY=X,...]",
+        convert=values.accel,
+        joined=True,
+    ),
+    "plan": Flag(
+        "a plan file, or what the model's calibration recommends",
+        metavar="FILE|exact|balanced|fast|draft",
+        convert=values.plan,
+    ),
 }
 SETTINGS_FLAGS = {
     "device": Flag("auto, cpu, cuda, cuda:1, mps"),
@@ -148,6 +162,14 @@ class _Append(_Convert):
         before = getattr(namespace, self.dest)
         super().__call__(parser, namespace, values, option_string)
         setattr(namespace, self.dest, (*before, getattr(namespace, self.dest)))
+
+
+class _Join(_Convert):
+    """Joins texts by commas; the whole is converted each time, so that contradictions are found."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        before = getattr(namespace, self.dest, "")
+        super().__call__(parser, namespace, ",".join(filter(None, (before, values))), option_string)
 
 
 def create_parser() -> Parser:
@@ -264,7 +286,7 @@ def _add(group: argparse._ArgumentGroup, name: str, kind: str, flag: Flag) -> No
     group.add_argument(
         *names,
         dest=name,
-        action=_Convert,
+        action=_Join if flag.joined else _Convert,
         convert=flag.convert or _BY_TYPE[kind],
         default=argparse.SUPPRESS,
         metavar=flag.metavar or {"int": "N", "float": "X", "str": "NAME"}[kind],
@@ -292,6 +314,7 @@ def parse(arguments: Sequence[str]) -> Asked:
         raise UsageError("--like repeats the words that were chosen", hint)
     if typed["json"] and typed["preview"]:
         raise UsageError("--json and --preview exclude each other", "leave one of them out")
+    require_together(typed)
     return Asked(
         prompts=typed["prompt"],
         like=Path(typed["like"]) if typed["like"] else None,
@@ -321,6 +344,13 @@ def request_fields(typed: Mapping[str, Any]) -> dict[str, Any]:
                 raise UsageError(f"--size says {name} {value}, --{name} says {given[name]}", "give one of them")
     Request(**given).check()
     return given
+
+
+def require_together(typed: Mapping[str, Any]) -> None:
+    """Raise UsageError where accelerations do not go with each other or with other flags; nothing is loaded for it."""
+    wishes = {"cuda graphs": typed.get("cuda_graphs"), "heat-maps": typed.get("heatmaps")}
+    besides = frozenset(name for name, wish in wishes.items() if wish)
+    compose.asked(typed.get("accel", ""), typed.get("plan", ""), besides, request_fields(typed))
 
 
 def model_choice(typed: Mapping[str, Any]) -> ModelChoice:

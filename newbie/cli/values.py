@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from newbie.accel import compose
 from newbie.errors import UsageError
 from newbie.regions.schedule import Regions
 
@@ -48,6 +49,20 @@ def regions(text: str) -> str:
     """As typed, if it says something. Raises UsageError."""
     Regions.parse(text)
     return text.strip().lower()
+
+
+def accel(text: str) -> str:
+    """As typed, if it names accelerations that go together; "none" is none. Raises UsageError."""
+    text = "" if text.strip().lower() == "none" else text.strip()
+    compose.asked(text, "")
+    return text
+
+
+def plan(text: str) -> str:
+    """As typed, if it is a preset's name or a file that holds a plan; "none" is none. Raises UsageError."""
+    text = "" if text.strip().lower() == "none" else text.strip()
+    compose.asked("", text)
+    return text
 
 
 def switch(text: str) -> bool:

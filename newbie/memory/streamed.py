@@ -76,9 +76,10 @@ class BlockStream:
         self._seen: set[int] = set()  # blocks whose numbers have been looked at
         self.read = 0  # blocks so far
 
-    def over(self, blocks: Sequence[nn.Module]) -> Iterator[nn.Module]:
-        """Each of `blocks` when its weights are there; the next is on its way meanwhile."""
-        for number, block in enumerate(blocks):
+    def over(self, blocks: Sequence[nn.Module], numbers: range) -> Iterator[nn.Module]:
+        """Those of `blocks` when their weights are there; the next is on its way meanwhile."""
+        for number in numbers:
+            block = blocks[number]
             self._ask(number)
             self._wait(number)
             following = (number + 1) % len(self.blocks)
@@ -166,21 +167,26 @@ class Streamed:
         self, step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
     ) -> Tensor:
         """As `inner`."""
-        return self.inner(step, cast("Any", _AsTheyCome(self.stream, blocks)), x, m, seq)
+        coming = _AsTheyCome(self.stream, blocks, range(len(blocks)))
+        return self.inner(step, cast("Any", coming), x, m, seq)
 
 
 @dataclass(frozen=True)
 class _AsTheyCome:
-    """Blocks to be gone through in order, any number of times."""
+    """Blocks to be gone through in order, any number of times; a slice of them is read without the others."""
 
     stream: BlockStream
     blocks: Sequence[nn.Module]
+    numbers: range
 
     def __iter__(self) -> Iterator[nn.Module]:
-        return self.stream.over(self.blocks)
+        return self.stream.over(self.blocks, self.numbers)
 
     def __len__(self) -> int:
-        return len(self.blocks)
+        return len(self.numbers)
+
+    def __getitem__(self, some: slice) -> _AsTheyCome:
+        return _AsTheyCome(self.stream, self.blocks, self.numbers[some])
 
 
 def _end(tensors: Mapping[str, Tensor]) -> int:

@@ -20,6 +20,8 @@ from torch import Tensor
 import newbie
 from newbie import devices
 from newbie.accel.compiler import worth
+from newbie.accel.compose import Composed
+from newbie.accel.statistics import details, summary
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture
 from newbie.images import FORMAT, is_blank
@@ -75,7 +77,8 @@ class Generation:
             encoded = self._encoded(prompt)
             said = self._said(prompt, encoded)
             denoiser = self._denoiser(encoded, said)
-        self.notes.extend([*_lost_notes(encoded), *self._unlearnt_notes(prompt), *said.notes])
+            denoiser, composed = self._accelerated(denoiser)
+        self.notes.extend([*_lost_notes(encoded), *self._unlearnt_notes(prompt), *said.notes, *composed.notes])
         denoiser = self._brought(denoiser)
         seeds = request.seeds()
         self._compile(denoiser, min(len(seeds), request.batch_size))
@@ -94,8 +97,9 @@ class Generation:
                 denoiser = replace(denoiser, tables=[], _made={})  # what was prepared for so many rows goes
                 self.notes.append(f"too little memory for {len(batch)} pictures together: {together} at a time")
                 continue
-            latents, ran = found
+            latents, ran, did = found
             ran |= {"regions": said.told()} if said.areas else {}
+            ran["caches"] = list(composed.told)
             if denoiser.watch is not None:
                 maps += denoiser.watch.maps(encoded.inputs[0]["gemma"])
             with clock("decode"):
@@ -104,7 +108,7 @@ class Generation:
                 pixels = [to_uint8(self._decoded(row[None]))[0] for row in latents]
             for number, (seed, picture) in enumerate(zip(batch, pixels, strict=True), start=first):
                 image = _checked(Image.fromarray(picture.cpu().numpy()), number, seed)
-                record = self._record(prompt, seed, ran)
+                record = self._record(prompt, seed, ran) | ({"accel": did} if composed.told else {})
                 images.append(image)
                 records.append(record)
                 if on_picture is not None:
@@ -112,6 +116,12 @@ class Generation:
         self.notes.extend(self._graph_notes(denoiser))
         work = {"texts_encoded": encoded.runs, **denoiser.work()}
         return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, maps)
+
+    def denoiser(self) -> Denoiser:
+        """What all pictures of the request share, ready for its first step, for those who solve it themselves."""
+        prompt = self.pipeline.read(self.request)
+        encoded = self._encoded(prompt)
+        return self._brought(self._accelerated(self._denoiser(encoded, self._said(prompt, encoded)))[0])
 
     def _encoded(self, prompt: Prompt) -> Encoded:
         both = [prompt.rendered.positive, prompt.rendered.negative]
@@ -163,6 +173,25 @@ class Generation:
             watch=Watch(len(encoded.inputs[0]["gemma"].token_ids), self._tokens) if self.heatmaps else None,
         )
 
+    def _accelerated(self, denoiser: Denoiser) -> tuple[Denoiser, Composed]:
+        """The same with the approximate accelerations that were asked for, which are refused now or never."""
+        request, pipeline = self.request, self.pipeline
+        if not request.accel and not request.plan:
+            return denoiser, Composed()
+        assert request.steps and request.sampler and request.schedule and request.shift  # resolved
+        assert request.width and request.height
+        besides = {"cuda graphs": pipeline.record is not None, "heat-maps": self.heatmaps}
+        return denoiser.accelerated(
+            request.accel,
+            request.plan,
+            schedule=times.resolve(request.schedule, request.sampler),
+            shift=request.shift,
+            resolution=(request.width, request.height),
+            weights=pipeline.weights_hash,
+            calibration=pipeline.calibration,
+            besides=frozenset(name for name, wish in besides.items() if wish),
+        )
+
     def _brought(self, denoiser: Denoiser) -> Denoiser:
         """The same with the transformer in memory, or as much of it as there is room for."""
         pipeline = self.pipeline
@@ -192,7 +221,7 @@ class Generation:
 
     def _fitting(
         self, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None
-    ) -> tuple[Tensor, dict[str, Any]] | None:
+    ) -> tuple[Tensor, dict[str, Any], dict[str, Any]] | None:
         """As `_denoised`; None where several pictures together do not fit, and fewer might."""
         try:
             return self._denoised(denoiser, seeds, first, on_step)
@@ -203,8 +232,8 @@ class Generation:
 
     def _denoised(
         self, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None
-    ) -> tuple[Tensor, dict[str, Any]]:
-        """Latents (n, C, h, w) float32 of the pictures with these seeds, and what really ran."""
+    ) -> tuple[Tensor, dict[str, Any], dict[str, Any]]:
+        """Latents (n, C, h, w) float32 of the pictures with these seeds, what really ran, what accelerations did."""
         request, pipeline = self.request, self.pipeline
         assert request.schedule and request.sampler  # resolved
         n = len(seeds)
@@ -229,7 +258,10 @@ class Generation:
             )
         ran = {**pipeline.describe(), "attention": " + ".join(denoiser.kernels), "evaluations": velocity.index}
         ran["cuda_graphs"] = denoiser.work()["cuda_graphs"] > 0  # what was asked for may have failed
-        return latents, ran
+        if velocity.approximate:
+            ran["accel"] = summary(velocity.book, velocity.index, velocity.memories)
+        velocity.forget()
+        return latents, ran, details(velocity.book)
 
     def _decoded(self, latents: Tensor) -> Tensor:
         """(1, C, h, w) -> (1, 3, H, W), in tiles as planned, or in smaller ones where memory does not suffice."""

@@ -18,6 +18,7 @@ import torch
 
 from newbie import devices
 from newbie.accel import choose as accel
+from newbie.accel.calibration import Calibration
 from newbie.accel.graphs import Record, on_cuda
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
@@ -72,6 +73,7 @@ class Pipeline:
     bare: Bare | None = None  # what there was before it wore any
     lodging: Lodging | None = None  # where not everything is in memory at a time
     parts: Components | None = None  # where everything lies
+    calibration: Calibration = field(default_factory=Calibration)  # what was measured for approximate accelerations
 
     @classmethod
     def open(
@@ -118,17 +120,20 @@ class Pipeline:
             axes_dims=axes_dims,
             on_note=say,
         )
+        weights = weights_hash(parts)
+        calibration = Calibration.read(parts.folder, parts.name, weights)
         model_parts = opened(parts, settings, say, channels_last=savings.channels_last)
         pipeline = cls(
             **model_parts._asdict(),
             attention=settings.attention,
             recommended=parts.recommended,
             name=parts.name,
-            weights_hash=weights_hash(parts),
+            weights_hash=weights,
             load_seconds=time.perf_counter() - began,
             licences=tuple(parts.licences),
             savings=savings,
             vocabulary=parts.vocabulary,
+            calibration=calibration,
             record=on_cuda if settings.cuda_graphs else None,
             settings=settings,
             parts=parts,

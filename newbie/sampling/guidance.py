@@ -9,17 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from newbie.errors import UsageError
-from newbie.step import Memory, Step
+from newbie.step import Book, Memory, Step
 
 UNITS = ("time", "steps", "sigma")
 EXAMPLES = 'for example "time:0.25", "steps:0.5", "sigma:0.8"; leave it empty to guide every step'
+
+DELTA = "delta"  # where differences of guidance are remembered
 
 Runner = Callable[..., Tensor]  # (step, blocks, x, m, seq) -> x
 Known = Callable[[Any, Sequence[float]], Callable[[float], Any]]
@@ -75,17 +77,39 @@ class Truncation:
         return 1.0 - t < self.value
 
 
+class Guess(Protocol):
+    """What is needed of `accel.predict`."""
+
+    def learn(self, step: Step, slot: Any, value: Tensor) -> None: ...
+
+    def guess(self, step: Step, slot: Any) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The unconditional rows run in every `period`-th guided evaluation, and in the first and the last.
+
+    In the others the unconditional velocity is the conditional one less the last difference of both: what guidance adds
+    changes slowly, the velocity itself does not (FasterCache's simple form, Lv et al. 2024, arXiv 2410.19355).
+    """
+
+    period: int
+    predict: Guess
+
+
 @dataclass(frozen=True)
 class Guidance:
     """How far to go beyond the conditional velocity, when, and how long the result may be.
 
     `renorm` r > 0 shortens a guided velocity to at most r times the length of the conditional one, picture by
-    picture (the official code can do it for one picture only); 0 lets it be.
+    picture (the official code can do it for one picture only); 0 lets it be. With a `delta` some guided evaluations
+    do without the unconditional rows.
     """
 
     scale: float
     truncation: Truncation | None = None
     renorm: float = 0.0
+    delta: Delta | None = None
 
     @classmethod
     def parse(cls, scale: float, truncation: str = "", renorm: float | str = 0.0) -> Guidance:
@@ -109,6 +133,19 @@ class Guidance:
         if self.scale == 1.0 and not 0.0 < self.renorm < 1.0:
             return False  # u + 1 (c - u) is c, and has the length of c
         return self.truncation is None or self.truncation.guided(t, step, steps)
+
+    def guided(self, times: Sequence[float], steps: int) -> list[bool]:
+        """Of each evaluation at these times: is it guided?"""
+        return [self.active(t, i * steps // len(times), steps) for i, t in enumerate(times)]
+
+    def paired(self, times: Sequence[float], steps: int) -> list[bool]:
+        """Of each evaluation at these times: do the unconditional rows run?"""
+        guided = self.guided(times, steps)
+        if self.delta is None:
+            return guided
+        places = [i for i, each in enumerate(guided) if each]
+        run = {*places[:: self.delta.period], *places[-1:]}
+        return [i in run for i in range(len(times))]
 
     def combine(self, cond: Tensor, uncond: Tensor) -> Tensor:
         """Velocities (B, …) with and without the prompt, to the guided velocity, in float32."""
@@ -169,18 +206,53 @@ class Velocity:
         self.shared = shared
         self.same = same
         self.index = 0  # evaluations made so far
+        self.book = Book()
         self.rows = 0  # of the model's batches in all these evaluations
         self._prepare = {True: pair, False: alone}
         self._prepared: dict[bool, Callable[[float], Any]] = {}
         self._memories = {True: Memory(), False: Memory()}
+        self._common = Memory()
+        if guidance.delta is not None and not times:
+            raise UsageError("differences of guidance are reused at times known before", "pass `times`")
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
-        guided = self._guided(self.index, t)
-        v = self._evaluate(x, t, guided and not self.same)
+        guided, paired = self._guided(self.index, t), self._paired(self.index, t)
+        v = self._evaluate(x, t, paired)
+        if paired:
+            v = self._combined(t, *v.chunk(2))
+        elif guided:
+            v = self.guidance.combine(v, v if self.same else v - self._difference(t))
+        self.book.guidance.append("off" if not guided else "computed" if paired or self.same else "reused")
         self.index += 1
-        if not guided:
-            return v
-        return self.guidance.combine(v, v) if self.same else self.guidance.combine(*v.chunk(2))
+        return v
+
+    @property
+    def approximate(self) -> bool:
+        """Whether anything was decided that the plain way has not."""
+        return bool(self.book.stack or self.book.layers or "reused" in self.book.guidance)
+
+    def forget(self) -> None:
+        """Drop what policies remember: the generation is done, its numbers are in the book."""
+        for memory in self.memories:
+            memory.clear()
+
+    @property
+    def memories(self) -> list[Memory]:
+        """Of guided evaluations, of others, and of all."""
+        return [*self._memories.values(), self._common]
+
+    def _combined(self, t: float, cond: Tensor, uncond: Tensor) -> Tensor:
+        delta = self.guidance.delta
+        if delta is not None:
+            delta.predict.learn(self._step(t, paired=False).in_common(), DELTA, cond - uncond)
+        return self.guidance.combine(cond, uncond)
+
+    def _difference(self, t: float) -> Tensor:
+        assert self.guidance.delta is not None
+        return self.guidance.delta.predict.guess(self._step(t, paired=False).in_common(), DELTA)
+
+    def _step(self, t: float, *, paired: bool) -> Step:
+        return Step(self.index, self.evaluations, t, self._memories[paired], self.book, self._common, paired)
 
     def prepare(self) -> None:
         """Make everything that evaluations at `times` will need, so that none of them has to stop for it."""
@@ -191,7 +263,13 @@ class Velocity:
         return self.guidance.active(t, index * self.steps // self.evaluations, self.steps)
 
     def _paired(self, index: int, t: float) -> bool:
-        return self._guided(index, t) and not self.same
+        if self.same or self.guidance.delta is None:
+            return self._guided(index, t) and not self.same
+        return self._pairs[index]
+
+    @cached_property
+    def _pairs(self) -> list[bool]:
+        return self.guidance.paired(self.times, self.steps)
 
     def _of(self, pair: bool) -> Callable[[float], Any]:
         if pair not in self._prepared:
@@ -205,8 +283,7 @@ class Velocity:
         copies = 2 if pair else 1
         options: dict[str, Any] = {}
         if self.runner is not None:
-            step = Step(self.index, self.evaluations, t, self._memories[pair])
-            options["run_blocks"] = partial(self.runner, step)
+            options["run_blocks"] = partial(self.runner, self._step(t, paired=pair))
         if self.refine is not None:
             options["refine"] = partial(self.refine, copies)
         times = torch.full((copies * len(x),), t, dtype=torch.float32, device=x.device)

@@ -38,6 +38,7 @@ text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
         unescape_parentheses=st.booleans(),
         weights=st.booleans(),
         regions=st.none() | st.sampled_from(["auto", "boxes", "off", "1.5", "auto@0.3"]),
+        accel=st.sampled_from(["", "delta", "fbcache:threshold=0.05", "fora:interval=2,parts=attn,delta:period=3"]),
     )
 )
 def test_every_request_survives_its_flags(request):
@@ -53,7 +54,7 @@ def test_every_field_of_request_and_settings_has_a_flag():
                 continue
             flag = "--" + field.name.replace("_", "-")
             type_name = str(field.type).split(" | ")[0]
-            if field.name in ("sampler", "schedule", "prompt_mode", "regions"):
+            if field.name in ("sampler", "schedule", "prompt_mode", "regions", "accel", "plan"):
                 continue  # only their own words: the test above
             asked = parse([flag] if type_name == "bool" else [flag, values[type_name]])
             given = asked.request if kind is Request else asked.settings

@@ -59,7 +59,7 @@ def policies(model: NextDiT, inner: Runner, kernel: object = None) -> list[Runne
 
 
 @pytest.mark.parametrize("lengths", [(13, 4), (4, 13), (13, 13, 4, 4), (0, 9), (5, 7, 1), (8, 8)])
-@pytest.mark.parametrize("inner", [in_order, in_order_to_the_image, PLAIN, to_the_image(PLAIN)])
+@pytest.mark.parametrize("inner", [in_order, in_order_to_the_image, PLAIN, to_the_image(PLAIN, 2)])
 def test_unpadded_rows_give_the_same_image_tokens(model: NextDiT, lengths: tuple[int, ...], inner: Runner) -> None:
     padded = run(model, in_order, lengths)
     for policy in policies(model, inner):
@@ -130,8 +130,8 @@ def test_the_last_block_gives_the_image_rows_bit_for_bit(model: NextDiT) -> None
 
 def test_a_policy_for_branches_keeps_its_last_block_whole() -> None:
     runner = InOrder(RunBlock(Leaves.plain(), feed=lambda step, layer, block, x, scale: x))
-    assert to_the_image(runner) is runner
-    assert to_the_image(PLAIN) == replace(PLAIN, last=ImageQueries(PLAIN.run_block.leaves))
+    assert to_the_image(runner, 2) is runner
+    assert to_the_image(PLAIN, 2) == replace(PLAIN, last=ImageQueries(PLAIN.run_block.leaves))
 
 
 def test_little_padding_does_not_pay_for_another_run(model: NextDiT) -> None:

@@ -1,0 +1,151 @@
+"""What was measured of one model: TeaCache's curves, MagCache's ratios, presets. A file beside the weights.
+
+    {"format": "accel-calibration/1", "weights": "...",
+     "grids": [{"solver": "euler", "schedule": "official", "shift": 6.0, "steps": 28,
+                "curve": {"coefficients": [...], "low": 0.01, "high": 0.4, ...}, "ratios": [1.0, ...], ...}],
+     "presets": {"balanced": {"accel": "dbcache:...,delta", "grid": {...}, "speed": 1.9, "error": 0.03}}}
+
+It holds for the grid that it was measured on and for no other: how fast a model's insides change depends on where the
+evaluations lie. Nothing here has a default, so a model without the file has no presets.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from newbie.accel import methods
+from newbie.accel.decide import Curve
+from newbie.accel.plan import Run
+from newbie.errors import UsageError, WeightsError
+
+FILE = "acceleration.json"
+FORMAT = "accel-calibration/1"
+PRESETS = ("exact", "balanced", "fast", "draft")
+MAKE = "python -m newbie calibrate measures a model"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where evaluations lie."""
+
+    solver: str
+    schedule: str
+    shift: float
+    steps: int
+
+    @classmethod
+    def of(cls, run: Run) -> Grid:
+        return cls(run.solver, run.schedule, run.shift, run.steps)
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps of {self.solver} ({self.schedule}, shift {self.shift:g})"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named choice of methods, and what it was measured to do on its grid."""
+
+    accel: str
+    grid: Grid
+    speed: float  # times as fast as the same picture without it
+    error: float  # relative distance of its latents
+
+    def told(self, name: str) -> str:
+        measured = f"measured {self.speed:.2f}x as fast at a relative error of {self.error:.3f}"
+        return f"preset {name}: {self.accel or 'nothing'}; {measured}"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`name` is of the model; `curves` and `ratios` by grid."""
+
+    name: str = ""
+    curves: Mapping[Grid, Curve] = field(default_factory=dict)
+    ratios: Mapping[Grid, tuple[float, ...]] = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path | None, name: str, weights: str = "") -> Calibration:
+        """The file in a model's folder; empty where there is none, or no folder.
+
+        Raises:
+            WeightsError: it is damaged, or was measured on other weights.
+        """
+        path = None if folder is None else folder / FILE
+        if path is None or not path.is_file():
+            return cls(name)
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls._read(values, name, weights)
+        except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+            raise WeightsError(f"{path} is damaged: {error}", f"make it again ({MAKE}), or take it away") from None
+
+    @classmethod
+    def _read(cls, values: Mapping[str, Any], name: str, weights: str) -> Calibration:
+        if values["format"] != FORMAT:
+            raise ValueError(f"its format is {values['format']!r}, not {FORMAT}")
+        if weights and values["weights"] != weights:
+            raise WeightsError(f"{FILE} of {name} was measured on other weights", f"make it again: {MAKE}")
+        found = [(_grid(each), each) for each in values.get("grids", [])]
+        curves = {
+            grid: Curve(_numbers(each["curve"]["coefficients"]), each["curve"]["low"], each["curve"]["high"])
+            for grid, each in found
+            if "curve" in each
+        }
+        ratios = {grid: _numbers(each["ratios"]) for grid, each in found if "ratios" in each}
+        presets = {key: _preset(key, each) for key, each in values.get("presets", {}).items()}
+        return cls(name, curves, ratios, presets)
+
+    def curve(self, run: Run) -> Curve:
+        """Raises UsageError where nothing was measured on this grid."""
+        return self._of(self.curves, run, "TeaCache curve")
+
+    def ratio(self, run: Run) -> tuple[float, ...]:
+        """Raises UsageError where nothing was measured on this grid."""
+        return self._of(self.ratios, run, "MagCache ratios")
+
+    def preset(self, name: str, run: Run) -> Preset:
+        """Raises UsageError where there is none, or for another grid."""
+        if name not in self.presets:
+            there = f"it has: exact, {', '.join(self.presets)}" if self.presets else "it has no presets but exact"
+            raise UsageError(
+                f"{self.name} has no preset {name}: nobody has measured one",
+                f"{there}; name methods with --accel, or a plan file with --plan",
+            )
+        preset = self.presets[name]
+        if preset.grid != Grid.of(run):
+            raise UsageError(
+                f"preset {name} of {self.name} was measured at {preset.grid}, this picture has {Grid.of(run)}",
+                "use these steps, or name methods with --accel",
+            )
+        return preset
+
+    def _of(self, measured: Mapping[Grid, Any], run: Run, what: str) -> Any:
+        grid = Grid.of(run)
+        if grid not in measured:
+            others = "; there is one for " + " and for ".join(map(str, measured)) if measured else ""
+            raise UsageError(f"{self.name} has no {what} for {grid}{others}", f"{MAKE} on a grid, with the same flags")
+        return measured[grid]
+
+
+def _grid(values: Mapping[str, Any]) -> Grid:
+    return Grid(str(values["solver"]), str(values["schedule"]), float(values["shift"]), int(values["steps"]))
+
+
+def _preset(name: str, values: Mapping[str, Any]) -> Preset:
+    if name not in PRESETS[1:]:
+        raise ValueError(f"presets are called {', '.join(PRESETS[1:])}, not {name!r}")
+    methods.parse(values["accel"])
+    return Preset(values["accel"], _grid(values["grid"]), *_numbers((values["speed"], values["error"])))
+
+
+def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
+    found = tuple(float(value) for value in values)
+    if not all(map(math.isfinite, found)):
+        raise ValueError("a number is not finite")
+    return found

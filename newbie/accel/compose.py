@@ -1,0 +1,410 @@
+"""What is asked for becomes what runs: the order of all policies, and what is refused, in one place.
+
+    guidance:   Truncation -> Delta -> ...            which rows run in an evaluation
+    the stack:  Streamed(Sides(Packed | Apart(        weights, biases, padding
+                StackCache(                           which blocks run
+                InOrder(RunBlock(                     in order, the last for the image alone
+                BranchCache(way)))))))                which branches run, and how
+
+Everything outside `StackCache` is exact and is arranged by `newbie.denoise`. A new policy is a way to compute a branch
+(one line in `WAYS`) or a rule for the stack (one function in `STACKS`), and a line in `RULINGS` for each thing that it
+cannot go together with. Nothing of torch is needed to check what was asked for, so refusals come before weights load.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from newbie.accel import methods
+from newbie.accel.calibration import PRESETS, Calibration
+from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Mask, weighted
+from newbie.accel.methods import Choice
+from newbie.accel.plan import BRANCHES, Plan, Run, Stack
+from newbie.accel.predict import AsPlanned, Predict, Taylor
+from newbie.errors import UsageError
+from newbie.step import Memory, Step
+
+if TYPE_CHECKING:
+    from newbie.accel.branch import Way
+    from newbie.accel.runner import InOrder, RunBlock, Runner
+    from newbie.accel.stack import Look
+
+LATE = 0.15  # of the evaluations are computed at the end, where the grid is shifted:
+SHIFTED = 3.0
+
+
+class Ruling(NamedTuple):
+    """These and those do not go together."""
+
+    these: frozenset[str]
+    those: frozenset[str]
+    why: str
+    hint: str
+
+
+BLOCKS = frozenset(("fora", "deepcache", "mask", "fbcache", "dbcache", "teacache", "magcache"))  # act on the blocks
+RULINGS = (
+    Ruling(BLOCKS, BLOCKS, "both decide which blocks run", "name one of them; delta goes with each"),
+    Ruling(BLOCKS, frozenset({"plan"}), "a plan says already what every block does", "leave one of them out"),
+    Ruling(
+        frozenset({"exact"}), BLOCKS | {"delta"}, "exact means without approximations", "leave out --plan or --accel"
+    ),
+    Ruling(
+        BLOCKS | {"plan"},
+        frozenset({"cuda graphs"}),
+        "a recorded evaluation repeats its work and decides nothing",
+        "leave out --cuda-graphs; delta alone goes with it",
+    ),
+    Ruling(
+        BLOCKS | {"plan"},
+        frozenset({"heat-maps"}),
+        "a heat-map needs the attention of every evaluation",
+        "leave out --heatmaps, or draw that picture without",
+    ),
+)
+
+
+class Place(NamedTuple):
+    """Where a branch is computed: what a way is made of."""
+
+    run_block: RunBlock
+    branch: str  # "attn" or "ffn"
+    plan: Plan
+    image: int  # N, the image tokens of every picture
+    pictures: int
+
+
+WAYS: dict[str, Callable[[Place], Way]] = {  # actions of branches that can run here
+    "compute": lambda at: at.run_block.plain_attend if at.branch == "attn" else at.run_block.plain_feed,
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The run that accelerations are for."""
+
+    run: Run
+    intervals: tuple[float, ...]  # the flow time that each evaluation answers for
+    paired: Callable[[int], tuple[bool, ...]] | None = None  # period of delta -> `run.paired` with it; None: as without
+    calibration: Calibration = field(default_factory=Calibration)
+    besides: frozenset[str] = frozenset()  # "cuda graphs", "heat-maps": other wishes that rulings name
+
+    @property
+    def evaluations(self) -> int:
+        return len(self.run.paired)
+
+
+@dataclass(frozen=True)
+class Middle:
+    """A rule for the stack: a `StackCache` without its surroundings."""
+
+    decide: Decide
+    predict: Predict
+    front: int = 0
+    back: int = 0
+    look: Look | None = None
+
+
+class Around(Protocol):
+    """What is put around the blocks of a request: `Policies`, or something that watches."""
+
+    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner: ...
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What acts on the joint blocks of a request. `around` puts it where it belongs."""
+
+    middle: Middle | None = None
+    plan: Plan | None = None  # of branches; and of the stack, if that is known before
+
+    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner:
+        """`blocks` with these policies; `trim`: the last block runs for the image alone where that is possible."""
+        from newbie.accel.branch import BranchCache
+        from newbie.accel.last import to_the_image
+        from newbie.accel.stack import StackCache
+
+        plan, layers = self.plan, 0
+        if plan is not None:
+            layers = plan.layers
+            cut = {branch: plan.cut(branch) for branch in BRANCHES}
+            ways = {
+                branch: {
+                    action: WAYS[action](Place(blocks.run_block, branch, plan, image, pictures))
+                    for action in plan.used() | {"compute"}
+                    if action in WAYS
+                }
+                for branch in BRANCHES
+                if cut[branch]
+            }
+            attend, feed = (BranchCache(b, plan, ways[b]) if b in ways else None for b in BRANCHES)
+            run_block = replace(blocks.run_block, attend=attend, feed=feed, layers=cut["attn"] | cut["ffn"])
+            blocks = replace(blocks, run_block=run_block)
+        if trim:
+            blocks = to_the_image(blocks, layers - 1)
+        if self.middle is None:
+            return blocks
+        middle = self.middle
+        return StackCache(
+            blocks, middle.decide, middle.predict, image, pictures, middle.front, middle.back, middle.look
+        )
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What was asked for, in full."""
+
+    policies: Policies | None = None  # None: the blocks run as they always do
+    delta: tuple[int, Predict] | None = None  # period, and what differences are guessed by
+    told: tuple[str, ...] = ()  # what acts, for the record
+    notes: tuple[str, ...] = ()  # what a person may want to know before it runs
+
+
+def asked(
+    accel: str, plan: str, besides: frozenset[str] = frozenset(), typed: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[tuple[Choice, ...], Plan | None]:
+    """Read what was asked for; a preset's name is no plan. What does not go together is refused. Loads nothing.
+
+    `typed`: fields of a `Request` that are known already; a plan for others is refused.
+
+    Raises:
+        UsageError: see `methods.parse`, `Plan.read` and `RULINGS`.
+    """
+    choices = methods.parse(accel)
+    read = Plan.read(Path(plan).expanduser()) if plan and plan not in PRESETS else None
+    names = [choice.name for choice in choices] + (["exact" if plan == "exact" else "plan"] if plan else [])
+    _check_together(names, besides)
+    for name, ours in () if read is None else _grid_of(read):
+        if typed.get(name) not in (None, "auto", ours):
+            raise UsageError(
+                f"{plan} is for {name} {ours}, not {typed[name]}", f"--{name} {ours}, or a plan made for that"
+            )
+    if read is not None and (missing := sorted(read.used() - {*WAYS, "reuse", "forecast"})):
+        raise UsageError(f"{plan}: nothing here runs {', '.join(missing)}", f"known: {', '.join(sorted(WAYS))}, reuse")
+    return choices, read
+
+
+def _grid_of(plan: Plan) -> list[tuple[str, Any]]:
+    fields = [("steps", plan.steps), ("sampler", plan.solver), ("schedule", plan.schedule), ("shift", plan.shift)]
+    return fields + (list(zip(("width", "height"), plan.resolution, strict=True)) if plan.resolution else [])
+
+
+def compose(accel: str, plan: str, facts: Facts) -> Composed:
+    """What `--accel` and `--plan` say, for one run.
+
+    Raises:
+        UsageError: it cannot be read, does not go together, or does not fit the run.
+    """
+    choices, read = asked(accel, plan, facts.besides)
+    notes: list[str] = []
+    if plan in PRESETS[1:]:
+        preset = facts.calibration.preset(plan, facts.run)
+        notes.append(preset.told(plan))
+        choices = (*methods.parse(preset.accel), *choices)
+        _check_together([choice.name for choice in choices], facts.besides)
+    policies, delta = None, None
+    for choice in (each for each in choices if each.name == "delta" and each.whole("period") > 1):
+        delta = choice.whole("period"), Taylor(choice.whole("order"))
+        if facts.paired is not None:
+            facts = replace(facts, run=replace(facts.run, paired=facts.paired(delta[0])))
+    for choice in choices:
+        if choice.name == "delta":
+            continue
+        if choice.name in PLANNED:
+            policies = _planned(PLANNED[choice.name](choice, facts))
+        else:
+            policies = Policies(STACKS[choice.name](choice, facts))
+    if read is not None:
+        read.refuse(facts.run, plan)
+        policies = _planned(read)
+    told = [str(choice) for choice in choices] + ([f"plan {Path(plan).name}"] if read is not None else [])
+    return Composed(policies, delta, tuple(told), tuple(notes))
+
+
+def compiled(choice: Choice, facts: Facts) -> Plan:
+    """A method that knows before the run what it will do, as a plan.
+
+    Raises:
+        UsageError: it decides on the way.
+    """
+    if choice.name not in PLANNED:
+        raise UsageError(
+            f"{choice.name} decides while it runs, so there is no plan of it",
+            "plans can be made of " + ", ".join(PLANNED),
+        )
+    return PLANNED[choice.name](choice, facts)
+
+
+def _planned(plan: Plan) -> Policies | None:
+    """What carries a plan out; None where it computes everything."""
+    if plan.empty:
+        return None
+    middle = None
+    if plan.skips:
+        bits = tuple(action == "compute" for action in plan.step_actions)
+        predict = AsPlanned(Taylor(plan.stack.order), plan.step_actions)
+        middle = Middle(Mask(bits=bits), predict, plan.stack.front, plan.stack.back)
+    return Policies(middle, plan)
+
+
+def _check_together(names: list[str], besides: frozenset[str]) -> None:
+    everything = [*names, *sorted(besides)]
+    for i, first in enumerate(everything):
+        for second in everything[i + 1 :]:
+            for these, those, why, hint in RULINGS:
+                if (first in these and second in those) or (second in these and first in those):
+                    raise UsageError(f"{first} and {second} do not go together: {why}", hint)
+
+
+# ---- methods that know before
+
+
+def _fora(choice: Choice, facts: Facts) -> Plan:
+    branches = BRANCHES if choice.word("parts") == "both" else (choice.word("parts"),)
+    decide = Every(interval=choice.whole("interval"), **_ends(choice, facts))
+    kept = "forecast" if choice.whole("order") else "reuse"
+    row = tuple("compute" if each else kept for each in simulated(decide, facts))
+    rows = {(layer, branch): row for layer in range(facts.run.layers) for branch in branches}
+    return Plan.of(facts.run, stack=Stack(order=choice.whole("order")), layer_actions=rows)
+
+
+def _deepcache(choice: Choice, facts: Facts) -> Plan:
+    return _of_steps(choice, facts, Every(interval=choice.whole("interval"), **_ends(choice, facts)))
+
+
+def _mask(choice: Choice, facts: Facts) -> Plan:
+    return _of_steps(choice, facts, Mask(bits=methods.places(choice.word("steps"), facts.evaluations), catch_up=True))
+
+
+def _magcache(choice: Choice, facts: Facts) -> Plan:
+    """The ratios are known before, so the whole schedule is (Ma et al. 2025, arXiv 2506.09045, algorithm 1)."""
+    ratios = facts.calibration.ratio(facts.run)
+    warmup = max(1, round(choice.number("retention") * facts.evaluations))
+    last = facts.evaluations - _cooldown(choice, facts)
+    bits, product, error, skipped = [], 1.0, 0.0, 0
+    for i, ratio in enumerate(ratios):
+        product *= ratio
+        error, skipped = error + abs(1 - product), skipped + 1
+        compute = (
+            i < warmup or i >= last or not error < choice.number("threshold") or skipped > choice.whole("in_a_row")
+        )
+        if compute:
+            product, error, skipped = 1.0, 0.0, 0
+        bits.append(compute)
+    return _of_steps(choice, facts, Mask(bits=tuple(bits), catch_up=True))
+
+
+def _of_steps(choice: Choice, facts: Facts, decide: Decide) -> Plan:
+    kept = "forecast" if choice.whole("order") else "skip"
+    stack = Stack(*_outer(choice, facts), choice.whole("order"))
+    actions = tuple("compute" if each else kept for each in simulated(decide, facts, by_side=not stack.back))
+    return Plan.of(facts.run, stack=stack, step_actions=actions)
+
+
+PLANNED: dict[str, Callable[[Choice, Facts], Plan]] = {
+    "fora": _fora,
+    "deepcache": _deepcache,
+    "mask": _mask,
+    "magcache": _magcache,
+}
+
+
+def simulated(decide: Decide, facts: Facts, *, by_side: bool = False) -> list[bool]:
+    """What a rule that looks at nothing will decide; `by_side`: for a stack, which remembers in common."""
+    memories = {True: Memory(), False: Memory()}
+    found: list[bool] = []
+    negative = last = -1  # when the negative prompt's rows were computed last, and any
+    for i, paired in enumerate(facts.run.paired):
+        memory = memories[paired and not by_side]
+        compute = decide(
+            Step(i, facts.evaluations, 0.0, memory), "", _nothing, must=by_side and paired and negative < last
+        )
+        if compute:
+            negative, last = (i if paired else negative), i
+        found.append(compute)
+    return found
+
+
+def _nothing() -> Any:
+    raise AssertionError("a rule that is known before looks at nothing")
+
+
+# ---- methods that decide on the way
+
+
+def _fbcache(choice: Choice, facts: Facts) -> Middle:
+    return _by_change(choice, facts, 1, 0)
+
+
+def _dbcache(choice: Choice, facts: Facts) -> Middle:
+    front, back = _outer(choice, facts)
+    if front == 0:
+        raise UsageError("dbcache looks at what its first blocks change, and has none", "dbcache:front=1 or more")
+    also = methods.places(choice.word("steps"), facts.evaluations) if choice.word("steps") else ()
+    more: dict[str, Any] = {
+        "total": choice.number("total"),
+        "also": frozenset(i for i, each in enumerate(also) if each),
+    }
+    return _by_change(choice, facts, front, back, more)
+
+
+def _by_change(choice: Choice, facts: Facts, front: int, back: int, more: Mapping[str, Any] | None = None) -> Middle:
+    from newbie.accel.stack import what_the_front_changed
+
+    weights = weighted(facts.intervals, choice.word("weighting"))
+    limits: dict[str, Any] = _ends(choice, facts) | _limits(choice) | dict(more or {})
+    decide = Change(threshold=choice.number("threshold"), weights=weights, **limits)
+    return Middle(decide, _course(choice), front, back, what_the_front_changed)
+
+
+def _teacache(choice: Choice, facts: Facts) -> Middle:
+    from newbie.accel.stack import modulated_input
+
+    named = choice.word("curve")
+    curve = facts.calibration.curve(facts.run) if named == "calibrated" else Curve(methods.CURVES[named])
+    curve = Curve(curve.coefficients, curve.low, curve.high, raw=choice.word("clamp") == "no")
+    weights = weighted(facts.intervals, choice.word("weighting"))
+    limits = _ends(choice, facts) | _limits(choice)
+    decide = Accumulate(threshold=choice.number("threshold"), curve=curve, weights=weights, **limits)
+    return Middle(decide, _course(choice), look=modulated_input)
+
+
+STACKS: dict[str, Callable[[Choice, Facts], Middle]] = {
+    "fbcache": _fbcache,
+    "dbcache": _dbcache,
+    "teacache": _teacache,
+}
+
+
+def _course(choice: Choice) -> Taylor:
+    return Taylor(choice.whole("order"), choice.word("form"), choice.word("along"))
+
+
+def _outer(choice: Choice, facts: Facts) -> tuple[int, int]:
+    front, back = (choice.whole(key) if key in choice.values else 0 for key in ("front", "back"))
+    if front + back > facts.run.layers:
+        raise UsageError(
+            f"{choice.name}: front {front} and back {back} are more than the model's {facts.run.layers} blocks",
+            "at most all of them, and then nothing is skipped",
+        )
+    return front, back
+
+
+def _limits(choice: Choice) -> dict[str, int]:
+    return {key: choice.whole(key) for key in ("in_a_row", "at_most")}
+
+
+def _ends(choice: Choice, facts: Facts) -> dict[str, int]:
+    return {"warmup": choice.whole("warmup"), "cooldown": _cooldown(choice, facts)}
+
+
+def _cooldown(choice: Choice, facts: Facts) -> int:
+    said = choice.whole("cooldown")
+    if said >= 0:
+        return max(said, 1)
+    return math.ceil(LATE * facts.evaluations) if facts.run.shift >= SHIFTED else 1

@@ -1,0 +1,184 @@
+"""Measure what caches need to know of a model: TeaCache's curve and MagCache's ratios, for one grid of times.
+
+    python -m newbie calibrate                        newbie-mini, as it is best used
+    python -m newbie calibrate --model PATH --steps 28 --shift 6 --prompts my-prompts/
+
+Every prompt is drawn once, without approximations. What was measured goes into acceleration.json beside the model, with
+how well it fits prompts that were held out; what that file says of other grids, and its presets, stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any, NamedTuple
+
+import torch
+
+from newbie import Pipeline, Request, Settings
+from newbie.accel.calibration import FILE, FORMAT, Grid
+from newbie.accel.decide import Curve
+from newbie.accel.watching import Seen, Watching
+from newbie.calibrate import prompts
+from newbie.checkpoints import locate
+from newbie.checkpoints.save import write_json
+from newbie.errors import UsageError
+from newbie.pipeline import bundled
+from newbie.pipeline.generation import Generation
+from newbie.sampling import noise, solvers, times
+
+DEGREE = 4  # of the curve, as published
+HELD_OUT = 5  # every fifth prompt judges the fit
+TRUSTED = 0.7  # rank correlation on those below which a curve says too little
+SEED = 2_000_000  # of the first picture, away from those of benchmarks
+REQUEST = {  # flags of the request: field -> kind, all as the model recommends where they are left out
+    "width": int, "height": int, "steps": int, "cfg_scale": float, "cfg_trunc": str,
+    "sampler": str, "schedule": str, "shift": float,
+}  # fmt: skip
+
+
+class Fit(NamedTuple):
+    """A curve, and how well it says what it stands for on pairs that it was not fitted to."""
+
+    curve: Curve
+    r2: float
+    spearman: float
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m newbie calibrate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--model", "-m", metavar="PATH", help="folder, file or hub id; default: newbie-mini")
+    made.add_argument("--prompts", type=Path, help="a file or folder to calibrate with; default: our own")
+    made.add_argument("--count", type=int, default=50, help="prompts (default: %(default)s)")
+    made.add_argument("--out", "-o", type=Path, metavar="FILE", help=f"default: {FILE} beside the model")
+    made.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    made.add_argument("--dtype", default="auto", help="auto, float32, bf16")
+    made.add_argument("--allow-pickle", action="store_true", help="read .pth files (tensors only, never code)")
+    for name, kind in REQUEST.items():
+        made.add_argument("--" + name.replace("_", "-"), type=kind, help="default: as the model recommends")
+    return made
+
+
+def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
+    """Exit code 0; raises NewbieError."""
+    typed = parser().parse_args(arguments)
+    if typed.count < 2:
+        raise UsageError(f"--count {typed.count} is too few", "2 at least; 50 or more for a curve to trust")
+    model = typed.model or bundled()
+    out = typed.out or _beside(model, typed.allow_pickle)
+    settings = Settings(device=typed.device, dtype=typed.dtype)
+    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
+    request = Request(seed=SEED, **{name: getattr(typed, name) for name in REQUEST})
+    request = request.resolved(pipeline.recommended)
+    texts = prompts.drawn_up(typed.count) if typed.prompts is None else prompts.of_folder(typed.prompts)
+    say(f"{pipeline.name}: {len(texts)} pictures of {request.steps} steps")
+    entry = measured(watched(pipeline, texts, request), grid_of(request))
+    _write(out, pipeline.weights_hash, entry)
+    for line in told(entry):
+        say(line)
+    say(f"{out}: written; --accel magcache and --accel teacache use it on this grid")
+    return 0
+
+
+def _beside(model: str | Path, allow_pickle: bool) -> Path:
+    folder = locate(model, allow_pickle=allow_pickle).folder
+    if folder is None:
+        raise UsageError(f"{model} is no folder that {FILE} could lie in", "name a file with --out")
+    return folder / FILE
+
+
+def grid_of(request: Request) -> Grid:
+    """Of a resolved request."""
+    assert request.steps and request.sampler and request.schedule and request.shift
+    return Grid(request.sampler, times.resolve(request.schedule, request.sampler), request.shift, request.steps)
+
+
+def watched(pipeline: Pipeline, texts: Sequence[str], request: Request) -> list[list[Seen]]:
+    """What every evaluation of every prompt was like, beside the one before."""
+    found = []
+    for number, text in enumerate(texts):
+        watching = Watching()
+        with torch.no_grad():
+            each = replace(request, prompt=text, seed=request.seed + number, accel="", plan="")
+            denoiser = replace(Generation(pipeline, each).denoiser(), policies=watching)
+            shape = (pipeline.vae.config.latent_channels, *denoiser.size)
+            start = noise.draw([each.seed], shape).to(denoiser.features.hidden.device)
+            solvers.SOLVERS[denoiser.sampler](denoiser.velocity(1), start, denoiser.grid, None)
+        found += watching.seen
+    return found
+
+
+def measured(seen: Sequence[Sequence[Seen]], grid: Grid) -> dict[str, Any]:
+    """An entry of the file: the curve fitted to four fifths of the pictures and judged by the others; the ratios."""
+    fitted = [each for number, picture in enumerate(seen) if number % HELD_OUT != HELD_OUT - 1 for each in picture[1:]]
+    judged = [each for picture in seen[HELD_OUT - 1 :: HELD_OUT] for each in picture[1:]]
+    fit = fitted_curve([(e.moved, e.changed) for e in fitted], [(e.moved, e.changed) for e in judged or fitted])
+    by_evaluation = list(zip(*seen, strict=True))
+    return {
+        **asdict(grid),
+        "pictures": len(seen),
+        "curve": {
+            "coefficients": list(fit.curve.coefficients),
+            "low": fit.curve.low,
+            "high": fit.curve.high,
+            "r2": fit.r2,
+            "spearman": fit.spearman,
+        },
+        "ratios": [fmean(each.ratio for each in same) for same in by_evaluation],
+        "deviations": [pstdev(each.ratio for each in same) for same in by_evaluation],
+    }
+
+
+def fitted_curve(pairs: Sequence[tuple[float, float]], judged: Sequence[tuple[float, float]]) -> Fit:
+    """Least squares of degree 4, clamped to where the pairs lie; fit and rank correlation on the judged pairs."""
+    x, y = torch.tensor(pairs, dtype=torch.float64).T
+    powers = torch.arange(DEGREE, -1, -1)
+    scale = x.abs().max().clamp_min(1e-12)
+    solved = torch.linalg.lstsq((x / scale)[:, None] ** powers, y[:, None], driver="gelsd").solution[:, 0]
+    curve = Curve(tuple((solved / scale**powers).tolist()), float(x.min()), float(x.max()))
+    truth = torch.tensor([change for _, change in judged], dtype=torch.float64)
+    said = torch.tensor([curve(move) for move, _ in judged], dtype=torch.float64)
+    spread = (truth - truth.mean()).square().sum().clamp_min(1e-30)
+    return Fit(curve, float(1 - (truth - said).square().sum() / spread), _correlation(_ranks(said), _ranks(truth)))
+
+
+def told(entry: dict[str, Any]) -> list[str]:
+    """The entry for people."""
+    curve, ratios = entry["curve"], entry["ratios"]
+    lines = [
+        f"TeaCache curve on inputs that move by {curve['low']:.4f} to {curve['high']:.4f}: R2 {curve['r2']:.3f}, rank "
+        f"correlation {curve['spearman']:.3f} on prompts held out",
+        f"MagCache ratios from {min(ratios[1:]):.4f} to {max(ratios[1:]):.4f}, deviation between prompts at most "
+        f"{max(entry['deviations']):.4f}",
+    ]
+    if curve["spearman"] < TRUSTED:
+        lines.append(f"the curve orders evaluations poorly (below {TRUSTED}): prefer fbcache, dbcache or magcache")
+    return lines
+
+
+def _write(path: Path, weights: str, entry: dict[str, Any]) -> None:
+    values: dict[str, Any] = {"format": FORMAT, "weights": weights, "grids": []}
+    if path.is_file():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored.get("format") == FORMAT and stored.get("weights") == weights:
+            values = stored
+    key = [entry[name] for name in ("solver", "schedule", "shift", "steps")]
+    others = [g for g in values["grids"] if [g[n] for n in ("solver", "schedule", "shift", "steps")] != key]
+    write_json(path, values | {"grids": [*others, entry]})
+
+
+def _ranks(values: torch.Tensor) -> torch.Tensor:
+    return values.argsort().argsort().double()
+
+
+def _correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    return float((a @ b) / (a.norm() * b.norm()).clamp_min(1e-30))

@@ -1,0 +1,245 @@
+"""What must hold of every approximate acceleration: U1 to U8 of its contract."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+
+from newbie.accel import methods
+from newbie.accel.calibration import Calibration, Grid
+from newbie.accel.compiler import Compiler
+from newbie.accel.cpu import CpuBlocks
+from newbie.accel.leaves import Leaves
+from newbie.accel.predict import held
+from newbie.accel.runner import InOrder, RunBlock
+from newbie.accel.savings import Savings
+from newbie.errors import Cancelled
+from newbie.sampling.guidance import Truncation
+
+from .accelerating import Counted, drawn, noise, request, solved
+from .conftest import small_model
+
+GRID = Grid("euler", "official", 6.0, 12)
+MEASURED = Calibration("small", ratios={GRID: (1.0, *[0.98] * 11)})
+NEUTRAL = [
+    "fora:interval=1",
+    "deepcache:interval=1",
+    "mask:steps=0-11",
+    "fbcache:threshold=0",
+    "dbcache:threshold=0",
+    "dbcache:threshold=1000,front=3",
+    "deepcache:interval=4,front=2,back=1",
+    "teacache:threshold=0,curve=identity",
+    "magcache:threshold=0",
+    "delta:period=1",
+]
+# Each of them skips something in twelve evaluations of a random model.
+ACTIVE = [
+    "fora:interval=2,cooldown=1",
+    "fora:interval=3,parts=attn,order=1",
+    "deepcache:interval=3,front=1,back=1,cooldown=1",
+    "mask:steps=0+3+6+9-11,order=1",
+    "fbcache:threshold=1000,in_a_row=2",
+    "dbcache:threshold=1000,front=2,order=1,warmup=3",
+    "dbcache:threshold=1000,front=1,back=1,in_a_row=1",
+    "teacache:threshold=0.5,curve=identity",
+    "magcache:threshold=0.1",
+    "delta:period=3,order=1",
+    "delta:period=2,dbcache:threshold=1000,warmup=2",
+    "delta:period=2,fora:interval=3",
+]
+BY_CLOCK = [each for each in ACTIVE if not methods.parse(each)[-1].name.startswith(("fb", "db", "tea"))]
+
+
+def accelerated(model, accel, **options):
+    return request(model, accel, calibration=MEASURED, **options)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["clip", "no clip"])
+def model(request):
+    return small_model(clip=request.param)
+
+
+@pytest.mark.parametrize("accel", NEUTRAL)
+@pytest.mark.parametrize("leaves", ["plain", "cpu"])
+def test_neutral_settings_change_no_bit(model, accel, leaves):
+    blocks = None
+    if leaves == "cpu":
+        blocks = InOrder(RunBlock(CpuBlocks.of([*model.noise_refiner, *model.layers]).leaves()))
+    plain = drawn(request(model, blocks=blocks))
+    assert torch.equal(drawn(accelerated(model, accel, blocks=blocks)), plain)
+
+
+def test_without_policies_the_models_own_loop_runs(model):
+    velocity = replace(request(model), savings=Savings.none()).velocity(1)
+    assert velocity.runner is None
+
+
+@pytest.mark.parametrize("accel", ACTIVE)
+def test_it_skips_and_a_second_generation_is_like_the_first(model, accel):
+    asked = accelerated(model, accel)
+    first, velocity = solved(asked)
+    second, _ = solved(asked)
+    assert torch.equal(first, second)
+    assert torch.equal(first, drawn(accelerated(model, accel)))
+    assert not torch.equal(first, drawn(request(model)))
+    assert torch.isfinite(first).all()
+    assert velocity.approximate
+
+
+@pytest.mark.parametrize("accel", ACTIVE)
+def test_two_interleaved_generations_are_each_as_if_alone(model, accel):
+    pair = [accelerated(model, accel, seed=1), accelerated(model, accel, seed=2, words=(5, 7))]
+    alone = [drawn(each) for each in pair]
+    velocities, states = [each.velocity(1) for each in pair], [noise(each) for each in pair]
+    grid = pair[0].grid.tolist()
+    for t, end in pairwise(grid):
+        for i, velocity in enumerate(velocities):
+            states[i] = states[i] + (end - t) * velocity(states[i], t)
+    for state, expected in zip(states, alone, strict=True):
+        assert torch.equal(state, expected)
+
+
+@pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2"])
+def test_a_cancelled_generation_leaves_nothing(model, accel):
+    asked = accelerated(model, accel)
+    expected = drawn(asked)
+    before = {name: set(vars(module)) for name, module in model.named_modules()}
+
+    def stop(index, *_):
+        if index == 4:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        solved(asked, on_step=stop)
+    assert torch.equal(drawn(asked), expected)
+    assert {name: set(vars(module)) for name, module in model.named_modules()} == before
+
+
+@pytest.mark.parametrize("accel", BY_CLOCK)
+def test_pictures_of_a_batch_do_not_see_each_other(model, accel):
+    asked = accelerated(model, accel)
+    together = drawn(asked, (1, 2, 3))
+    for row, seed in zip(together, (1, 2, 3), strict=True):
+        single = drawn(asked, (seed,))[0]
+        torch.testing.assert_close(row, single, atol=1e-4 * single.abs().max().item(), rtol=0)
+
+
+def test_a_threshold_computes_a_batch_when_one_picture_asks_for_it(model):
+    """Documented: rows of one batch are computed together."""
+    asked = accelerated(model, "fbcache:threshold=0.25,cooldown=1,warmup=1")
+    computed = [{i for i, a in solved(asked, seeds)[1].book.stack.items() if a == "compute"} for seeds in ((1,), (2,))]
+    both = solved(asked, (1, 2))[1].book.stack
+    first = min(i for i in range(1, 12) if i in computed[0] | computed[1])
+    assert next(i for i in range(1, 12) if both[i] == "compute") == first
+
+
+def test_counted_branches_are_those_of_the_plan(model):
+    counted = Counted()
+    asked = accelerated(model, "fora:interval=3,warmup=1,cooldown=1", blocks=counted.blocks, words=(8, 8))
+    _, velocity = solved(asked)
+    rows = asked.policies.plan.actions(0, "attn")
+    assert rows.count("compute") == 5  # 0, 3, 6, 9, and the last one
+    refiner = 12 * len(model.noise_refiner)  # runs whole, and in every evaluation
+    assert counted.calls == {"qkv": 5 * 3 + refiner, "project": 5 * 3, "feed": 5 * 3, "rest": refiner}
+    assert sum(action == "compute" for action in velocity.book.layers.values()) == 2 * 5 * 3
+
+
+def test_counted_blocks_are_those_of_the_mask(model):
+    counted = Counted()
+    asked = accelerated(
+        model, "deepcache:interval=4,front=1,back=1,warmup=1,cooldown=2", blocks=counted.blocks, words=(8, 8)
+    )
+    _, velocity = solved(asked)
+    computed = [i for i in range(12) if velocity.book.stack[i] == "compute"]
+    assert computed == [0, 4, 8, 10, 11]
+    assert counted.calls["rest"] == 12 * len(model.noise_refiner) + 12 * 2 + 5 * 1
+    assert asked.policies.plan.step_actions == tuple(velocity.book.stack[i] for i in range(12))
+
+
+def test_an_infinite_threshold_computes_warm_up_and_cool_down_only(model):
+    for accel in ("fbcache:threshold=1000", "teacache:threshold=1000,curve=identity"):
+        book = solved(accelerated(model, f"{accel},warmup=3,cooldown=2"))[1].book
+        assert [i for i in range(12) if book.stack[i] == "compute"] == [0, 1, 2, 10, 11]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_no_more_are_skipped_in_a_row_than_allowed(model, limit):
+    book = solved(accelerated(model, f"dbcache:threshold=1000,warmup=1,cooldown=1,in_a_row={limit}"))[1].book
+    runs = "".join("c" if book.stack[i] == "compute" else "s" for i in range(12)).split("c")
+    assert max(map(len, runs)) == limit
+
+
+def test_a_statistic_that_is_not_a_number_computes(model):
+    from newbie.accel.decide import Change
+    from newbie.step import Memory, Step
+
+    memory, decide = Memory(), Change(threshold=1e9)
+    bad = [torch.ones(1, 4, 4), torch.full((1, 4, 4), torch.nan), torch.full((1, 4, 4), torch.inf), torch.ones(1, 4, 4)]
+    assert [decide(Step(i, 9, 0.0, memory), "x", lambda i=i: bad[i]) for i in range(4)] == [True] * 4
+
+
+@pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2"])
+def test_both_guidance_layouts_decide_alike(accel):
+    """Rows packed into one, apart, or padded side by side: the same evaluations are computed."""
+    model = small_model(clip=False)
+    packed, padded = accelerated(model, accel), accelerated(model, accel)
+    padded = replace(padded, savings=replace(Savings(), packed_rows=False))
+    (one, first), (two, second) = solved(packed), solved(padded)
+    assert first.book.stack == second.book.stack
+    assert first.book.layers == second.book.layers
+    torch.testing.assert_close(one, two, atol=1e-4 * two.abs().max().item(), rtol=0)
+
+
+def test_rows_apart_follow_the_prompts_decision(model, monkeypatch):
+    monkeypatch.setattr("newbie.denoise.pays", lambda padding, block: True)
+    accel = "fbcache:threshold=0.3,warmup=1,cooldown=1"
+    apart = accelerated(model, accel)
+    beside = replace(apart, savings=replace(Savings(), packed_rows=False))
+    (one, first), (two, second) = solved(apart), solved(beside)
+    assert first.book.stack == second.book.stack
+    assert "compute" in [first.book.stack[i] for i in range(1, 11)]
+    assert "skip" in first.book.stack.values()
+    torch.testing.assert_close(one, two, atol=1e-4 * two.abs().max().item(), rtol=0)
+
+
+@pytest.mark.parametrize("accel", ACTIVE)
+def test_guidance_that_ends_keeps_its_numbers_apart(model, accel):
+    asked = accelerated(model, "")
+    guidance = replace(asked.guidance, truncation=Truncation("steps", 0.5))
+    asked = replace(asked, guidance=guidance).accelerated(accel, schedule="official", shift=6.0, calibration=MEASURED)[
+        0
+    ]
+    latents, velocity = solved(asked)
+    assert torch.isfinite(latents).all()
+    assert velocity.book.guidance.count("off") == 6
+
+
+def test_what_was_learnt_is_counted_and_forgotten(model):
+    asked = accelerated(model, "fbcache:threshold=1000,order=1,cooldown=1")
+    _, velocity = solved(asked)
+    width, tokens = model.config.dim, asked.image_tokens
+    assert sum(held(memory) for memory in velocity.memories) == 2 * 2 * tokens * width * 4  # order 1, a pair, float32
+    velocity.forget()
+    assert not any(velocity.memories)
+
+
+@pytest.mark.parametrize("accel", ["fbcache:threshold=1000,order=1", "fora:interval=2", "deepcache:interval=3,back=1"])
+def test_it_compiles_to_few_graphs_without_breaks(accel):
+    torch.compiler.reset()
+    model = small_model()
+    compiler = Compiler(lambda graph, inputs: graph.forward)
+    blocks = InOrder(RunBlock(Leaves.compiled(compiler)))
+    ours, theirs = drawn(accelerated(model, accel, blocks=blocks)), drawn(accelerated(model, accel))
+    torch.testing.assert_close(ours, theirs, atol=1e-4 * theirs.abs().max().item(), rtol=0)
+    assert compiler.graphs <= 8
+    torch.compiler.reset()
+
+
+def test_inference_mode_and_bfloat16(model):
+    in_half = small_model(dtype=torch.bfloat16)
+    with torch.inference_mode():
+        assert torch.isfinite(drawn(accelerated(in_half, "dbcache:threshold=1000,order=1"))).all()

@@ -1,0 +1,69 @@
+"""What caches are calibrated with: measured beside the plain way without changing it, fitted, and written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+
+from newbie.accel.calibration import Calibration, Grid
+from newbie.accel.watching import Seen, Watching
+from newbie.calibrate import acceleration
+from newbie.pipeline.generation import Generation
+from newbie.request import Request
+from newbie.sampling import noise, solvers
+
+GRID = Grid("euler", "official", 1.5, 4)
+
+
+def test_watching_changes_nothing_and_sees_every_evaluation(mini):
+    request = Request(prompt="1girl", steps=4, width=64, height=64, seed=5).resolved(mini.recommended)
+    (seen,) = acceleration.watched(mini, ["1girl"], request)
+    assert [each.evaluation for each in seen] == [0, 1, 2, 3]
+    assert all(each.moved > 0 and each.changed > 0 and 0.5 < each.ratio < 2 for each in seen[1:])
+
+    ends = []
+    for watched in (False, True):
+        with torch.no_grad():
+            denoiser = Generation(mini, request).denoiser()
+            if watched:
+                denoiser = replace(denoiser, policies=Watching())
+            start = noise.draw([5], (16, *denoiser.size))
+            ends.append(solvers.euler(denoiser.velocity(1), start, denoiser.grid))
+    assert torch.equal(*ends)
+
+
+def test_a_polynomial_is_found_again():
+    def truth(x):
+        return 3 * x**4 - 2 * x**2 + x + 0.5
+
+    pairs = [(x / 40, truth(x / 40)) for x in range(1, 40)]
+    fit = acceleration.fitted_curve(pairs, pairs[::3])
+    assert fit.r2 == pytest.approx(1.0)
+    assert fit.spearman == pytest.approx(1.0)
+    assert fit.curve.coefficients == pytest.approx((3, 0, -2, 1, 0.5), abs=1e-6)
+    assert (fit.curve.low, fit.curve.high) == (1 / 40, 39 / 40)
+
+
+def entry(ratio):
+    pictures = [[Seen(i, 0.1 * i + 0.01 * n, 0.2 * i, ratio) for i in range(4)] for n in range(5)]
+    return acceleration.measured(pictures, GRID)
+
+
+def test_what_is_written_is_read_and_other_grids_and_presets_stay(tmp_path):
+    path = tmp_path / "acceleration.json"
+    preset = {"accel": "delta", "grid": asdict(GRID), "speed": 1.4, "error": 0.01}
+    acceleration._write(path, "ab", entry(0.5))
+    values = json.loads(path.read_text())
+    values["presets"] = {"balanced": preset}
+    values["grids"].append(values["grids"][0] | {"steps": 9})
+    path.write_text(json.dumps(values))
+    acceleration._write(path, "ab", entry(0.9))
+    read = Calibration.read(tmp_path, "model", "ab")
+    assert read.ratios[GRID] == pytest.approx([0.9] * 4)
+    assert set(read.curves) == {GRID, Grid("euler", "official", 1.5, 9)}
+    assert read.presets["balanced"].accel == "delta"
+    acceleration._write(path, "cd", entry(0.9))
+    assert Calibration.read(tmp_path, "model", "cd").presets == {}

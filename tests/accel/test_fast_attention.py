@@ -203,7 +203,7 @@ def test_a_pair_of_twins_is_shared_exactly_and_other_pairs_get_the_prompts_half(
     given = (0, model.layers[0], others.x[1], m.scale_attn, others.prepared.seq)
     y = policy(plan).attend(Step(1, COUNT, 0.1, Memory()), *given)
     assert torch.equal(y[0, 5:], y[1, 5:]) and not torch.equal(y[0, :5], y[1, :5])
-    plain = RunBlock(Leaves.plain())._attend(None, *given)
+    plain = RunBlock(Leaves.plain()).plain_attend(None, *given)
     torch.testing.assert_close(y[0], plain[0])
     torch.testing.assert_close(y[1, :5], plain[1, :5])
 
@@ -295,7 +295,7 @@ def test_state_that_is_not_there_is_computed_and_told():
     for index, layer in ((1, 0), (2, 1), (3, 2)):  # as if a cache had skipped what came before
         given = (layer, block, batch.x[1], m.scale_attn, batch.prepared.seq)
         y = fast.attend(Step(index, COUNT, 0.1, memory), *given)
-        assert torch.equal(y, RunBlock(Leaves.plain())._attend(None, *given))
+        assert torch.equal(y, RunBlock(Leaves.plain()).plain_attend(None, *given))
     assert fast.tally.forced == 3 and fast.tally.actions() == {"compute": 3}
 
 

@@ -75,7 +75,7 @@ def run(fast, lengths=(5, 5), *, change=0.0, attend=None, memory=None, xs=None, 
     xs = states(width, len(lengths), change=change) if xs is None else xs
     memory, block, m = Memory() if memory is None else memory, model.layers[layer], said[layer]
     ours = [fast.attend(Step(i, COUNT, 0.1, memory), layer, block, xs[i], m.scale_attn, seq) for i in range(COUNT)]
-    plain = [RunBlock(leaves)._attend(None, layer, block, x, m.scale_attn, seq) for x in xs]
+    plain = [RunBlock(leaves).plain_attend(None, layer, block, x, m.scale_attn, seq) for x in xs]
     return ours, plain
 
 
@@ -264,7 +264,7 @@ def test_it_switches_itself_off_where_deciding_costs_more_than_there_is():
     m, x, memory = model.modulations(torch.full((2,), 0.3), prepared.pooled).layers[1], torch.randn(2, 7, 96), Memory()
     for index in range(COUNT):
         y = fast.attend(Step(index, COUNT, 0.1, memory), 1, model.layers[1], x, m.scale_attn, prepared.seq)
-        assert torch.equal(y, RunBlock(PLAIN)._attend(None, 1, model.layers[1], x, m.scale_attn, prepared.seq))
+        assert torch.equal(y, RunBlock(PLAIN).plain_attend(None, 1, model.layers[1], x, m.scale_attn, prepared.seq))
     assert len(fast.report.notes) == 1 and "all there is to gain" in fast.report.notes[0]
     assert not fast.report.overhead
 

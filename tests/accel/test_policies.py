@@ -243,3 +243,27 @@ def test_inference_mode_and_bfloat16(model):
     in_half = small_model(dtype=torch.bfloat16)
     with torch.inference_mode():
         assert torch.isfinite(drawn(accelerated(in_half, "dbcache:threshold=1000,order=1"))).all()
+
+
+@pytest.mark.parametrize("accel", ["", *ACTIVE])
+def test_regions_that_end_go_with_everything(model, accel):
+    """Rows lie by themselves while a bias acts and together afterwards: no policy mixes them up."""
+    bias = torch.randn(6, 9 + 16, 9 + 16, generator=torch.Generator().manual_seed(4))
+    asked = replace(accelerated(model, ""), biases=(lambda step: bias if step.index < 5 else None, None))
+    plain, _ = solved(asked)
+    if accel:
+        asked = asked.accelerated(accel, schedule="official", shift=6.0, calibration=MEASURED)[0]
+    latents = drawn(asked)
+    assert torch.isfinite(latents).all()
+    assert torch.equal(latents, plain) == (not accel)
+    neutral = replace(asked, policies=None, guidance=replace(asked.guidance, delta=None))
+    neutral = neutral.accelerated("dbcache:threshold=0", schedule="official", shift=6.0)[0]
+    assert torch.equal(drawn(neutral), plain)
+
+
+def test_bytes_foreseen_are_not_less_than_those_kept(model):
+    for accel in ("fora:interval=2", "dbcache:threshold=1000,order=1", "deepcache:interval=3,back=1"):
+        asked = accelerated(model, accel)
+        _, velocity = solved(asked, (1, 2))
+        kept = sum(held(memory) for memory in velocity.memories)
+        assert kept <= asked.kept(2) <= 3 * kept

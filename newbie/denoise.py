@@ -14,7 +14,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from newbie.accel.apart import Apart, pays
-from newbie.accel.compose import Around, Composed, Facts, compose
+from newbie.accel.compose import Around, Composed, Facts, Policies, compose
 from newbie.accel.decide import intervals
 from newbie.accel.graphs import Record, Recorded
 from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
@@ -152,6 +152,16 @@ class Denoiser:
         composed = compose(accel, plan, facts)
         reusing = self if composed.delta is None else self._reusing(*composed.delta)
         return replace(reusing, policies=composed.policies), composed
+
+    def kept(self, pictures: int) -> int:
+        """Bytes that policies will remember of so many pictures drawn together."""
+        if not isinstance(self.policies, Policies):
+            return 0
+        wide = pictures * self.transformer.config.dim * 4  # float32 at most
+        rows = [PROMPT, NEGATIVE] if any(self.paired()) else [PROMPT]
+        lengths = [self._lengths[row] for row in rows]
+        whole = len(rows) * (useful_width(lengths, self.features.hidden.shape[1]) + self.image_tokens)
+        return self.policies.kept(len(rows) * self.image_tokens * wide, whole * wide)
 
     def _reusing(self, period: int, predict: Predict) -> Denoiser:
         return replace(self, guidance=replace(self.guidance, delta=Delta(period, predict)))

@@ -119,8 +119,10 @@ def vae_dtype(name: str, device_name: str) -> Choice:
     return Choice("float32", "this device has no bf16 in hardware")
 
 
-def free_memory() -> int:
-    """Bytes of main memory that can be had without pushing others out; 0 where the system does not tell."""
+def free_memory(device: str = "cpu") -> int:
+    """Bytes of a card, or of main memory without pushing others out; 0 where the system does not tell."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from newbie.accel.plan import KEPT, Plan
-from newbie.accel.predict import AsPlanned, Taylor
+from newbie.accel.predict import AsPlanned, Taylor, knows
 from newbie.model.block import Block
 from newbie.step import Step
 
@@ -40,6 +40,8 @@ class BranchCache:
         assert step is not None  # policies act on the joint blocks only
         actions = self.plan.actions(layer, self.branch)
         action, slot = actions[step.index], (self.branch, layer)
+        if action in KEPT and not knows(step, slot):
+            action = "compute"  # rows began to lie otherwise in their batch, as where regions end
         step.book.layers[layer, self.branch, step.index] = action
         if action in KEPT:
             held = tuple("skip" if each == "reuse" else each for each in actions)

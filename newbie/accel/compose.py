@@ -24,7 +24,7 @@ from newbie.accel import methods
 from newbie.accel.calibration import PRESETS, Calibration
 from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Mask, weighted
 from newbie.accel.methods import Choice
-from newbie.accel.plan import BRANCHES, Plan, Run, Stack
+from newbie.accel.plan import BRANCHES, KEPT, Plan, Run, Stack
 from newbie.accel.predict import AsPlanned, Predict, Taylor
 from newbie.errors import UsageError
 from newbie.step import Memory, Step
@@ -153,6 +153,17 @@ class Policies:
         return StackCache(
             blocks, middle.decide, middle.predict, image, pictures, middle.front, middle.back, middle.look
         )
+
+    def kept(self, image: int, whole: int) -> int:
+        """Bytes that will be remembered, of rows whose image tokens have `image` bytes and whose tokens `whole`."""
+        found = 0
+        if self.middle is not None:
+            found += (whole if self.middle.back else image) * self.middle.predict.tensors
+            found += 2 * image * (self.middle.look is not None)
+        if self.plan is not None:
+            rows = sum(any(action in KEPT for action in row) for row in self.plan.layer_actions.values())
+            found += whole * rows * (self.plan.stack.order + 1)
+        return found
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ class Predict(Protocol):
         """What a guess is called in plans and statistics."""
         ...
 
+    @property
+    def tensors(self) -> int:
+        """How many are kept of a slot."""
+        ...
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -44,6 +49,8 @@ class Learnt:
 @dataclass(frozen=True)
 class Hold:
     """The last value, as it is."""
+
+    tensors = 1
 
     def learn(self, step: Step, slot: Hashable, value: Tensor) -> None:
         step.memory["learnt", slot] = Learnt((float(step.index),), (value,))
@@ -99,6 +106,10 @@ class Taylor:
     def action(self, step: Step) -> str:
         return "forecast" if self.order else "skip"
 
+    @property
+    def tensors(self) -> int:
+        return self.order + 1
+
     def _place(self, step: Step) -> float:
         return float(step.index) if self.along == "index" else step.t
 
@@ -118,6 +129,15 @@ class AsPlanned:
 
     def action(self, step: Step) -> str:
         return self.actions[step.index]
+
+    @property
+    def tensors(self) -> int:
+        return self.forecast.tensors
+
+
+def knows(step: Step, slot: Hashable) -> bool:
+    """Whether anything was learnt of a slot."""
+    return ("learnt", slot) in step.memory
 
 
 def held(memory: Memory) -> int:

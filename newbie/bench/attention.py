@@ -96,17 +96,12 @@ def _too_much(before: tuple[int, float, int] | None, tokens: int, device: torch.
     if before is None:
         return ""
     growth = (tokens / before[0]) ** 2
-    seconds, peak, free = before[1] * growth, before[2] * growth, free_bytes(device)
+    seconds, peak, free = before[1] * growth, before[2] * growth, devices.free_memory(str(device))
     if seconds > PATIENCE:
         return f"one call would take some {seconds:.0f} s"
     if free and peak > free / 2:
         return f"one call may take {peak / 2**30:.1f} GiB"
     return ""
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory that can be had now; 0 where the system does not tell."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else devices.free_memory()
 
 
 def _errors(

@@ -23,7 +23,7 @@ from newbie.accel.compiler import worth
 from newbie.accel.compose import Composed
 from newbie.accel.statistics import details, summary
 from newbie.denoise import Denoiser
-from newbie.errors import BlankPicture
+from newbie.errors import BlankPicture, MemoryShortage
 from newbie.images import FORMAT, is_blank
 from newbie.memory.heap import give_back
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
@@ -181,7 +181,7 @@ class Generation:
         assert request.steps and request.sampler and request.schedule and request.shift  # resolved
         assert request.width and request.height
         besides = {"cuda graphs": pipeline.record is not None, "heat-maps": self.heatmaps}
-        return denoiser.accelerated(
+        accelerated, composed = denoiser.accelerated(
             request.accel,
             request.plan,
             schedule=times.resolve(request.schedule, request.sampler),
@@ -191,6 +191,14 @@ class Generation:
             calibration=pipeline.calibration,
             besides=frozenset(name for name, wish in besides.items() if wish),
         )
+        pictures = min(request.count, request.batch_size)
+        needed, free = accelerated.kept(pictures), devices.free_memory(pipeline.chosen["device"].value)
+        if 0 < free < needed:
+            raise MemoryShortage(
+                f"{', '.join(composed.told)} would keep {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
+                "deepcache or dbcache keep one tensor, not two per block; or --batch-size 1, or a smaller --size",
+            )
+        return accelerated, composed
 
     def _brought(self, denoiser: Denoiser) -> Denoiser:
         """The same with the transformer in memory, or as much of it as there is room for."""

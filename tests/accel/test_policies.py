@@ -63,6 +63,17 @@ def model(request):
     return small_model(clip=request.param)
 
 
+@pytest.fixture(scope="module")
+def packing():
+    """Without a pooled caption rows of unequal length are packed into one."""
+    return small_model(clip=False)
+
+
+@pytest.fixture(scope="module")
+def padding():
+    return small_model()
+
+
 @pytest.mark.parametrize("accel", NEUTRAL)
 @pytest.mark.parametrize("leaves", ["plain", "cpu"])
 def test_neutral_settings_change_no_bit(model, accel, leaves):
@@ -91,8 +102,8 @@ def test_it_skips_and_a_second_generation_is_like_the_first(model, accel):
 
 
 @pytest.mark.parametrize("accel", ACTIVE)
-def test_two_interleaved_generations_are_each_as_if_alone(model, accel):
-    pair = [accelerated(model, accel, seed=1), accelerated(model, accel, seed=2, words=(5, 7))]
+def test_two_interleaved_generations_are_each_as_if_alone(packing, accel):
+    pair = [accelerated(packing, accel, seed=1), accelerated(packing, accel, seed=2, words=(5, 7))]
     alone = [drawn(each) for each in pair]
     velocities, states = [each.velocity(1) for each in pair], [noise(each) for each in pair]
     grid = pair[0].grid.tolist()
@@ -104,10 +115,10 @@ def test_two_interleaved_generations_are_each_as_if_alone(model, accel):
 
 
 @pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2"])
-def test_a_cancelled_generation_leaves_nothing(model, accel):
-    asked = accelerated(model, accel)
+def test_a_cancelled_generation_leaves_nothing(packing, accel):
+    asked = accelerated(packing, accel)
     expected = drawn(asked)
-    before = {name: set(vars(module)) for name, module in model.named_modules()}
+    before = {name: set(vars(module)) for name, module in packing.named_modules()}
 
     def stop(index, *_):
         if index == 4:
@@ -116,12 +127,12 @@ def test_a_cancelled_generation_leaves_nothing(model, accel):
     with pytest.raises(Cancelled):
         solved(asked, on_step=stop)
     assert torch.equal(drawn(asked), expected)
-    assert {name: set(vars(module)) for name, module in model.named_modules()} == before
+    assert {name: set(vars(module)) for name, module in packing.named_modules()} == before
 
 
 @pytest.mark.parametrize("accel", BY_CLOCK)
-def test_pictures_of_a_batch_do_not_see_each_other(model, accel):
-    asked = accelerated(model, accel)
+def test_pictures_of_a_batch_do_not_see_each_other(padding, accel):
+    asked = accelerated(padding, accel)
     together = drawn(asked, (1, 2, 3))
     for row, seed in zip(together, (1, 2, 3), strict=True):
         single = drawn(asked, (seed,))[0]
@@ -207,8 +218,8 @@ def test_rows_apart_follow_the_prompts_decision(model, monkeypatch):
 
 
 @pytest.mark.parametrize("accel", ACTIVE)
-def test_guidance_that_ends_keeps_its_numbers_apart(model, accel):
-    asked = accelerated(model, "")
+def test_guidance_that_ends_keeps_its_numbers_apart(padding, accel):
+    asked = accelerated(padding, "")
     guidance = replace(asked.guidance, truncation=Truncation("steps", 0.5))
     asked = replace(asked, guidance=guidance).accelerated(accel, schedule="official", shift=6.0, calibration=MEASURED)[
         0
@@ -227,7 +238,7 @@ def test_what_was_learnt_is_counted_and_forgotten(model):
     assert not any(velocity.memories)
 
 
-@pytest.mark.parametrize("accel", ["fbcache:threshold=1000,order=1", "fora:interval=2", "deepcache:interval=3,back=1"])
+@pytest.mark.parametrize("accel", ["fora:interval=2", "dbcache:threshold=1000,back=1,order=1"])
 def test_it_compiles_to_few_graphs_without_breaks(accel):
     torch.compiler.reset()
     model = small_model()
@@ -243,3 +254,27 @@ def test_inference_mode_and_bfloat16(model):
     in_half = small_model(dtype=torch.bfloat16)
     with torch.inference_mode():
         assert torch.isfinite(drawn(accelerated(in_half, "dbcache:threshold=1000,order=1"))).all()
+
+
+@pytest.mark.parametrize("accel", ["", *ACTIVE])
+def test_regions_that_end_go_with_everything(packing, accel):
+    """Rows lie by themselves while a bias acts and together afterwards: no policy mixes them up."""
+    bias = torch.randn(6, 9 + 16, 9 + 16, generator=torch.Generator().manual_seed(4))
+    asked = replace(accelerated(packing, ""), biases=(lambda step: bias if step.index < 5 else None, None))
+    plain, _ = solved(asked)
+    if accel:
+        asked = asked.accelerated(accel, schedule="official", shift=6.0, calibration=MEASURED)[0]
+    latents = drawn(asked)
+    assert torch.isfinite(latents).all()
+    assert torch.equal(latents, plain) == (not accel)
+    neutral = replace(asked, policies=None, guidance=replace(asked.guidance, delta=None))
+    neutral = neutral.accelerated("dbcache:threshold=0", schedule="official", shift=6.0)[0]
+    assert torch.equal(drawn(neutral), plain)
+
+
+def test_bytes_foreseen_are_not_less_than_those_kept(model):
+    for accel in ("fora:interval=2", "dbcache:threshold=1000,order=1", "deepcache:interval=3,back=1"):
+        asked = accelerated(model, accel)
+        _, velocity = solved(asked, (1, 2))
+        kept = sum(held(memory) for memory in velocity.memories)
+        assert kept <= asked.kept(2) <= 3 * kept

@@ -54,6 +54,20 @@ def test_blocks_that_come_run_on_the_leaves_of_a_cpu_too():
     assert moved.generate(REQUEST).images[0].tobytes() == whole.generate(REQUEST).images[0].tobytes()
 
 
+@pytest.mark.parametrize("accel", ["deepcache:interval=2,cooldown=1", "teacache:threshold=0.5,curve=identity", "fora"])
+def test_blocks_that_are_skipped_are_not_read(resident, accel):
+    request = replace(REQUEST, steps=8, accel=accel)
+    moved = opened(offload="blocks", leaves="plain")
+    expected = resident["plain"].generate(request)
+    moved.generate(REQUEST)
+    before = moved.lodging.stream.read
+    result = moved.generate(request)
+    assert result.images[0].tobytes() == expected.images[0].tobytes()
+    skipped = result.ran["accel"]["skipped"]
+    read, layers = moved.lodging.stream.read - before, len(moved.transformer.layers)
+    assert read <= layers * (8 - skipped) + 2 * skipped  # the first block, and the one that was fetched ahead
+
+
 def test_parts_are_there_only_while_they_work():
     pipeline = opened(offload="parts")
     gemma, transformer = pipeline.text.gemma.model, pipeline.transformer

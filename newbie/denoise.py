@@ -28,6 +28,7 @@ from newbie.accel.savings import Savings
 from newbie.accel.shared import SharedRefiner
 from newbie.accel.sides import At, Side, Sides
 from newbie.attention.kernel import Kernel
+from newbie.attention.window import Tiles, Windowed
 from newbie.memory.streamed import BlockStream, Streamed
 from newbie.model.block import Block
 from newbie.model.nextdit import NextDiT, Prepared, run_in_order
@@ -239,6 +240,7 @@ class Denoiser:
                 image=self.image_tokens,
                 pictures=pictures,
                 trim=self.savings.image_queries,
+                windows=self._windowed,
             )
         elif self.savings.image_queries:
             last = len(self.transformer.layers) - 1
@@ -256,12 +258,17 @@ class Denoiser:
             return Streamed(usual, self.stream)
         return None if usual is in_order else usual
 
+    def _windowed(self, tiles: Tiles) -> Windowed:
+        """Attention through these tiles of the picture's image tokens."""
+        patch = self.transformer.config.patch_size
+        return Windowed(self._kernel([PROMPT]), (self.size[0] // patch, self.size[1] // patch), tiles)
+
     def _without_padding(self, inner: Runner, pictures: int) -> Runner:
         """`inner`, or a policy that spares it what a pair of unequal prompts is padded with."""
         if self.savings.packed_rows and len(set(self._lengths)) > 1:
             if self.features.pooled is None:
                 return Packed(inner, self._kernel([PROMPT]), self.image_tokens)
-            if self._apart_pays(pictures):
+            if not (self.policies is not None and self.policies.together) and self._apart_pays(pictures):
                 return Apart(inner, self._kernel([PROMPT]), self.image_tokens)
         return inner
 

@@ -4,11 +4,11 @@
     the stack:  Streamed(Sides(Packed | Apart(        weights, biases, padding
                 StackCache(                           which blocks run
                 InOrder(RunBlock(                     in order, the last for the image alone
-                BranchCache(way)))))))                which branches run, and how
+                BranchCache | FastAttention))))))     which branches run; or how much of them
 
-Everything outside `StackCache` is exact and is arranged by `newbie.denoise`. A new policy is a way to compute a branch
-(one line in `WAYS`) or a rule for the stack (one function in `STACKS`), and a line in `RULINGS` for each thing that it
-cannot go together with. Nothing of torch is needed to check what was asked for, so refusals come before weights load.
+Everything outside `StackCache` is exact and is arranged by `newbie.denoise`. A new policy is an `Attend`, a `Feed` or a
+rule for the stack (one function in `STACKS`), and a line in `RULINGS` for each thing that it cannot go together with.
+Nothing of torch is needed to check what was asked for, so refusals come before weights load.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from newbie.errors import UsageError
 from newbie.step import Memory, Step
 
 if TYPE_CHECKING:
-    from newbie.accel.branch import Way
-    from newbie.accel.runner import InOrder, RunBlock, Runner
+    from newbie.accel.runner import Attend, Feed, InOrder, Runner
     from newbie.accel.stack import Look
+    from newbie.attention.window import Tiles, Windowed
 
 LATE = 0.15  # of the evaluations are computed at the end, where the grid is shifted:
 SHIFTED = 3.0
@@ -69,19 +69,8 @@ RULINGS = (
 )
 
 
-class Place(NamedTuple):
-    """Where a branch is computed: what a way is made of."""
-
-    run_block: RunBlock
-    branch: str  # "attn" or "ffn"
-    plan: Plan
-    image: int  # N, the image tokens of every picture
-    pictures: int
-
-
-WAYS: dict[str, Callable[[Place], Way]] = {  # actions of branches that can run here
-    "compute": lambda at: at.run_block.plain_attend if at.branch == "attn" else at.run_block.plain_feed,
-}
+# The tiles that a plan names -> attention through them, for rows of one length and the grid of the picture.
+Windows = Callable[["Tiles"], "Windowed"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +102,12 @@ class Middle:
 class Around(Protocol):
     """What is put around the blocks of a request: `Policies`, or something that watches."""
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner: ...
+    @property
+    def together(self) -> bool:
+        """Whether both halves of a guided pair must be in one batch."""
+        ...
+
+    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool, windows: Windows) -> Runner: ...
 
 
 @dataclass(frozen=True)
@@ -123,27 +117,35 @@ class Policies:
     middle: Middle | None = None
     plan: Plan | None = None  # of branches; and of the stack, if that is known before
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner:
+    @property
+    def together(self) -> bool:
+        return self.plan is not None and self.plan.shares
+
+    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool, windows: Windows) -> Runner:
         """`blocks` with these policies; `trim`: the last block runs for the image alone where that is possible."""
         from newbie.accel.branch import BranchCache
+        from newbie.accel.fastattn import FastAttention
         from newbie.accel.last import to_the_image
         from newbie.accel.stack import StackCache
+        from newbie.attention.window import Tiles
 
         plan, layers = self.plan, 0
         if plan is not None:
-            layers = plan.layers
+            layers, run_block = plan.layers, blocks.run_block
             cut = {branch: plan.cut(branch) for branch in BRANCHES}
-            ways = {
-                branch: {
-                    action: WAYS[action](Place(blocks.run_block, branch, plan, image, pictures))
-                    for action in plan.used() | {"compute"}
-                    if action in WAYS
-                }
-                for branch in BRANCHES
-                if cut[branch]
-            }
-            attend, feed = (BranchCache(b, plan, ways[b]) if b in ways else None for b in BRANCHES)
-            run_block = replace(blocks.run_block, attend=attend, feed=feed, layers=cut["attn"] | cut["ffn"])
+            attend: Attend | None = None
+            feed: Feed | None = None
+            if plan.shares:
+                tiles = windows(Tiles(plan.window.side, plan.window.radius))
+                of_attention, of_feed = (plan.by_evaluation(branch) for branch in BRANCHES)
+                fast = FastAttention(run_block.leaves, tiles, of_attention, pictures, of_feed)
+                attend, feed = fast.attend, fast.feed
+            else:
+                if cut["attn"]:
+                    attend = BranchCache("attn", plan, {"compute": run_block.plain_attend})
+                if cut["ffn"]:
+                    feed = BranchCache("ffn", plan, {"compute": run_block.plain_feed})
+            run_block = replace(run_block, attend=attend, feed=feed, layers=cut["attn"] | cut["ffn"])
             blocks = replace(blocks, run_block=run_block)
         if trim:
             blocks = to_the_image(blocks, layers - 1)
@@ -161,8 +163,9 @@ class Policies:
             found += (whole if self.middle.back else image) * self.middle.predict.tensors
             found += 2 * image * (self.middle.look is not None)
         if self.plan is not None:
-            rows = sum(any(action in KEPT for action in row) for row in self.plan.layer_actions.values())
-            found += whole * rows * (self.plan.stack.order + 1)
+            rows = list(self.plan.layer_actions.values())
+            found += whole * sum(any(action in KEPT for action in row) for row in rows) * (self.plan.stack.order + 1)
+            found += image * sum(any("window" in action for action in row) for row in rows)  # residuals
         return found
 
 
@@ -195,8 +198,6 @@ def asked(
             raise UsageError(
                 f"{plan} is for {name} {ours}, not {typed[name]}", f"--{name} {ours}, or a plan made for that"
             )
-    if read is not None and (missing := sorted(read.used() - {*WAYS, "reuse", "forecast"})):
-        raise UsageError(f"{plan}: nothing here runs {', '.join(missing)}", f"known: {', '.join(sorted(WAYS))}, reuse")
     return choices, read
 
 

@@ -126,6 +126,7 @@ class FastAttention:
             action = "compute"
             self.tally.forced += 1
         self.tally.attention[layer, action] += 1
+        step.book.layers[layer, "attn", step.index] = action
         y: Tensor
         if action == "reuse":
             y = step.memory[output]
@@ -154,6 +155,7 @@ class FastAttention:
             action = "compute"
             self.tally.forced += 1
         self.tally.feed[layer, action] += 1
+        step.book.layers[layer, "ffn", step.index] = action
         y: Tensor
         if action == "reuse":
             y = step.memory[key]

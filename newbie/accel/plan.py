@@ -2,14 +2,15 @@
 
     {"format": "accel-plan/1", "model": {"layers": 36, "width": 2304}, "steps": 28, "branch_layout": "cond+uncond",
      "grid": {"solver": "euler", "schedule": "official", "shift": 6.0}, "resolution": [1024, 1024],
-     "stack": {"front": 1, "back": 0, "order": 0},
+     "stack": {"front": 1, "back": 0, "order": 0}, "window": {"side": 8, "radius": 1},
      "step_actions": ["compute", "skip", ...],
      "layer_actions": {"0": {"attn": ["compute", "reuse", ...], "ffn": [...]}}}
 
 One action for each evaluation. In a step that is not "compute" the blocks between `front` and `back` do not run: what
 they changed last is added again ("skip"), or extrapolated with the polynomial of `order` ("forecast"). Layers and
-branches that are not named compute. `model.weights`, `resolution` and `meta` may be left out, nothing else may be
-added. A plan is refused wherever it does not fit, with the reason: it is never stretched.
+branches that are not named compute. `window` says which tiles of image tokens the action "window" sees.
+`model.weights`, `resolution`, `stack`, `window` and `meta` may be left out, nothing else may be added. A plan is
+refused wherever it does not fit, with the reason: it is never stretched.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ ATTENTION_ONLY = ("window", "window+cfg", "mean_v")
 KEPT = ("reuse", "forecast")  # take what the branch gave before, and run nothing
 BEFORE = (*KEPT, "window", "window+cfg")  # need the same layer computed before
 PAIRED = ("cfg", "window+cfg")  # need a guided evaluation
+SHARED = ("window", "mean_v", *PAIRED)  # what DiTFastAttn and pruning do inside a branch
 SIGNS = {
     "compute": "#", "window": "w", "window+cfg": "v", "cfg": "c", "reuse": ".", "mean_v": "m", "forecast": "~",
     "skip": ".", "not run": " ",
 }  # fmt: skip
 MAX_BYTES = 16 * 2**20
 REQUIRED = ("format", "model", "steps", "branch_layout", "grid", "step_actions")
-OPTIONAL = ("resolution", "stack", "layer_actions", "meta")
+OPTIONAL = ("resolution", "stack", "window", "layer_actions", "meta")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,14 @@ class Stack:
     front: int = 0
     back: int = 0
     order: int = 0
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """Squares of `side` x `side` image tokens; those up to `radius` squares away are seen: `attention.window.Tiles`."""
+
+    side: int = 8
+    radius: int = 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class Plan:
     resolution: tuple[int, int] | None = None
     weights: str = ""
     stack: Stack = Stack()
+    window: WindowShape = WindowShape()
     layer_actions: Mapping[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -105,6 +116,15 @@ class Plan:
         found = self.layer_actions.get((layer, branch))
         return _all_computed(self.evaluations) if found is None else found
 
+    def by_evaluation(self, branch: str) -> dict[tuple[int, int], str]:
+        """(evaluation, layer) -> what one branch does, of the layers that are named."""
+        return {
+            (i, layer): a
+            for (layer, each), row in self.layer_actions.items()
+            if each == branch
+            for i, a in enumerate(row)
+        }
+
     def runs(self, layer: int, evaluation: int) -> bool:
         """Whether a block runs at all."""
         outer = layer < self.stack.front or layer >= self.layers - self.stack.back
@@ -127,12 +147,22 @@ class Plan:
         """All actions of branches."""
         return {action for row in self.layer_actions.values() for action in row}
 
+    @property
+    def shares(self) -> bool:
+        """Whether a branch is computed in part (`accel.fastattn`), not only kept from before."""
+        return bool(self.used() & set(SHARED))
+
     # ---- whether it makes sense
 
     def check(self, name: str = "the plan") -> None:
         """Raise UsageError for the first thing that contradicts another."""
         self._check_sizes(name)
         self._check_first_use(name, (True,) * self.evaluations)
+        if self.shares and "forecast" in self.used():
+            raise UsageError(
+                f"{name}: forecast beside {sorted(self.used() & set(SHARED))[0]} in its layers",
+                "what is computed in part is held, not extrapolated: say reuse, or leave the others out",
+            )
         if not self.guided and (wanted := sorted(self.used() & set(PAIRED))):
             raise UsageError(
                 f"{name}: {wanted[0]} shares between the rows of a guided pair, and its branch_layout is cond",
@@ -254,6 +284,7 @@ class Plan:
             guided=_one_of(top["branch_layout"], name, "branch_layout", LAYOUTS) == LAYOUTS[1],
             resolution=_sides(top.get("resolution"), name),
             stack=Stack(**{key: _whole(value, name, f"stack.{key}", 0) for key, value in stack.items()}),
+            window=WindowShape(**_window(top.get("window", {}), name)),
             step_actions=_row(top["step_actions"], name, "step_actions", STEPS),
             layer_actions=_rows(top.get("layer_actions", {}), name),
             meta=_object(top.get("meta", {}), name, "meta", (), None),
@@ -275,6 +306,7 @@ class Plan:
             "grid": {"solver": self.solver, "schedule": self.schedule, "shift": self.shift},
             **({"resolution": list(self.resolution)} if self.resolution else {}),
             "stack": asdict(self.stack),
+            **({"window": asdict(self.window)} if self.used() & {"window", "window+cfg"} else {}),
             "step_actions": list(self.step_actions),
             **({"layer_actions": layers} if layers else {}),
             **({"meta": dict(self.meta)} if self.meta else {}),
@@ -381,6 +413,11 @@ def _sides(value: Any, name: str) -> tuple[int, int] | None:
     if not isinstance(value, list) or len(value) != 2:
         raise UsageError(f"{name}: resolution is {value!r}", "[width, height] in pixels, or leave it out")
     return _whole(value[0], name, "resolution", 1), _whole(value[1], name, "resolution", 1)
+
+
+def _window(value: Any, name: str) -> dict[str, int]:
+    given = _object(value, name, "window", (), tuple(WindowShape.__dataclass_fields__))
+    return {key: _whole(number, name, f"window.{key}", int(key == "side")) for key, number in given.items()}
 
 
 def _row(value: Any, name: str, where: str, known: Sequence[str]) -> tuple[str, ...]:

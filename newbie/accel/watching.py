@@ -17,6 +17,7 @@ from newbie.model.block import Modulation, TokenSequence
 from newbie.step import Step
 
 if TYPE_CHECKING:
+    from newbie.accel.compose import Windows
     from newbie.accel.runner import InOrder, Runner
 
 KEY = "watched"
@@ -37,7 +38,9 @@ class Watching:
 
     seen: list[list[Seen]] = field(default_factory=list)
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner:
+    together = False
+
+    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool, windows: Windows) -> Runner:
         self.seen.extend([] for _ in range(pictures))
         inner = to_the_image(blocks, -1) if trim else blocks
         return _Watch(inner, image, self.seen[-pictures:])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from newbie.accel import compose, methods
+from newbie.accel import methods
 from newbie.accel.calibration import Calibration, Grid
 from newbie.accel.compose import Facts, asked, compiled
 from newbie.accel.decide import intervals
@@ -163,13 +163,6 @@ def test_methods_make_plans_for_guidance_that_comes_and_goes():
         plan = compiled(choice, facts(paired=paired))
         assert not plan.empty
         plan.refuse(replace(RUN, paired=paired))  # does not raise
-
-
-def test_actions_that_nothing_runs_are_refused_before_loading(file, monkeypatch):
-    monkeypatch.setattr(compose, "WAYS", {"compute": compose.WAYS["compute"]})
-    written(file, layer_actions={"0": {"attn": ["compute"] + ["window"] * 11}})
-    with pytest.raises(UsageError, match="nothing here runs window"):
-        asked("", str(file))
 
 
 @pytest.mark.parametrize("typed", [{"steps": 20}, {"sampler": "heun"}, {"shift": 3.0}])

@@ -75,8 +75,8 @@ class Place(NamedTuple):
     run_block: RunBlock
     branch: str  # "attn" or "ffn"
     plan: Plan
-    image: int  # N, the image tokens of every picture
-    pictures: int
+    grid: tuple[int, int]  # rows and columns of image tokens
+    pictures: int  # drawn together; rows of a batch are theirs, then those of the negative prompt
 
 
 WAYS: dict[str, Callable[[Place], Way]] = {  # actions of branches that can run here
@@ -113,7 +113,7 @@ class Middle:
 class Around(Protocol):
     """What is put around the blocks of a request: `Policies`, or something that watches."""
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner: ...
+    def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool) -> Runner: ...
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Policies:
     middle: Middle | None = None
     plan: Plan | None = None  # of branches; and of the stack, if that is known before
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner:
+    def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool) -> Runner:
         """`blocks` with these policies; `trim`: the last block runs for the image alone where that is possible."""
         from newbie.accel.branch import BranchCache
         from newbie.accel.last import to_the_image
@@ -135,7 +135,7 @@ class Policies:
             cut = {branch: plan.cut(branch) for branch in BRANCHES}
             ways = {
                 branch: {
-                    action: WAYS[action](Place(blocks.run_block, branch, plan, image, pictures))
+                    action: WAYS[action](Place(blocks.run_block, branch, plan, grid, pictures))
                     for action in plan.used() | {"compute"}
                     if action in WAYS
                 }
@@ -151,7 +151,7 @@ class Policies:
             return blocks
         middle = self.middle
         return StackCache(
-            blocks, middle.decide, middle.predict, image, pictures, middle.front, middle.back, middle.look
+            blocks, middle.decide, middle.predict, math.prod(grid), pictures, middle.front, middle.back, middle.look
         )
 
     def kept(self, image: int, whole: int) -> int:

@@ -5,6 +5,7 @@ Everything is computed as without; only the prompt's rows and their image tokens
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,10 +38,10 @@ class Watching:
 
     seen: list[list[Seen]] = field(default_factory=list)
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool) -> Runner:
+    def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool) -> Runner:
         self.seen.extend([] for _ in range(pictures))
         inner = to_the_image(blocks, -1) if trim else blocks
-        return _Watch(inner, image, self.seen[-pictures:])
+        return _Watch(inner, math.prod(grid), self.seen[-pictures:])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ both draw through this; docs/exact-savings.md tells what each saving is, and wha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -102,8 +103,13 @@ class Denoiser:
     @property
     def image_tokens(self) -> int:
         """Of one picture."""
+        return math.prod(self.image_grid)
+
+    @property
+    def image_grid(self) -> tuple[int, int]:
+        """Rows and columns of these."""
         patch = self.transformer.config.patch_size
-        return (self.size[0] // patch) * (self.size[1] // patch)
+        return self.size[0] // patch, self.size[1] // patch
 
     def velocity(self, pictures: int) -> Velocity:
         """For so many pictures drawn together. One for each batch of them, whatever was made for the last one."""
@@ -237,7 +243,7 @@ class Denoiser:
         if self.policies is not None:
             inner = self.policies.around(
                 self.blocks or InOrder(RunBlock(Leaves.plain())),
-                image=self.image_tokens,
+                grid=self.image_grid,
                 pictures=pictures,
                 trim=self.savings.image_queries,
                 windows=self._windowed,

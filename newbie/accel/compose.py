@@ -153,7 +153,7 @@ class Policies:
             return blocks
         middle = self.middle
         return StackCache(
-            blocks, middle.decide, middle.predict, image, pictures, middle.front, middle.back, middle.look
+            blocks, middle.decide, middle.predict, math.prod(grid), pictures, middle.front, middle.back, middle.look
         )
 
     def kept(self, image: int, whole: int) -> int:

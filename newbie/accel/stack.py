@@ -71,7 +71,7 @@ class StackCache:
             seen = self.look(blocks, before, x, m, seq.image)
             return seen.reshape(-1, self.image, seen.shape[-1])[: self.pictures]
 
-        compute, where, slots = self._decided(step, len(x[:, seq.image].flatten(0, 1)), probe)
+        compute, where, slots = self._decided(step, _count(x, seq.image), probe)
         self._tell(step, range(first, last), compute)
         if compute:
             y = run(x, first, last)
@@ -131,6 +131,11 @@ def modulated_input(
     assert isinstance(block, Block)
     seen: Tensor = block.attention_norm1(before[:, image]) * m[0].scale_attn
     return seen
+
+
+def _count(x: Tensor, image: slice | Tensor) -> int:
+    """Image tokens of all rows; the device is not asked."""
+    return x.shape[0] * (len(range(x.shape[1])[image]) if isinstance(image, slice) else len(image))
 
 
 def _like(x: Tensor, other: Tensor, seq: TokenSequence) -> Tensor:

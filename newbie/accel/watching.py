@@ -5,6 +5,7 @@ Everything is computed as without; only the prompt's rows and their image tokens
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,7 +44,7 @@ class Watching:
     def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool, windows: Windows) -> Runner:
         self.seen.extend([] for _ in range(pictures))
         inner = to_the_image(blocks, -1) if trim else blocks
-        return _Watch(inner, image, self.seen[-pictures:])
+        return _Watch(inner, math.prod(grid), self.seen[-pictures:])
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, default=256)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.what == "make":
         make(given.folder, given.size)
     elif given.what == "one":

@@ -151,6 +151,7 @@ class Settings:
     """How the work is done, not what is drawn. "auto" is resolved on this machine and reported."""
 
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps
+    device_map: str = ""  # parts elsewhere: "auto", or "text-encoder=cpu,vae=cuda:1" (`newbie.memory.device_map`)
     dtype: str = "auto"  # auto, float32, bf16, fp16
     vae_dtype: str = "auto"
     attention: str = "auto"

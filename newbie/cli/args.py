@@ -110,6 +110,9 @@ REQUEST_FLAGS = {
 }
 SETTINGS_FLAGS = {
     "device": Flag("auto, cpu, cuda, cuda:1, mps"),
+    "device_map": Flag(
+        "parts on several devices: auto, or text-encoder=cpu,vae=cuda:1,...", metavar="auto|PART=DEVICE"
+    ),
     "dtype": Flag("auto, float32, bf16, fp16", convert=values.dtype),
     "vae_dtype": Flag("auto, float32, bf16", convert=values.dtype),
     "attention": Flag("auto or a kernel: sdpa, tiled, flash, ...; python -m newbie doctor lists them with reasons"),

@@ -13,11 +13,11 @@ from newbie import devices
 from newbie.checkpoints import Components, require_fit
 from newbie.checkpoints.plan import plan_load
 from newbie.errors import UsageError
-from newbie.memory import amount
+from newbie.memory import amount, device_map
 from newbie.memory.lodging import Lodging
 from newbie.memory.meter import Resident
 from newbie.memory.planner import Machine, MemoryPlan, forced, make_plan
-from newbie.memory.ways import EXACT, Model, Part, Picture
+from newbie.memory.ways import EXACT, Model, Part, Picture, working_bytes
 from newbie.quant.choice import Choice
 from newbie.quant.guests import GUESTS
 from newbie.request import Recommended, Settings
@@ -57,6 +57,38 @@ def lodged(
     return Lodging(plan)
 
 
+def placed(parts: Components, settings: Settings) -> dict[str, str]:
+    """The device of each part, as `--device-map` asks. Reads headers only.
+
+    Raises:
+        UsageError: a map that makes no sense, or cannot be had here.
+    """
+    if wanted(settings):
+        raise UsageError(
+            "with --device-map every part stays where it is", "leave out --memory and --offload, or the map"
+        )
+    there = set(parts.sources())
+    if settings.device_map != device_map.AUTO:
+        places = device_map.parse(settings.device_map, devices.device(settings.device).value)
+        return {part: place for part, place in places.items() if part in there}
+    if settings.device != "auto":
+        raise UsageError(f"--device {settings.device} leaves --device-map auto nothing to choose", "leave one out")
+    return device_map.automatic(needs(parts, settings), device_map.rooms())
+
+
+def needs(parts: Components, settings: Settings) -> dict[str, int]:
+    """Bytes of each part while it works, on a card, for the picture that the model recommends."""
+    card = torch.device("cuda")
+    usual = devices.device("auto").value
+    dtype = devices.DTYPES[devices.dtype(settings.dtype, usual, parts.parameters).value]
+    choice = Choice.parse(settings.quant, settings.quant_skip)
+    found = {
+        name: Part(plan_load(source, quant=choice.rule(name)), card, dtype) for name, source in parts.sources().items()
+    }
+    working = working_bytes(Model(cast("dict[str, Part]", found)), _picture(parts.recommended))
+    return {name: part.weights.bytes + part.need("stays").working + working[name] for name, part in found.items()}
+
+
 def planned(parts: Components, settings: Settings, chosen: Mapping[str, devices.Choice]) -> MemoryPlan:
     """What would be done. Reads headers only."""
     device = torch.device(chosen["device"].value)
@@ -93,8 +125,8 @@ def leaner(settings: Settings, plan: MemoryPlan | None = None) -> Settings | Non
 
     Bits of weights and tiles stay as they were planned: running out of memory changes no picture.
     """
-    if settings.memory and plan is None:
-        return None  # no way fits, and that was said
+    if settings.device_map or (settings.memory and plan is None):
+        return None  # parts stay where they are; or no way fits, and that was said
     if any(rule.scheme in GUESTS for rule in Choice.parse(settings.quant, settings.quant_skip).rules.values()):
         return None
     names = list(OFFLOAD)

@@ -153,26 +153,32 @@ def stages(model: Model, way: Way, picture: Picture) -> dict[str, int]:
     """The peak of each stage, beside what the process holds before."""
     needs = {name: part.need(way.of(name)) for name, part in model.parts.items()}
     stays = sum(need.held for name, need in needs.items() if way.of(name) != "visits")
-    transformer, vae = model.parts["transformer"], model.parts["vae"]
-    latent = activations.latent_size(picture.width, picture.height, vae.plan.config.factor)
-    rows = Rows.of(transformer.plan.config, latent, picture.batch)
     texts = [name for name in ("text_encoder", "clip") if name in needs]
 
     def visiting(name: str) -> int:
         return needs[name].held if way.of(name) == "visits" else 0
 
-    encoding = activations.of_text(model.parts["text_encoder"].plan.config, model.parts["text_encoder"].dtype)
+    working = working_bytes(model, picture, way.tiling)
+    return {
+        "loading": _loading(needs, way, stays),
+        "text": stays + max(visiting(name) + needs[name].working for name in texts) + working["text_encoder"],
+        "denoising": stays + visiting("transformer") + needs["transformer"].working + working["transformer"],
+        "decoding": stays + visiting("transformer") + working["vae"],
+    }
+
+
+def working_bytes(model: Model, picture: Picture, tiling: Tiling | None = None) -> dict[str, int]:
+    """What each part takes beside its weights while it works; the CLIP tower no more than the larger text encoder."""
+    transformer, vae, text = (model.parts[name] for name in ("transformer", "vae", "text_encoder"))
+    latent = activations.latent_size(picture.width, picture.height, vae.plan.config.factor)
+    rows = Rows.of(transformer.plan.config, latent, picture.batch)
+    encoding = activations.of_text(text.plan.config, text.dtype)
     evaluation = activations.of_evaluation(
         transformer.plan.config, rows, transformer.dtype, leaves=model.leaves, steps=picture.steps
     )
-    decoding = activations.of_decoding(vae.plan.config, latent, vae.dtype, way.tiling)
     pixels = picture.batch * picture.width * picture.height * 3 * activations.FLOAT32
-    return {
-        "loading": _loading(needs, way, stays),
-        "text": stays + max(visiting(name) + needs[name].working for name in texts) + encoding,
-        "denoising": stays + visiting("transformer") + needs["transformer"].working + evaluation,
-        "decoding": stays + visiting("transformer") + decoding + pixels,
-    }
+    decoding = activations.of_decoding(vae.plan.config, latent, vae.dtype, tiling) + pixels
+    return {"transformer": evaluation, "text_encoder": encoding, "clip": encoding, "vae": decoding}
 
 
 def _loading(needs: Mapping[str, Need], way: Way, stays: int) -> int:

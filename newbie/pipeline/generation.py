@@ -125,7 +125,9 @@ class Generation:
 
     def _encoded(self, prompt: Prompt) -> Encoded:
         both = [prompt.rendered.positive, prompt.rendered.negative]
-        return self.pipeline.text.encode(both, reuse=self.pipeline.savings.text_cache)
+        encoded = self.pipeline.text.encode(both, reuse=self.pipeline.savings.text_cache)
+        device = self.pipeline.chosen["device"].value  # the encoders may be elsewhere
+        return encoded._replace(features=encoded.features.to(device=device))
 
     def _said(self, prompt: Prompt, encoded: Encoded) -> Plan:
         """What the prompts say of areas and weights."""
@@ -277,6 +279,7 @@ class Generation:
         planned = Tiling(pipeline.settings.vae_tile) if pipeline.settings.vae_tile else None
         if pipeline.lodging is not None:
             planned = pipeline.lodging.plan.way.tiling
+        latents = latents.to(next(pipeline.vae.parameters()).device)  # which may be another
         tilings = [planned, *(Tiling(side) for side in (512, 256) if planned is None or side < planned.side)]
         for tiling, smaller in zip(tilings, [*tilings[1:], None], strict=True):
             try:

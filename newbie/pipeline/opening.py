@@ -25,8 +25,9 @@ from newbie.checkpoints import (
 )
 from newbie.checkpoints.load import Loaded
 from newbie.errors import UsageError, WeightsError
+from newbie.memory.device_map import lines
 from newbie.memory.lodging import Lodging
-from newbie.memory.opening import lodged, wanted
+from newbie.memory.opening import lodged, placed, wanted
 from newbie.model.nextdit import NextDiT
 from newbie.pipeline.shortage import memory_errors
 from newbie.quant.choice import Choice as Quant
@@ -60,7 +61,10 @@ def opened(parts: Components, settings: Settings, say: Callable[[str], None], *,
         MemoryShortage: it does not fit.
     """
     quant = Quant.parse(settings.quant, settings.quant_skip)
-    chosen = _choices(settings, parts)
+    places = placed(parts, settings) if settings.device_map else {}
+    if places:
+        say(f"devices: {lines(places)}")
+    chosen = _choices(settings, parts, places)
     device = torch.device(chosen["device"].value)
     if settings.cuda_graphs and device.type != "cuda":
         raise UsageError(f"CUDA graphs need an NVIDIA card, this is {device.type}", "leave --cuda-graphs out")
@@ -71,7 +75,7 @@ def opened(parts: Components, settings: Settings, say: Callable[[str], None], *,
             loaded, words, decoder = (lodging.loaded(name) for name in ("transformer", "text_encoder", "vae"))
             pooled = lodging.loaded("clip") if parts.clip is not None else None
         else:
-            loaded, words, pooled, decoder = _load_all(parts, device, chosen, quant)
+            loaded, words, pooled, decoder = _load_all(parts, places, chosen, quant)
     for part in (loaded, words, pooled, decoder):
         for note in part.report.notes if part is not None else ():
             say(note)
@@ -120,26 +124,39 @@ def bundled() -> Path:
     )
 
 
-def _choices(settings: Settings, parts: Components) -> dict[str, devices.Choice]:
+def _choices(settings: Settings, parts: Components, places: Mapping[str, str]) -> dict[str, devices.Choice]:
+    """Device (of the transformer, where `places` has one for each part) and number formats."""
     device = devices.device(settings.device)
+    if places:
+        device = devices.Choice(places["transformer"], "of the transformer, by --device-map")
     return {
         "device": device,
         "dtype": devices.dtype(settings.dtype, device.value, parts.parameters),
-        "vae_dtype": devices.vae_dtype(settings.vae_dtype, device.value),
+        "vae_dtype": devices.vae_dtype(settings.vae_dtype, places.get("vae", device.value)),
+        **({"device_map": devices.Choice(lines(places), settings.device_map)} if places else {}),
     }
 
 
+def _text_dtype(place: str, dtype: torch.dtype) -> torch.dtype:
+    """Of an encoder: that of the transformer, but a processor does not compute float16."""
+    return torch.float32 if torch.device(place).type == "cpu" and dtype == torch.float16 else dtype
+
+
 def _load_all(
-    parts: Components, device: torch.device, chosen: Mapping[str, devices.Choice], quant: Quant
+    parts: Components, places: Mapping[str, str], chosen: Mapping[str, devices.Choice], quant: Quant
 ) -> tuple[Loaded[NextDiT, Any], Loaded[Any, Any], Loaded[Any, Any] | None, Loaded[Autoencoder, Any]]:
     """Transformer, text encoder, CLIP tower and autoencoder, to stay."""
     dtype = devices.DTYPES[chosen["dtype"].value]
-    transformer = load_transformer(parts.transformer, device=device, dtype=dtype, quant=quant.rule("transformer"))
-    words = load_gemma(parts.text_encoder, device=device, dtype=dtype, quant=quant.rule("text_encoder"))
-    pooled = None
-    if parts.clip is not None:
-        pooled = load_jina(parts.clip, device=device, dtype=dtype, quant=quant.rule("clip"))
-    decoder = load_vae(parts.vae, device=device, dtype=devices.DTYPES[chosen["vae_dtype"].value])
+
+    def where(part: str) -> dict[str, Any]:
+        place = places.get(part, chosen["device"].value)
+        return {"device": place, "dtype": _text_dtype(place, dtype), "quant": quant.rule(part)}
+
+    transformer = load_transformer(parts.transformer, **where("transformer"))
+    words = load_gemma(parts.text_encoder, **where("text_encoder"))
+    pooled = load_jina(parts.clip, **where("clip")) if parts.clip is not None else None
+    vae_device = places.get("vae", chosen["device"].value)
+    decoder = load_vae(parts.vae, device=vae_device, dtype=devices.DTYPES[chosen["vae_dtype"].value])
     require_fit(
         {
             "transformer": transformer.config,

@@ -266,8 +266,7 @@ class Denoiser:
 
     def _windowed(self, tiles: Tiles) -> Windowed:
         """Attention through these tiles of the picture's image tokens."""
-        patch = self.transformer.config.patch_size
-        return Windowed(self._kernel([PROMPT]), (self.size[0] // patch, self.size[1] // patch), tiles)
+        return Windowed(self._kernel([PROMPT]), self.image_grid, tiles)
 
     def _without_padding(self, inner: Runner, pictures: int) -> Runner:
         """`inner`, or a policy that spares it what a pair of unequal prompts is padded with."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from newbie import Request
 from newbie.accel.calibration import Calibration
 from newbie.errors import UsageError
+from newbie.sampling import times
 
 REQUEST = Request(prompt="1girl, blue_hair", steps=8, width=64, height=64, seed=3)
 
@@ -61,3 +63,69 @@ def test_what_cannot_be_is_refused_before_the_first_step(mini, changes, said):
 def test_heat_maps_and_skipped_blocks_do_not_go_together(mini):
     with pytest.raises(UsageError, match="heat-map"):
         mini.generate(replace(REQUEST, accel="fbcache"), heatmaps=True)
+
+
+def planned(path, mini, attention, *, evaluations=8, **more):
+    """A plan file for REQUEST: what the attention of every layer does in each evaluation."""
+    request = mini.generate(REQUEST).request
+    schedule = times.resolve(request.schedule, request.sampler)
+    layers = len(mini.transformer.layers)
+    plan = {
+        "format": "accel-plan/1",
+        "model": {"layers": layers, "width": mini.transformer.config.dim},
+        "steps": 8,
+        "branch_layout": "cond+uncond",
+        "grid": {
+            "solver": request.sampler,
+            "schedule": times.resolve(request.schedule, request.sampler),
+            "shift": request.shift,
+        },
+        "step_actions": ["compute"] * evaluations,
+        "layer_actions": {str(layer): {"attn": attention} for layer in range(layers)},
+        **more,
+    }
+    path.write_text(json.dumps(plan))
+    return str(path)
+
+
+REGIONS = """<character_1><appearance>blue_hair</appearance><position x="0" y="0" width="0.5" height="1"/></character_1>
+<character_2><appearance>red_hair</appearance><position x="0.5" y="0" width="0.5" height="1"/></character_2>"""
+MIXED = ["compute", "window", "reuse", "cfg", "compute", "window+cfg", "mean_v", "compute"]
+
+
+def test_a_plan_of_windows_that_see_everything_changes_no_pixel(mini, tmp_path):
+    everything = {"side": 8, "radius": 1}  # one tile is the whole picture of 4 x 4 tokens
+    rows = ["compute", "window"] * 4
+    plan = planned(tmp_path / "plan.json", mini, rows, window=everything)
+    plain = mini.generate(REQUEST).images[0]
+    result = mini.generate(replace(REQUEST, plan=plan))
+    difference = np.abs(np.asarray(result.images[0], int) - np.asarray(plain, int))
+    assert difference.max() <= 3  # rounding: a sum of two parts, and of branches apart
+
+
+def test_a_plan_of_all_actions_does_what_it_says_and_tells(mini, tmp_path):
+    plan = planned(tmp_path / "plan.json", mini, MIXED, window={"side": 2, "radius": 0})
+    result = mini.generate(replace(REQUEST, plan=plan))
+    (record,) = result.records
+    assert record["ran"]["caches"] == ["plan plan.json"]
+    told = {"compute": 3, "window": 1, "reuse": 1, "cfg": 1, "window+cfg": 1, "mean_v": 1}
+    for layer in range(len(mini.transformer.layers)):
+        assert record["accel"]["layers"][str(layer)]["attn"] == told
+    plain = mini.generate(REQUEST).images[0]
+    assert result.images[0].tobytes() != plain.tobytes()
+    both = mini.generate(replace(REQUEST, plan=plan, count=2, batch_size=2))
+    difference = np.abs(np.asarray(both.images[0], int) - np.asarray(result.images[0], int))
+    assert difference.max() <= 3  # packed batches differ by rounding
+
+
+def test_windows_need_the_scores_without_a_bias(mini, tmp_path):
+    plan = planned(tmp_path / "plan.json", mini, MIXED, window={"side": 2, "radius": 0})
+    with pytest.raises(UsageError, match="regions") as caught:
+        mini.generate(replace(REQUEST, plan=plan, prompt=REGIONS))
+    assert caught.value.hint
+
+
+def test_forecasts_and_shared_branches_do_not_go_together(mini, tmp_path):
+    plan = planned(tmp_path / "plan.json", mini, ["compute", "window", "forecast", *MIXED[3:]])
+    with pytest.raises(UsageError, match="forecast beside cfg"):
+        mini.generate(replace(REQUEST, plan=plan))

@@ -66,6 +66,12 @@ RULINGS = (
         "a heat-map needs the attention of every evaluation",
         "leave out --heatmaps, or draw that picture without",
     ),
+    Ruling(
+        frozenset({"a plan of window, cfg or mean_v"}),
+        frozenset({"regions"}),
+        "a bias on the scores is for whole rows, and for each half of a pair by itself",
+        "--regions off, or a plan without these actions",
+    ),
 )
 
 
@@ -81,7 +87,7 @@ class Facts:
     intervals: tuple[float, ...]  # the flow time that each evaluation answers for
     paired: Callable[[int], tuple[bool, ...]] | None = None  # period of delta -> `run.paired` with it; None: as without
     calibration: Calibration = field(default_factory=Calibration)
-    besides: frozenset[str] = frozenset()  # "cuda graphs", "heat-maps": other wishes that rulings name
+    besides: frozenset[str] = frozenset()  # "cuda graphs", "heat-maps", "regions": other wishes that rulings name
 
     @property
     def evaluations(self) -> int:
@@ -107,7 +113,9 @@ class Around(Protocol):
         """Whether both halves of a guided pair must be in one batch."""
         ...
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool, windows: Windows) -> Runner: ...
+    def around(
+        self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows
+    ) -> Runner: ...
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class Policies:
     def together(self) -> bool:
         return self.plan is not None and self.plan.shares
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool, windows: Windows) -> Runner:
+    def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows) -> Runner:
         """`blocks` with these policies; `trim`: the last block runs for the image alone where that is possible."""
         from newbie.accel.branch import BranchCache
         from newbie.accel.fastattn import FastAttention
@@ -233,6 +241,7 @@ def compose(accel: str, plan: str, facts: Facts) -> Composed:
             policies = Policies(STACKS[choice.name](choice, facts))
     if read is not None:
         read.refuse(facts.run, plan)
+        _check_together(["a plan of window, cfg or mean_v"] if read.shares else [], facts.besides)
         policies = _planned(read)
     told = [str(choice) for choice in choices] + ([f"plan {Path(plan).name}"] if read is not None else [])
     return Composed(policies, delta, tuple(told), tuple(notes))

@@ -41,7 +41,7 @@ class Watching:
 
     together = False
 
-    def around(self, blocks: InOrder, *, image: int, pictures: int, trim: bool, windows: Windows) -> Runner:
+    def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows) -> Runner:
         self.seen.extend([] for _ in range(pictures))
         inner = to_the_image(blocks, -1) if trim else blocks
         return _Watch(inner, math.prod(grid), self.seen[-pictures:])

@@ -182,7 +182,11 @@ class Generation:
             return denoiser, Composed()
         assert request.steps and request.sampler and request.schedule and request.shift  # resolved
         assert request.width and request.height
-        besides = {"cuda graphs": pipeline.record is not None, "heat-maps": self.heatmaps}
+        besides = {
+            "cuda graphs": pipeline.record is not None,
+            "heat-maps": self.heatmaps,
+            "regions": denoiser.biased,
+        }
         accelerated, composed = denoiser.accelerated(
             request.accel,
             request.plan,

@@ -16,7 +16,7 @@ from newbie.accel.choose import COPY
 from newbie.errors import MemoryShortage
 from newbie.memory.activations import Rows, latent_size
 from newbie.memory.amount import told
-from newbie.memory.ways import EXACT, Model, Picture, Way, stages, tilings
+from newbie.memory.ways import EXACT, Model, Part, Picture, Way, stages, tilings
 
 LOSS = {"": 1.0, "w8a8": 1.5, "int8": 1.5, "nf4": 2.5}  # how many times faster a way with fewer bits has to be
 DECODING = {"": 1.0, "w8a8": 1.0, "int8": 1.1, "nf4": 1.3}  # time of a product, where weights are decoded for it
@@ -151,13 +151,18 @@ def _slower(model: Model, way: Way, machine: Machine, picture: Picture) -> float
     compute = 2 * numbers * rows.tokens / machine.per_second
     evaluation = compute * DECODING[way.quant]
     needs = {name: each.need(way.of(name)) for name, each in model.parts.items()}
-    moved = needs["transformer"].moved / machine.moved_per_second
+    moved = needs["transformer"].moved / _brought_per_second(part, machine)
     evaluation = max(evaluation, moved) if way.transformer == "blocks" else evaluation + moved
-    per_second = ENCODED_PER_SECOND if way.quant else machine.moved_per_second
-    visits = sum(each.weights.bytes for name, each in model.parts.items() if way.of(name) == "visits") / per_second
-    texts = 2 * sum(needs[name].moved for name in needs if name != "transformer") / machine.moved_per_second
+    seconds = {name: 1 / _brought_per_second(each, machine) for name, each in model.parts.items()}
+    visits = sum(each.weights.bytes * seconds[n] for n, each in model.parts.items() if way.of(n) == "visits")
+    texts = 2 * sum(need.moved * seconds[name] for name, need in needs.items() if name != "transformer")
     whole = picture.steps * evaluation + visits + texts
     return whole / (picture.steps * compute) * (TILED if way.tiling else 1.0)
+
+
+def _brought_per_second(part: Part, machine: Machine) -> float:
+    """Bytes in memory of a part that can be had in a second: much fewer where each visit rounds its weights anew."""
+    return ENCODED_PER_SECOND if part.plan.quantised else machine.moved_per_second
 
 
 def _shortage(leanest: MemoryPlan, machine: Machine, picture: Picture) -> MemoryShortage:

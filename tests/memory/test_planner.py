@@ -11,7 +11,7 @@ from newbie.accel import cpu
 from newbie.checkpoints.load import fill
 from newbie.checkpoints.plan import plan_load
 from newbie.errors import MemoryShortage
-from newbie.memory.planner import Machine, make_plan
+from newbie.memory.planner import Machine, forced, make_plan
 from newbie.memory.ways import EXACT, Model, Need, Part, Picture, Way, stages
 from newbie.quant.choice import Choice
 from newbie.vae.tiling import Tiling
@@ -130,3 +130,11 @@ def test_copies_of_weights_are_counted_as_the_leaves_make_them(parts):
     model = Model({"transformer": Part(plan_load(parts.transformer), CPU, torch.float32)}, "cpu")
     assert copied == pytest.approx(model.copied_bytes, rel=0.02)  # norms are small, and oneDNN rounds shapes up
     assert model.copied_bytes < model.block_bytes
+
+
+def test_weights_that_are_rounded_at_every_step_cost_that_time_whoever_asked_for_it(weighed):
+    """`--quant nf4 --offload layers` moves fewer bytes, and rounds them all anew at each step."""
+    models = [weighed("nf4"), weighed("")]
+    rounded, plain = (forced(lambda _, m=model: m, EXACT[4], machine(1e12), PICTURE) for model in models)
+    moved = [model.parts["transformer"].need("layers").moved for model in models]
+    assert moved[0] < moved[1] and rounded.slower > plain.slower

@@ -17,7 +17,7 @@ from newbie.quant.fp8_dynamic import Fp8Dynamic
 from newbie.quant.ggml import BY_NAME
 from newbie.quant.gguf import Gguf
 from newbie.quant.int8 import Int8
-from newbie.quant.nf4 import LEVELS, Nf4
+from newbie.quant.nf4 import LEVELS, Nf4, _nearest
 from newbie.quant.nibbles import packed, unpacked
 from newbie.quant.schemes import SCHEMES, codec_named, scheme
 
@@ -201,3 +201,13 @@ def test_unknown_schemes_and_codecs_are_refused():
     assert "did you mean nf4?" in caught.value.hint
     for name in ("", "int5", "int4-g0", "int4-g7", "int4-r", "int4-g99999", "int4-a4g0", "Q4_K"):
         assert codec_named(name) is None
+
+
+def test_nf4_takes_the_nearest_level():
+    numbers = torch.linspace(-1, 1, 64 * 64 * 10).view(-1, 64)
+    numbers[:, 0] = 1.0  # so that a block's scale is one
+    levels = torch.tensor(LEVELS)
+    wanted = (numbers[..., None] - levels).abs().argmin(-1)
+    middle = (numbers[..., None] - (levels[1:] + levels[:-1]) / 2).abs().amin(-1) < 1e-6  # as near to two of them
+    assert torch.equal(_nearest(numbers)[~middle].long(), wanted[~middle])
+    assert torch.equal(_nearest(numbers).long(), torch.bucketize(numbers, (levels[1:] + levels[:-1]) / 2))

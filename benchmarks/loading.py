@@ -1,0 +1,89 @@
+"""How long loading takes beside reading the same file, both with nothing of it in memory.
+
+    python benchmarks/loading.py FILE_OR_FOLDER [--repeats 3] [--out FILE.json]
+
+FILE_OR_FOLDER is a transformer. The system is asked to forget the file before each reading (`posix_fadvise`), and each
+load happens in a process of its own, from the moment when its libraries are there. Where the file stays mapped, loading
+has looked at every number of it, so it has been read too. The limit that we set ourselves: 1.2 times the reading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+PIECE = 2**24
+LOAD = """
+import sys, time, torch
+from newbie.checkpoints import load_transformer
+began = time.perf_counter()
+loaded = load_transformer(sys.argv[1], dtype=getattr(torch, sys.argv[2]))
+print(time.perf_counter() - began)
+"""
+
+
+def forget(files: list[Path]) -> None:
+    """Nothing of them stays in the system's cache, unless another process has it mapped."""
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def reading(files: list[Path]) -> float:
+    """Seconds to read them from beginning to end."""
+    buffer = bytearray(PIECE)
+    began = time.perf_counter()
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+    return time.perf_counter() - began
+
+
+def loading(place: Path, dtype: str) -> float:
+    """Seconds to load the transformer in a new process."""
+    done = subprocess.run([sys.executable, "-c", LOAD, str(place), dtype], cwd=ROOT, capture_output=True, text=True,
+                          check=True)  # fmt: skip
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """Measure, print, write."""
+    from newbie.bench.machine import facts
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("place", type=Path)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dtype", default="bfloat16", help="that of the file measures reading, another also casting")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    files = sorted(given.place.rglob("*.safetensors")) if given.place.is_dir() else [given.place]
+    size = sum(path.stat().st_size for path in files)
+    times: dict[str, list[float]] = {"read": [], "load": []}
+    for _ in range(given.repeats):  # one after the other: a disk is not always as fast
+        forget(files)
+        times["read"].append(reading(files))
+        forget(files)
+        times["load"].append(loading(given.place, given.dtype))
+    read, load = (statistics.median(times[name]) for name in ("read", "load"))
+    print(f"{size / 1e9:.2f} GB: read in {read:.2f} s ({size / read / 1e9:.2f} GB/s), loaded in {load:.2f} s")
+    print(f"{load / read:.2f} times")
+    if given.out is not None:
+        values = {"bytes": size, "seconds": times, "times": load / read, **facts(torch.device("cpu"))}
+        given.out.write_text(json.dumps(values, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

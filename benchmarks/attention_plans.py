@@ -11,6 +11,7 @@ Writes benchmarks/results/attention-plans.json.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ def main() -> None:
         way: at_equal_error(front, fronts["paper"]) for way, front in fronts.items() if way != "paper" in fronts
     }
     about = {
-        "command": f"python benchmarks/attention_plans.py --pixels {args.pixels} --pictures {args.pictures}",
+        "command": " ".join(["python", "benchmarks/attention_plans.py", *sys.argv[1:]]),
         "note": args.note, "threads": torch.get_num_threads(), **machine.facts(torch.device("cpu")),
     }  # fmt: skip
     values = {

@@ -10,6 +10,7 @@ Writes benchmarks/results/attention-pruning.json.
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def main() -> None:
                 flush=True,
             )
     about = {
-        "command": f"python benchmarks/attention_pruning.py --pixels {args.pixels} --rounds {args.rounds}",
+        "command": " ".join(["python", "benchmarks/attention_pruning.py", *sys.argv[1:]]),
         "note": args.note, "threads": torch.get_num_threads(), **machine.facts(torch.device("cpu")),
     }  # fmt: skip
     values = {"pixels": args.pixels, "steps": args.steps, "window": str(window.window), "rows": rows}

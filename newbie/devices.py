@@ -71,6 +71,12 @@ def native_bf16(device_name: str) -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16"))
 
 
+def matrix_tiles(device_name: str) -> bool:
+    """Whether a CPU has AMX, whatever torch and oneDNN may use of it. Where it has, torch's own attention is made of
+    products that the processor is good at, and ours gains nothing on it."""
+    return torch.device(device_name).type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
 def dtype(name: str, device_name: str, parameters: int) -> Choice:
     """The number format of the transformer and the text encoders.
 

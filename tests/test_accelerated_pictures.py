@@ -77,7 +77,7 @@ def planned(path, mini, attention, *, evaluations=8, **more):
         "branch_layout": "cond+uncond",
         "grid": {
             "solver": request.sampler,
-            "schedule": times.resolve(request.schedule, request.sampler),
+            "schedule": schedule,
             "shift": request.shift,
         },
         "step_actions": ["compute"] * evaluations,

@@ -97,7 +97,8 @@ def explain(
 
 def order(case: Case) -> tuple[str, ...]:
     """What "auto" tries, best first. The last serves everywhere."""
-    if case.device.type == "cpu" and devices.native_bf16("cpu") and _row_work(case) >= FOLDED_WORK:
+    products = case.device.type == "cpu" and devices.native_bf16("cpu") and not devices.matrix_tiles("cpu")
+    if products and _row_work(case) >= FOLDED_WORK:
         return ("folded", "sdpa")
     if case.device.type != "cuda":
         return ("sdpa",)

@@ -185,26 +185,21 @@ def test_a_request_carries_what_was_asked():
     assert Request.from_json(asked_for.to_json()) == asked_for
 
 
-def test_another_way_to_compute_a_branch_is_one_line(file, monkeypatch):
-    """It is told where image tokens stand, runs where the plan says, and what it gave can be reused."""
-    asked_at, places = [], []
-
-    def half(at):
-        places.append(at)
-
-        def way(step, layer, block, x, scale, seq):
-            asked_at.append((step.index, layer, step.pair))
-            return 0.5 * at.run_block.plain_attend(step, layer, block, x, scale, seq)
-
-        return way
-
-    monkeypatch.setitem(compose.WAYS, "mean_v", half)
-    row = ["compute", "mean_v", "reuse"] * 3 + ["compute"] * 3
-    written(file, layer_actions={"1": {"attn": row}})
+def test_what_was_computed_in_part_can_be_reused_and_is_told(file):
+    row = ["compute", "mean_v", "reuse", "window", "cfg", "reuse", "window+cfg", "compute", "reuse"] + ["compute"] * 3
+    written(file, layer_actions={"1": {"attn": row}}, window={"side": 2, "radius": 0})
     model = small_model(clip=False)
     latents, velocity = solved(request(model, plan=str(file), words=(8, 8)))
-    assert asked_at == [(i, 1, True) for i in (1, 4, 7)]
-    assert [(at.branch, at.grid, at.pictures) for at in places] == [("attn", (4, 4), 1)]
     assert [velocity.book.layers[1, "attn", i] for i in range(12)] == row
-    written(file, layer_actions={"1": {"attn": [each.replace("mean_v", "compute") for each in row]}})
+    assert {layer for layer, _, _ in velocity.book.layers} == {1}
+    written(file, layer_actions={"1": {"attn": ["compute"] * 12}})
     assert not latents.equal(drawn(request(model, plan=str(file), words=(8, 8))))
+
+
+def test_tiles_of_a_window_are_in_the_file(file):
+    plan = Plan.read(written(file, layer_actions={"1": {"attn": ["compute"] + ["window"] * 11}}, window={"side": 4}))
+    assert (plan.window.side, plan.window.radius) == (4, 1)
+    assert Plan.from_json(plan.to_json()) == plan
+    for wrong in ({"side": 0}, {"radius": -1}, {"sides": 4}):
+        with pytest.raises(UsageError, match="window"):
+            Plan.read(written(file, window=wrong))

@@ -60,12 +60,21 @@ def test_on_a_cpu_without_bf16_products_auto_means_sdpa(monkeypatch, dtype, mask
 )
 def test_on_a_cpu_with_bf16_products_auto_takes_them_for_long_rows(monkeypatch, dtype, length, backward, expected):
     monkeypatch.setattr(devices, "native_bf16", lambda device: True)
+    monkeypatch.setattr(devices, "matrix_tiles", lambda device: False)
     assert choose(**(ON_CPU | {"dtype": dtype}), length=length, backward=backward).name == expected
+
+
+@pytest.mark.parametrize("length", [None, 63, 4352])
+def test_on_a_cpu_with_amx_auto_means_sdpa(monkeypatch, length):
+    monkeypatch.setattr(devices, "native_bf16", lambda device: True)
+    monkeypatch.setattr(devices, "matrix_tiles", lambda device: True)
+    assert choose(**(ON_CPU | {"dtype": torch.bfloat16}), length=length).name == "sdpa"
 
 
 @pytest.mark.parametrize(("length", "expected"), [(216, "sdpa"), (217, "folded")])
 def test_small_heads_need_longer_rows_for_that(monkeypatch, length, expected):
     monkeypatch.setattr(devices, "native_bf16", lambda device: True)
+    monkeypatch.setattr(devices, "matrix_tiles", lambda device: False)
     small = {"device": "cpu", "dtype": torch.bfloat16, "head_dim": 32, "n_heads": 6, "n_kv_heads": 3}
     assert choose(**small, length=length).name == expected
 

@@ -72,7 +72,9 @@ def test_every_block_arrives_whole_when_it_is_used(parts, count):
     late, plain = stream(parts, LateCarrier(count)), stream(parts, None)
     blocks = [torch.nn.Identity() for _ in late.blocks]
     for _ in range(3):  # evaluations
-        for number, _ in enumerate(zip(late.over(blocks), plain.over(blocks), strict=True)):
+        for number, _ in enumerate(
+            zip(late.over(blocks, range(len(blocks))), plain.over(blocks, range(len(blocks))), strict=True)
+        ):
             slot = number % 2
             assert torch.equal(late.slots[slot], plain.slots[slot]), number
 
@@ -82,7 +84,7 @@ def test_with_a_buffer_for_each_block_each_is_read_once(parts):
         found = stream(parts, LateCarrier(count))
         blocks = [torch.nn.Identity() for _ in found.blocks]
         for _ in range(3):
-            list(found.over(blocks))
+            list(found.over(blocks, range(len(blocks))))
         assert times * len(blocks) <= found.read <= times * len(blocks) + 1
 
 
@@ -92,7 +94,7 @@ def test_a_slot_is_free_only_when_the_computing_that_used_it_is_over(parts):
     send = carrier.send
     carrier.send = lambda buffer, slot, after: sent.append(carrier.moments.index(after)) or send(buffer, slot, after)
     found = stream(parts, carrier)
-    list(found.over([torch.nn.Identity() for _ in found.blocks]))
+    list(found.over([torch.nn.Identity() for _ in found.blocks], range(len(found.blocks))))
     # Two moments from before; then block n leaves moment n + 2, and block n + 2, which comes to its slot, waits for it.
     assert sent[: len(found.blocks)] == list(range(len(found.blocks)))
 
@@ -100,7 +102,7 @@ def test_a_slot_is_free_only_when_the_computing_that_used_it_is_over(parts):
 def test_a_block_that_fails_leaves_its_slot_all_the_same(parts):
     carrier = LateCarrier(2)
     found = stream(parts, carrier)
-    running = found.over([torch.nn.Identity() for _ in found.blocks])
+    running = found.over([torch.nn.Identity() for _ in found.blocks], range(len(found.blocks)))
     next(running)
     before = len(carrier.moments)
     with pytest.raises(RuntimeError):

@@ -65,7 +65,7 @@ class Request:
     height: int | None = None  # pixels
     steps: int | None = None  # intervals of the time grid
     cfg_scale: float | None = None
-    cfg_trunc: str | None = None  # "time:0.25", "steps:0.5", "sigma:0.8"; "" = guided to the end
+    cfg_trunc: str | None = None  # "time:0.25", "steps:0.5", "sigma:0.1-0.8"; "" = guided to the end
     cfg_renorm: float | None = None  # 0 = off
     sampler: str | None = None
     schedule: str | None = None

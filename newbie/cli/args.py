@@ -77,7 +77,11 @@ REQUEST_FLAGS = {
     "height": Flag("pixels, a multiple of 16", ("-H",)),
     "steps": Flag("steps from noise to picture", ("--num-inference-steps",)),
     "cfg_scale": Flag("how strongly the prompt guides; 1 = not at all", ("--cfg", "--guidance-scale")),
-    "cfg_trunc": Flag("end of the guidance: time:0.25, steps:0.5 or sigma:0.8", metavar="UNIT:X"),
+    "cfg_trunc": Flag(
+        "where guidance acts: to an end, time:0.25, steps:0.5 or sigma:0.8, or between two, time:0.1-0.6",
+        ("--cfg-interval",),
+        metavar="UNIT:[X-]Y",
+    ),
     "cfg_renorm": Flag("limit of the guided velocity relative to the unguided; 0 = none"),
     "sampler": Flag(", ".join(SAMPLERS), ("--solver",), convert=values.sampler),
     "schedule": Flag(", ".join(SCHEDULES), ("--scheduler",), convert=values.schedule),

@@ -7,6 +7,7 @@ conditional rows run.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,7 +20,8 @@ from newbie.errors import UsageError
 from newbie.step import Book, Memory, Step
 
 UNITS = ("time", "steps", "sigma")
-EXAMPLES = 'for example "time:0.25", "steps:0.5", "sigma:0.8"; leave it empty to guide every step'
+INTERVAL = re.compile(r"(.*?[^eE])-(.*)")  # 0.1-0.6; a minus sign in front or in an exponent is none
+EXAMPLES = 'for example "time:0.25", "time:0.1-0.6", "steps:0.5", "sigma:0.8"; leave it empty to guide every step'
 
 DELTA = "delta"  # where differences of guidance are remembered
 
@@ -37,17 +39,20 @@ class Model(Protocol):
 class Truncation:
     """When guidance is on. Each unit is somebody's convention; the number alone would not say whose.
 
-    time:  while the flow time t < value, so early, in the noise (official code)
-    steps: while the fraction of steps, this one included, <= value, so early as well (diffusers)
-    sigma: while the noise level 1 - t < value, so *late* (ComfyUI's RenormCFG node)
+    time:  while start <= flow time t < value; from 0 that is early, in the noise (official code)
+    steps: while start < fraction of steps, this one included, <= value; from 0 early as well (diffusers)
+    sigma: while start <= noise level 1 - t < value; from 0 that is *late* (ComfyUI's RenormCFG node)
+
+    An interval with two ends is that of Kynkäänniemi et al. 2024, arXiv 2404.07724.
     """
 
     unit: str
     value: float
+    start: float = 0.0
 
     @classmethod
     def parse(cls, text: str) -> Truncation | None:
-        """Read "unit:value"; a number alone is a time, nothing is None: always guided.
+        """Read "unit:value" or "unit:start-value"; a number alone is a time, nothing is None: always guided.
 
         Raises:
             UsageError: anything else.
@@ -60,21 +65,26 @@ class Truncation:
         unit = unit.strip().lower()
         if unit not in UNITS:
             raise UsageError(f"guidance truncation {text!r}: unknown unit {unit!r}", EXAMPLES)
+        ends = INTERVAL.fullmatch(number)
+        if ends and not colon:
+            raise UsageError(f"guidance interval {text!r} has no unit", EXAMPLES)
         try:
-            value = float(number)
+            start, value = (float(end) for end in (ends.groups() if ends else ("0", number)))
         except ValueError:
             raise UsageError(f"guidance truncation {text!r}: {number!r} is not a number", EXAMPLES) from None
-        if not value >= 0.0:  # also refuses NaN
-            raise UsageError(f"guidance truncation {text!r}: {value} is not a number from 0 upwards", EXAMPLES)
-        return cls(unit, value)
+        if not (value >= 0.0 and start >= 0.0):  # also refuses NaN
+            raise UsageError(f"guidance truncation {text!r}: {number} is not a number from 0 upwards", EXAMPLES)
+        if ends and not start < value:
+            raise UsageError(f"guidance interval {text!r}: {start:g} does not lie before {value:g}", EXAMPLES)
+        return cls(unit, value, start)
 
     def guided(self, t: float, step: int, steps: int) -> bool:
         """Is an evaluation at time t, in interval `step` of `steps`, guided?"""
         if self.unit == "time":
-            return t < self.value
+            return self.start <= t < self.value
         if self.unit == "steps":
-            return (step + 1) / steps <= self.value
-        return 1.0 - t < self.value
+            return self.start < (step + 1) / steps <= self.value
+        return self.start <= 1.0 - t < self.value
 
 
 class Guess(Protocol):

@@ -24,7 +24,7 @@ text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
         height=st.none() | side,
         steps=st.none() | st.integers(1, 1000),
         cfg_scale=st.none() | number,
-        cfg_trunc=st.none() | st.sampled_from(["time:0.25", "steps:0.5", "sigma:1"]),
+        cfg_trunc=st.none() | st.sampled_from(["time:0.25", "steps:0.5", "sigma:0.1-1"]),
         cfg_renorm=st.none() | number,
         sampler=st.none() | st.sampled_from(SAMPLERS),
         schedule=st.none() | st.sampled_from(SCHEDULES),

@@ -133,6 +133,10 @@ def test_scale_zero_is_the_negative_prompt_alone() -> None:
         ("sigma:0.8", [False, False, False, False, True, True]),
         ("time:0", [False] * 6),
         ("time:100", [True] * 6),
+        ("time:0.05-0.25", [False, False, True, True, False, False]),
+        ("steps:0.5-0.84", [False, False, False, True, True, False]),
+        ("sigma:0.6-0.9", [False, False, False, True, True, False]),
+        ("time:1e-3-1", [False, True, True, True, True, True]),
     ],
 )
 def test_truncation_runs_the_conditional_rows_only(text: str, guided: list[bool]) -> None:
@@ -203,7 +207,19 @@ def test_two_generations_on_one_model_share_nothing() -> None:
     assert (first.index, second.index) == (2, 1)
 
 
-@pytest.mark.parametrize("text", ["time", "time:", "late:0.5", "steps:half", "time:-1", "sigma:nan", "a:b:c", ":1"])
+@pytest.mark.parametrize("text", ["time:0.25", "steps:0.5", "sigma:0.8", "time:1e-3"])
+def test_an_interval_from_0_is_what_has_one_end(text: str) -> None:
+    unit, _, end = text.partition(":")
+    assert Truncation.parse(f"{unit}:0-{end}") == Truncation.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time", "time:", "late:0.5", "steps:half", "time:-1", "sigma:nan", "a:b:c", ":1", "0.1-0.6", "time:0.6-0.1",
+        "time:0.5-0.5", "steps:-0.1-0.5", "sigma:nan-0.5", "sigma:0.1-nan", "time:0.1-", "time:0-0.1-0.6",
+    ],
+)  # fmt: skip
 def test_a_truncation_that_makes_no_sense_is_refused_with_examples(text: str) -> None:
     with pytest.raises(UsageError) as error:
         Truncation.parse(text)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def main() -> None:
                 "way": way, "level": level, "error": significant(outcome.error, 3),
                 "saved": significant(outcome.saved, 3), "search_seconds": significant(seconds, 3),
                 "trials": found.tried, "block_runs": found.blocks, "actions": found.counts(),
-                "feed_actions": fast.tally.feed_actions(),
+                "feed_actions": dict(Counter(action for row in found.feed for action in row)),
             })  # fmt: skip
             print(f"{way}, {level}: saved {outcome.saved:.1%}, error {outcome.error:.3g}, {seconds:.0f} s, "
                   f"{found.counts()}", flush=True)  # fmt: skip

@@ -22,13 +22,15 @@ from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
 from newbie.accel.leaves import Leaves
 from newbie.accel.modulation import ModulationTable
 from newbie.accel.packed import Packed
-from newbie.accel.plan import Run
+from newbie.accel.plan import Run, WindowShape
 from newbie.accel.predict import Hold, Predict
 from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.savings import Savings
 from newbie.accel.shared import SharedRefiner
 from newbie.accel.sides import At, Side, Sides
+from newbie.accel.work import Operations, Work, of_generation
 from newbie.attention.kernel import Kernel
+from newbie.attention.sdpa import Sdpa
 from newbie.attention.window import Tiles, Windowed
 from newbie.memory.streamed import BlockStream, Streamed
 from newbie.model.block import Block
@@ -168,7 +170,10 @@ class Denoiser:
         rows = [PROMPT, NEGATIVE] if any(self.paired()) else [PROMPT]
         lengths = [self._lengths[row] for row in rows]
         whole = len(rows) * (useful_width(lengths, self.features.hidden.shape[1]) + self.image_tokens)
-        return self.policies.kept(len(rows) * self.image_tokens * wide, whole * wide)
+        image = len(rows) * self.image_tokens
+        config = self.transformer.config
+        shown = 2 * config.n_layers * config.n_kv_heads * config.head_dim * pictures * 4  # keys and values of a word
+        return self.policies.kept(image * wide, whole * wide, (whole - image) * shown)
 
     def _reusing(self, period: int, predict: Predict) -> Denoiser:
         return replace(self, guidance=replace(self.guidance, delta=Delta(period, predict)))
@@ -184,6 +189,17 @@ class Denoiser:
         same = self.savings.prepared_once and not self.biased and self.watch is None
         same = same and self.stream is None and self.policies is None
         return Recorded(self.transformer, self.record) if self.record and same else None
+
+    def operations(self, velocity: Velocity, pictures: int) -> Operations:
+        """What the joint blocks did in a generation of so many pictures, and what they were spared."""
+        window = self.policies.window if isinstance(self.policies, Policies) else WindowShape()
+        tiles = Windowed(Sdpa(), self.image_grid, Tiles(window.side, window.radius))  # counted, never called
+        words = [(self._lengths[row],) * pictures for row in (PROMPT, NEGATIVE)]
+        pair, alone = (Work(self.transformer.config, each, tiles) for each in (words[0] + words[1], words[0]))
+        paired = [said == "computed" and not velocity.same for said in velocity.book.guidance]
+        guided = replace(self.guidance, truncation=None).active(0.0, 0, 1) and not self.one_row
+        layers, trim = len(self.transformer.layers), self.savings.image_queries
+        return of_generation(velocity.book, pair, alone, paired, layers=layers, trim=trim, guided=guided)
 
     def work(self) -> dict[str, int]:
         """What was done, in numbers: for a result's statistics."""
@@ -254,12 +270,13 @@ class Denoiser:
         else:
             inner = self.blocks or in_order
         usual = self._without_padding(inner, pictures)
-        if self.biased:
+        apart = self.policies is not None and self.policies.apart
+        if self.biased or apart:
             prompt, negative = (
                 Side(self._kernel([row], bias=bias is not None), bias)
                 for row, bias in zip((PROMPT, NEGATIVE), self.biases, strict=True)
             )
-            usual = Sides(inner, usual, (prompt, negative), pictures, self.image_tokens)
+            usual = Sides(inner, None if apart else usual, (prompt, negative), pictures, self.image_tokens)
         if self.stream is not None:
             return Streamed(usual, self.stream)
         return None if usual is in_order else usual

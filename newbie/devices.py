@@ -137,6 +137,18 @@ def free_memory(device: str = "cpu") -> int:
     return int(sizes.get("MemAvailable", "0 kB").split()[0]) * 1024
 
 
+def peak_memory(device: str = "cpu") -> int:
+    """The most bytes that torch held on a card, or the process in main memory, since it began; 0 where nobody tells."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    return int(sizes.get("VmHWM", "0 kB").split()[0]) * 1024
+
+
 def keep_compiled() -> Path:
     """Let torch keep what it compiles in the user's cache folder, or where TORCHINDUCTOR_CACHE_DIR says; returns it."""
     from torch._inductor.runtime.cache_dir_utils import default_cache_dir

@@ -15,6 +15,12 @@ from typing import Any
 class Memory(dict[Hashable, Any]):
     """What one generation remembers. Keys are tuples such as ``("hold", layer, "attend")``."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what policies keep: of all values, or members of lists, that say how many they have."""
+        kept = (each for value in self.values() for each in (value if isinstance(value, list) else [value]))
+        return sum(getattr(each, "nbytes", 0) for each in kept)
+
 
 @dataclass
 class Book:
@@ -28,6 +34,9 @@ class Book:
     layers: dict[tuple[int, str, int], str] = field(default_factory=dict)  # (layer, branch, evaluation) -> action
     drift: dict[int, float] = field(default_factory=dict)  # evaluation -> what a threshold was compared with
     guidance: list[str] = field(default_factory=list)  # of each evaluation: computed, reused, off
+    forced: int = 0  # branches that computed because what their action needs was not there
+    kept: int = 0  # the most bytes that were remembered from one evaluation to the next
+    negative: Book | None = None  # of the negative prompt's rows, where they decide by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,13 @@ class Step:
     book: Book = field(default_factory=Book)
     common: Memory = field(default_factory=Memory)
     pair: bool = False  # do the negative prompt's rows run as well?
+    negative: bool = False  # are these rows the negative prompt's alone, which decide for themselves?
+
+    def of_the_negative(self) -> Step:
+        """The same for the negative prompt's rows where they decide for themselves: with a book of their own."""
+        if self.book.negative is None:
+            self.book.negative = Book()
+        return replace(self, book=self.book.negative, negative=True)
 
     def in_common(self) -> Step:
         """The same for what remembers in common."""

@@ -33,6 +33,10 @@ class Part(NamedTuple):
     seq: TokenSequence
     memory: Memory  # policies remember each part by itself
 
+    @property
+    def nbytes(self) -> int:
+        return self.memory.nbytes
+
     @classmethod
     def of(cls, seq: TokenSequence, rows: slice, image: int, kernel: Kernel) -> Part:
         """Neighbouring rows that have one length and all their `image` tokens. Asks the device for nothing."""

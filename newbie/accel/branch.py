@@ -42,6 +42,7 @@ class BranchCache:
         action, slot = actions[step.index], (self.branch, layer)
         if action in KEPT and not knows(step, slot):
             action = "compute"  # rows began to lie otherwise in their batch, as where regions end
+            step.book.forced += 1
         step.book.layers[layer, self.branch, step.index] = action
         if action in KEPT:
             held = tuple("skip" if each == "reuse" else each for each in actions)

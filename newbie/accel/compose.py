@@ -2,9 +2,10 @@
 
     guidance:   Truncation -> Delta -> ...            which rows run in an evaluation
     the stack:  Streamed(Sides(Packed | Apart(        weights, biases, padding
+                TextFreeze(                           whether words run, or the image alone
                 StackCache(                           which blocks run
                 InOrder(RunBlock(                     in order, the last for the image alone
-                BranchCache | FastAttention))))))     which branches run; or how much of them
+                BranchCache | FastAttention)))))))    which branches run; or how much of them
 
 Everything outside `StackCache` is exact and is arranged by `newbie.denoise`. A new policy is an `Attend`, a `Feed` or a
 rule for the stack (one function in `STACKS`), and a line in `RULINGS` for each thing that it cannot go together with.
@@ -22,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from newbie.accel import methods
 from newbie.accel.calibration import PRESETS, Calibration
-from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Mask, weighted
+from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Freeze, Mask, weighted
 from newbie.accel.methods import Choice
-from newbie.accel.plan import BRANCHES, KEPT, Plan, Run, Stack
+from newbie.accel.plan import BRANCHES, KEPT, Plan, Run, Stack, WindowShape
 from newbie.accel.predict import AsPlanned, Predict, Taylor
 from newbie.errors import UsageError
 from newbie.step import Memory, Step
@@ -52,16 +53,25 @@ RULINGS = (
     Ruling(BLOCKS, BLOCKS, "both decide which blocks run", "name one of them; delta goes with each"),
     Ruling(BLOCKS, frozenset({"plan"}), "a plan says already what every block does", "leave one of them out"),
     Ruling(
-        frozenset({"exact"}), BLOCKS | {"delta"}, "exact means without approximations", "leave out --plan or --accel"
+        frozenset({"exact"}),
+        BLOCKS | {"delta", "freeze"},
+        "exact means without approximations",
+        "leave out --plan or --accel",
     ),
     Ruling(
-        BLOCKS | {"plan"},
+        frozenset({"freeze"}),
+        frozenset({"fora", "plan"}),
+        "what is kept of branches is of words and image, and words that are frozen do not run",
+        "a method that skips whole blocks, such as dbcache or deepcache, goes with freeze",
+    ),
+    Ruling(
+        BLOCKS | {"plan", "freeze"},
         frozenset({"cuda graphs"}),
         "a recorded evaluation repeats its work and decides nothing",
         "leave out --cuda-graphs; delta alone goes with it",
     ),
     Ruling(
-        BLOCKS | {"plan"},
+        BLOCKS | {"plan", "freeze"},
         frozenset({"heat-maps"}),
         "a heat-map needs the attention of every evaluation",
         "leave out --heatmaps, or draw that picture without",
@@ -103,6 +113,7 @@ class Middle:
     front: int = 0
     back: int = 0
     look: Look | None = None
+    apart: bool = False  # the negative prompt's rows decide for themselves
 
 
 class Around(Protocol):
@@ -111,6 +122,11 @@ class Around(Protocol):
     @property
     def together(self) -> bool:
         """Whether both halves of a guided pair must be in one batch."""
+        ...
+
+    @property
+    def apart(self) -> bool:
+        """Whether each half decides for itself, and so runs by itself."""
         ...
 
     def around(
@@ -124,15 +140,27 @@ class Policies:
 
     middle: Middle | None = None
     plan: Plan | None = None  # of branches; and of the stack, if that is known before
+    paired: tuple[bool, ...] = ()  # of each evaluation that a plan is for: do the negative prompt's rows run?
+    freeze: Freeze | None = None
 
     @property
     def together(self) -> bool:
         return self.plan is not None and self.plan.shares
 
+    @property
+    def apart(self) -> bool:
+        return self.middle is not None and self.middle.apart
+
+    @property
+    def window(self) -> WindowShape:
+        """What the action "window" sees."""
+        return WindowShape() if self.plan is None else self.plan.window
+
     def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows) -> Runner:
         """`blocks` with these policies; `trim`: the last block runs for the image alone where that is possible."""
         from newbie.accel.branch import BranchCache
         from newbie.accel.fastattn import FastAttention
+        from newbie.accel.freeze import TextFreeze
         from newbie.accel.last import to_the_image
         from newbie.accel.stack import StackCache
         from newbie.attention.window import Tiles
@@ -146,7 +174,7 @@ class Policies:
             if plan.shares:
                 tiles = windows(Tiles(plan.window.side, plan.window.radius))
                 of_attention, of_feed = (plan.by_evaluation(branch) for branch in BRANCHES)
-                fast = FastAttention(run_block.leaves, tiles, of_attention, pictures, of_feed)
+                fast = FastAttention(run_block.leaves, tiles, of_attention, pictures, of_feed, paired=self.paired)
                 attend, feed = fast.attend, fast.feed
             else:
                 if cut["attn"]:
@@ -155,18 +183,22 @@ class Policies:
                     feed = BranchCache("ffn", plan, {"compute": run_block.plain_feed})
             run_block = replace(run_block, attend=attend, feed=feed, layers=cut["attn"] | cut["ffn"])
             blocks = replace(blocks, run_block=run_block)
-        if trim:
+        if trim or self.freeze is not None:  # a frozen evaluation has nothing but the image
             blocks = to_the_image(blocks, layers - 1)
-        if self.middle is None:
-            return blocks
         middle = self.middle
-        return StackCache(
-            blocks, middle.decide, middle.predict, math.prod(grid), pictures, middle.front, middle.back, middle.look
-        )
 
-    def kept(self, image: int, whole: int) -> int:
-        """Bytes that will be remembered, of rows whose image tokens have `image` bytes and whose tokens `whole`."""
-        found = 0
+        def stacked(blocks: InOrder) -> Runner:
+            if middle is None:
+                return blocks
+            given = (middle.decide, middle.predict, math.prod(grid), pictures, middle.front, middle.back, middle.look)
+            return StackCache(blocks, *given, middle.apart)
+
+        return stacked(blocks) if self.freeze is None else TextFreeze(self.freeze, blocks, stacked, pictures)
+
+    def kept(self, image: int, whole: int, words: int) -> int:
+        """Bytes that will be remembered, of rows whose image tokens have `image` bytes and whose tokens `whole`, and
+        whose words have keys and values of `words` bytes in all layers together."""
+        found = words if self.freeze is not None else 0
         if self.middle is not None:
             found += (whole if self.middle.back else image) * self.middle.predict.tensors
             found += 2 * image * (self.middle.look is not None)
@@ -227,7 +259,8 @@ def compose(accel: str, plan: str, facts: Facts) -> Composed:
         notes.append(preset.told(plan))
         choices = (*methods.parse(preset.accel), *choices)
         _check_together([choice.name for choice in choices], facts.besides)
-    policies, delta = None, None
+    policies: Policies | None = None
+    delta, freeze = None, None
     for choice in (each for each in choices if each.name == "delta" and each.whole("period") > 1):
         delta = choice.whole("period"), Taylor(choice.whole("order"))
         if facts.paired is not None:
@@ -235,14 +268,24 @@ def compose(accel: str, plan: str, facts: Facts) -> Composed:
     for choice in choices:
         if choice.name == "delta":
             continue
+        if choice.name == "freeze":
+            freeze = Freeze.after(choice.number("at"), choice.whole("refresh"), facts.evaluations)
+            continue
         if choice.name in PLANNED:
-            policies = _planned(PLANNED[choice.name](choice, facts))
+            policies = _planned(PLANNED[choice.name](choice, facts), facts)
         else:
             policies = Policies(STACKS[choice.name](choice, facts))
     if read is not None:
         read.refuse(facts.run, plan)
         _check_together(["a plan of window, cfg or mean_v"] if read.shares else [], facts.besides)
-        policies = _planned(read)
+        policies = _planned(read, facts)
+    if freeze is not None:
+        policies = replace(policies or Policies(), freeze=freeze)
+        if policies.middle is not None and policies.middle.back:
+            raise UsageError(
+                f"freeze and back={policies.middle.back} do not go together: what last blocks are given has no words",
+                "back=0",
+            )
     told = [str(choice) for choice in choices] + ([f"plan {Path(plan).name}"] if read is not None else [])
     return Composed(policies, delta, tuple(told), tuple(notes))
 
@@ -251,17 +294,18 @@ def compiled(choice: Choice, facts: Facts) -> Plan:
     """A method that knows before the run what it will do, as a plan.
 
     Raises:
-        UsageError: it decides on the way.
+        UsageError: it decides on the way, or about something else.
     """
     if choice.name not in PLANNED:
+        why = "decides while it runs" if choice.name in STACKS else "is no choice of blocks or branches"
         raise UsageError(
-            f"{choice.name} decides while it runs, so there is no plan of it",
+            f"{choice.name} {why}, so there is no plan of it",
             "plans can be made of " + ", ".join(PLANNED),
         )
     return PLANNED[choice.name](choice, facts)
 
 
-def _planned(plan: Plan) -> Policies | None:
+def _planned(plan: Plan, facts: Facts) -> Policies | None:
     """What carries a plan out; None where it computes everything."""
     if plan.empty:
         return None
@@ -270,7 +314,7 @@ def _planned(plan: Plan) -> Policies | None:
         bits = tuple(action == "compute" for action in plan.step_actions)
         predict = AsPlanned(Taylor(plan.stack.order), plan.step_actions)
         middle = Middle(Mask(bits=bits), predict, plan.stack.front, plan.stack.back)
-    return Policies(middle, plan)
+    return Policies(middle, plan, facts.run.paired)
 
 
 def _check_together(names: list[str], besides: frozenset[str]) -> None:
@@ -380,7 +424,7 @@ def _by_change(choice: Choice, facts: Facts, front: int, back: int, more: Mappin
     weights = weighted(facts.intervals, choice.word("weighting"))
     limits: dict[str, Any] = _ends(choice, facts) | _limits(choice) | dict(more or {})
     decide = Change(threshold=choice.number("threshold"), weights=weights, **limits)
-    return Middle(decide, _course(choice), front, back, what_the_front_changed)
+    return Middle(decide, _course(choice), front, back, what_the_front_changed, _apart(choice))
 
 
 def _teacache(choice: Choice, facts: Facts) -> Middle:
@@ -392,7 +436,7 @@ def _teacache(choice: Choice, facts: Facts) -> Middle:
     weights = weighted(facts.intervals, choice.word("weighting"))
     limits = _ends(choice, facts) | _limits(choice)
     decide = Accumulate(threshold=choice.number("threshold"), curve=curve, weights=weights, **limits)
-    return Middle(decide, _course(choice), look=modulated_input)
+    return Middle(decide, _course(choice), look=modulated_input, apart=_apart(choice))
 
 
 STACKS: dict[str, Callable[[Choice, Facts], Middle]] = {
@@ -404,6 +448,10 @@ STACKS: dict[str, Callable[[Choice, Facts], Middle]] = {
 
 def _course(choice: Choice) -> Taylor:
     return Taylor(choice.whole("order"), choice.word("form"), choice.word("along"))
+
+
+def _apart(choice: Choice) -> bool:
+    return choice.word("scope") == "branch"
 
 
 def _outer(choice: Choice, facts: Facts) -> tuple[int, int]:

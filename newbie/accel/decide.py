@@ -14,6 +14,7 @@ Rows that are drawn together are computed together: as soon as one picture moves
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ class State:
     skipped: int = 0  # in all
     moved: float = 0.0  # since then
     seen: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return 0 if self.seen is None else self.seen.nbytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +170,20 @@ class Accumulate(Decide):
 
     def _note(self, state: State, probe: Probe, computed: bool) -> None:
         state.seen = probe()
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """When words stand still (`accel.freeze`): behind evaluation `first`, until what is kept is `refresh` old."""
+
+    first: int
+    refresh: int
+
+    @classmethod
+    def after(cls, share: float, refresh: int, evaluations: int) -> Freeze | None:
+        """From a share of all evaluations on; None where none of them would be frozen."""
+        first = math.ceil(share * evaluations)
+        return cls(first, refresh) if refresh > 1 and first + 1 < evaluations else None
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,12 @@ sharing for the feed-forward branch is an extension: compute, reuse, cfg.
 
 All state is in the memory of the generation, and of its guided or unguided evaluations by themselves. An action whose
 state is not there, because guidance or a cache skipped the evaluation that would have left it, computes everything; the
-tally says how often.
+book says how often.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,6 +37,8 @@ from newbie.step import Memory, Step
 
 ATTENTION = ("compute", "window", "window+cfg", "cfg", "reuse", "mean_v")
 FEED = ("compute", "cfg", "reuse")
+NOT_RUN = "skip"  # what plans say of an evaluation in which a cache leaves the layer out
+OUTPUTS = {"attn": "output", "ffn": "feed"}  # under which names the answers of the branches are kept
 Actions = Callable[[int, int], str] | Mapping[tuple[int, int], str]  # (evaluation, layer) -> action
 Keep = Literal["planned", "all", "nothing"]
 
@@ -49,36 +50,6 @@ Attending = Callable[[Tensor, Tensor, Tensor, TokenSequence], Tensor]
 def unshared(action: str) -> str:
     """The same without sharing across guidance: for evaluations of one half alone."""
     return {"cfg": "compute", "window+cfg": "window"}.get(action, action)
-
-
-def held_bytes(memory: Memory) -> int:
-    """What these policies keep in a memory."""
-    return sum(value.nbytes for key, value in memory.items()
-               if isinstance(key, tuple) and key[0] == KEY and isinstance(value, Tensor))  # fmt: skip
-
-
-@dataclass
-class Tally:
-    """What was done in a generation."""
-
-    attention: Counter[tuple[int, str]] = field(default_factory=Counter)  # by (layer, action)
-    feed: Counter[tuple[int, str]] = field(default_factory=Counter)
-    forced: int = 0  # actions that computed everything because their state was not there
-
-    def actions(self) -> dict[str, int]:
-        """Of the attention, over all layers."""
-        return _summed(self.attention)
-
-    def feed_actions(self) -> dict[str, int]:
-        """Of the feed-forward."""
-        return _summed(self.feed)
-
-
-def _summed(counts: Counter[tuple[int, str]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for (_, action), count in counts.items():
-        total[action] += count
-    return dict(total)
 
 
 @dataclass(frozen=True)
@@ -97,7 +68,8 @@ class FastAttention:
             attention (q, k and v), and costs exactness there.
         keep: what is kept for later evaluations: what the plan will read, everything (while a plan is searched), or
             nothing.
-        tally: what was done is counted there.
+        paired: of each evaluation, do the negative prompt's rows run? What those with them leave is of no use to those
+            without; (): all are of one kind.
 
     Raises, when called:
         UsageError: an unknown action, `cfg` without a pair, a batch of another shape than this generation's first.
@@ -110,7 +82,7 @@ class FastAttention:
     feed_actions: Actions = field(default_factory=dict)
     hold_words: bool = False
     keep: Keep = "planned"
-    tally: Tally = field(default_factory=Tally, compare=False)
+    paired: Sequence[bool] = ()
 
     def attend(
         self, step: Step | None, layer: int, block: Block, x: Tensor, scale: Tensor, seq: TokenSequence
@@ -119,56 +91,50 @@ class FastAttention:
         if step is None:  # the noise refiner, where no plan acts
             return self._branch(block, x, scale, seq, _seeing_all)
         layout = self._layout(step, x, seq)
-        action = _said(self.actions, step.index, layer, ATTENTION)
-        output, residual = (KEY, layer, "output"), (KEY, layer, "residual")
-        missing = output if action == "reuse" else residual if "window" in action else None
-        if missing is not None and missing not in step.memory:
-            action = "compute"
-            self.tally.forced += 1
-        self.tally.attention[layer, action] += 1
-        step.book.layers[layer, "attn", step.index] = action
-        y: Tensor
-        if action == "reuse":
-            y = step.memory[output]
-        elif action == "compute":
-            y, rest = self._in_full(block, x, scale, seq, wants_rest=self._later(step, layer, "window"))
-            _put(step.memory, residual, rest)
-        elif action == "mean_v":
-            y = self._branch(block, x, scale, seq, lambda q, k, v, seq: _by_mean(q, k, v, seq, layout.words))
-        else:
-            r = step.memory.get(residual) if "window" in action else None
+        residual = (KEY, layer, "residual")
+
+        def computed(action: str) -> Tensor:
+            if action == "compute":
+                y, rest = self._in_full(block, x, scale, seq, wants_rest=self._later(step, layer, "attn", "window"))
+                _put(step.memory, residual, rest)
+                return y
+            if action == "mean_v":
+                return self._branch(block, x, scale, seq, lambda q, k, v, seq: _by_mean(q, k, v, seq, layout.words))
+            rest = step.memory[residual] if "window" in action else None
             if "cfg" in action:
-                y = self._shared(block, x, scale, self._pair(layout, step, layer), r, step.memory.get(output))
-            else:
-                y = self._branch(block, x, scale, seq, self._seeing(r))
-        wanted = self._later(step, layer, "reuse") or (self.hold_words and self._later(step, layer, "cfg"))
-        _put(step.memory, output, y if wanted else None)
-        return y
+                pair, last = self._pair(layout, step, layer), step.memory.get((KEY, layer, OUTPUTS["attn"]))
+                return self._shared(block, x, scale, pair, rest, last)
+            return self._branch(block, x, scale, seq, self._seeing(rest))
+
+        return self._act(step, layer, "attn", computed)
 
     def feed(self, step: Step | None, layer: int, block: Block, x: Tensor, scale: Tensor) -> Tensor:
         """The feed-forward branch, (B, L, dim) -> (B, L, dim)."""
-        action = "compute" if step is None else _said(self.feed_actions, step.index, layer, FEED)
         if step is None:
             return self.leaves.feed(block, x, scale)
-        key = (KEY, layer, "feed")
-        if action == "reuse" and key not in step.memory:
-            action = "compute"
-            self.tally.forced += 1
-        self.tally.feed[layer, action] += 1
-        step.book.layers[layer, "ffn", step.index] = action
-        y: Tensor
-        if action == "reuse":
-            y = step.memory[key]
-        elif action == "cfg":
-            layout: Layout = step.memory[LAYOUT]
-            cond, uncond = self._pair(layout, step, layer)
+
+        def computed(action: str) -> Tensor:
+            if action == "compute":
+                return self.leaves.feed(block, x, scale)
+            cond, uncond = self._pair(step.memory[LAYOUT], step, layer)
             first = self.leaves.feed(block, cond.cut(x), cond.cut(scale))
             words = uncond.cut(x)[:, uncond.words]
             own = self.leaves.feed(block, words, _at(uncond.cut(scale), uncond.words)) if words.shape[1] else words
-            y = _joined(cond, uncond, first, own.to(first.dtype))
-        else:
-            y = self.leaves.feed(block, x, scale)
-        _put(step.memory, key, y if self._later(step, layer, "reuse", self.feed_actions) else None)
+            return _joined(cond, uncond, first, own.to(first.dtype))
+
+        return self._act(step, layer, "ffn", computed)
+
+    def _act(self, step: Step, layer: int, branch: str, computed: Callable[[str], Tensor]) -> Tensor:
+        """What a branch does now: its last answer, or what `computed` makes of any other action."""
+        action, output = self._said(branch, step.index, layer), (KEY, layer, OUTPUTS[branch])
+        needed = output if action == "reuse" else (KEY, layer, "residual") if "window" in action else None
+        if action == NOT_RUN or (needed is not None and needed not in step.memory):
+            action = "compute"
+            step.book.forced += 1
+        step.book.layers[layer, branch, step.index] = action
+        y: Tensor = step.memory[output] if action == "reuse" else computed(action)
+        readers = ("reuse", "cfg") if self.hold_words and branch == "attn" else ("reuse",)
+        _put(step.memory, output, y if any(self._later(step, layer, branch, each) for each in readers) else None)
         return y
 
     def _layout(self, step: Step, x: Tensor, seq: TokenSequence) -> Layout:
@@ -234,26 +200,27 @@ class FastAttention:
             own = first[:, :0]
         return _joined(cond, uncond, first, own)
 
-    def _later(self, step: Step, layer: int, name: str, actions: Actions | None = None) -> bool:
+    def _later(self, step: Step, layer: int, branch: str, name: str) -> bool:
         """Whether a later evaluation reads what this one leaves, before another one leaves it anew."""
         if self.keep != "planned":
             return self.keep == "all"
-        actions, known = (self.actions, ATTENTION) if actions is None else (actions, FEED)
         for index in range(step.index + 1, step.count):
-            action = _said(actions, index, layer, known)
+            if self.paired and self.paired[index] != step.pair:
+                continue
+            action = self._said(branch, index, layer)
             if name in action:
                 return True
             if action == "compute" and name == "window":
                 return False
         return False
 
-
-def _said(actions: Actions, index: int, layer: int, known: tuple[str, ...]) -> str:
-    action = actions.get((index, layer), "compute") if isinstance(actions, Mapping) else actions(index, layer)
-    if action not in known:
-        raise UsageError(f"evaluation {index}, layer {layer}: there is no action {action!r}",
-                         f"use one of: {', '.join(known)}")  # fmt: skip
-    return action
+    def _said(self, branch: str, index: int, layer: int) -> str:
+        actions, known = (self.actions, ATTENTION) if branch == "attn" else (self.feed_actions, FEED)
+        action = actions.get((index, layer), "compute") if isinstance(actions, Mapping) else actions(index, layer)
+        if action not in (*known, NOT_RUN):
+            raise UsageError(f"evaluation {index}, layer {layer}: there is no action {action!r}",
+                             f"use one of: {', '.join(known)}")  # fmt: skip
+        return action
 
 
 def _put(memory: Memory, key: tuple[object, ...], value: Tensor | None) -> None:

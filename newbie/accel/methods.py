@@ -57,6 +57,9 @@ _OUTER = {
     "front": Parameter(1, "first blocks that always run"),
     "back": Parameter(0, "last blocks that always run"),
 }
+_SCOPE = {
+    "scope": Parameter("shared", "who decides: the prompt's rows for both, or each branch", words=("shared", "branch"))
+}
 _WEIGHT = {"weighting": Parameter("dt_floor", "of changes, by the share of the path they act on", words=WEIGHTINGS)}
 
 METHODS: dict[str, Method] = {
@@ -91,6 +94,7 @@ METHODS: dict[str, Method] = {
             **_ORDER,
             **_COURSE,
             **_WEIGHT,
+            **_SCOPE,
         },
     ),
     "dbcache": Method(
@@ -107,6 +111,7 @@ METHODS: dict[str, Method] = {
             **_ORDER,
             **_COURSE,
             **_WEIGHT,
+            **_SCOPE,
         },
     ),
     "teacache": Method(
@@ -123,6 +128,7 @@ METHODS: dict[str, Method] = {
             **_ORDER,
             **_COURSE,
             **_WEIGHT,
+            **_SCOPE,
         },
     ),
     "magcache": Method(
@@ -140,6 +146,13 @@ METHODS: dict[str, Method] = {
         {
             "period": Parameter(2, "1: in all", 1),
             "order": Parameter(1, "0: the last difference is held; 1, 2: its course is continued", 0, 2),
+        },
+    ),
+    "freeze": Method(
+        "words stand still after a part of the evaluations, and blocks run for the image alone",
+        {
+            "at": Parameter(0.4, "share of the evaluations before; 1: never", 0, 1),
+            "refresh": Parameter(8, "words run again when what is kept is so many evaluations old; 1: always", 1),
         },
     ),
 }  # fmt: skip

@@ -117,12 +117,12 @@ class Plan:
         return _all_computed(self.evaluations) if found is None else found
 
     def by_evaluation(self, branch: str) -> dict[tuple[int, int], str]:
-        """(evaluation, layer) -> what one branch does, of the layers that are named."""
+        """(evaluation, layer) -> what one branch does, of the layers that are named; "skip" where they do not run."""
         return {
-            (i, layer): a
+            (i, layer): action if self.runs(layer, i) else "skip"
             for (layer, each), row in self.layer_actions.items()
             if each == branch
-            for i, a in enumerate(row)
+            for i, action in enumerate(row)
         }
 
     def runs(self, layer: int, evaluation: int) -> bool:

@@ -6,11 +6,11 @@ A `Predict` learns at computed evaluations and guesses at others; what it learnt
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from newbie.step import Memory, Step
+from newbie.step import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +44,10 @@ class Learnt:
 
     places: tuple[float, ...]  # newest first
     differences: tuple[Tensor, ...]  # the value itself, its slope, ...
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.differences)
 
 
 @dataclass(frozen=True)
@@ -138,19 +142,3 @@ class AsPlanned:
 def knows(step: Step, slot: Hashable) -> bool:
     """Whether anything was learnt of a slot."""
     return ("learnt", slot) in step.memory
-
-
-def held(memory: Memory) -> int:
-    """Bytes of all that was learnt in a memory, and in those of its parts."""
-    return sum(tensor.nbytes for learnt in _learnt(memory) for tensor in learnt.differences)
-
-
-def _learnt(value: object) -> Iterator[Learnt]:
-    if isinstance(value, Learnt):
-        yield value
-    elif isinstance(value, Memory):
-        for each in value.values():
-            yield from _learnt(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _learnt(each)

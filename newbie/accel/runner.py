@@ -19,6 +19,7 @@ from newbie.step import Step
 Attend = Callable[[Step | None, int, Block, Tensor, Tensor, TokenSequence], Tensor]  # the attention branch
 RunOne = Callable[[Step | None, int, Block, Tensor, Modulation, TokenSequence], Tensor]  # (.., layer, block, ..) -> x
 Feed = Callable[[Step | None, int, Block, Tensor, Tensor], Tensor]  # the feed-forward branch
+Told = Callable[[int, TokenSequence], TokenSequence]  # (layer, ..) -> what this layer is told of its tokens
 
 
 class Runner(Protocol):
@@ -73,6 +74,7 @@ class InOrder:
 
     run_block: RunBlock
     last: RunOne | None = None
+    told: Told | None = None  # None: all layers are told the same
 
     def __call__(
         self, step: Step | None, blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
@@ -98,7 +100,7 @@ class InOrder:
         for layer, block in zip(layers, blocks, strict=True):
             assert isinstance(block, Block)
             run = self.last if self.last is not None and layer == len(m) - 1 else self.run_block
-            x = run(step, layer, block, x, m[layer], seq)
+            x = run(step, layer, block, x, m[layer], seq if self.told is None else self.told(layer, seq))
         return x
 
     def refine(self, blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence) -> Tensor:

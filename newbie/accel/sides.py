@@ -1,9 +1,9 @@
-"""A guided pair whose sides attend differently: a bias on the scores of the prompt, none on those of the negative one.
+"""A guided pair whose sides run by themselves: they attend differently, or each of them decides what to skip.
 
 Where a side has a bias at a step, its rows run by themselves, without padding, through a kernel that adds it; the other
 side's rows run by themselves too, through the kernel they always have. So a bias is as large as one row, whatever the
 number of pictures, and a side without one keeps the fastest kernel and its numbers. Steps without any bias run as
-always.
+always, unless sides decide for themselves: these are apart at every step, because a batch is computed or skipped whole.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Sides:
 
     Args:
         inner: runs the rows of one side.
-        usual: runs steps without any bias.
+        usual: runs steps without any bias; None: sides decide for themselves.
         sides: prompt and negative prompt, in the order of their rows.
         pictures: rows of each side.
         image: N, the image tokens of every row.
     """
 
     inner: Runner
-    usual: Runner
+    usual: Runner | None
     sides: tuple[Side, Side]
     pictures: int
     image: int
@@ -59,7 +59,7 @@ class Sides:
         """x (B, L, dim), of one side or of both -> (B, N, dim), or as `usual` does."""
         there = self.sides[: len(x) // self.pictures]
         biases = [side.at(step) for side in there]
-        if all(bias is None for bias in biases):
+        if self.usual is not None and all(bias is None for bias in biases):
             return self.usual(step, blocks, x, m, seq)
         if KEY not in step.memory:
             rows = (slice(i * self.pictures, (i + 1) * self.pictures) for i in range(len(there)))
@@ -67,8 +67,9 @@ class Sides:
                 Part.of(seq, part, self.image, side.kernel) for part, side in zip(rows, there, strict=True)
             ]
         images = []
-        for part, bias in zip(step.memory[KEY], biases, strict=True):
+        for number, (part, bias) in enumerate(zip(step.memory[KEY], biases, strict=True)):
             biased = part.seq._replace(info=part.seq.info._replace(bias=bias))
-            y = self.inner(replace(step, memory=part.memory), blocks, part.cut(x, self.image), part.told(m), biased)
+            mine = step.of_the_negative() if number and self.usual is None else step
+            y = self.inner(replace(mine, memory=part.memory), blocks, part.cut(x, self.image), part.told(m), biased)
             images.append(y[:, y.shape[1] - self.image :])
         return torch.cat(images)

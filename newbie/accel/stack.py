@@ -40,6 +40,7 @@ class StackCache:
         inner: how blocks run.
         image: N, the image tokens of every picture.
         pictures: rows that are looked at: the first ones, which are the prompt's.
+        apart: the rows of a guided pair come side by side, and each side decides for itself (`accel.sides`).
     """
 
     inner: InOrder
@@ -50,6 +51,7 @@ class StackCache:
     front: int = 0
     back: int = 0
     look: Look | None = None  # None: the rule looks at nothing
+    apart: bool = False
 
     def __call__(
         self, step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
@@ -98,6 +100,9 @@ class StackCache:
         self, step: Step, image_tokens: int, probe: Callable[[], Tensor]
     ) -> tuple[bool, Step, tuple[str, ...]]:
         """Compute? Where is remembered, and what rows are there: those of both prompts, or of one."""
+        if self.apart:
+            where, side = step.in_common() if self._by_side else step, SIDES[step.negative]
+            return self.decide(where, side, probe), where, (side,)
         if not self._by_side:
             return self.decide(step, SLOT, probe), step, (SLOT,)
         where, both = step.in_common(), image_tokens == 2 * self.pictures * self.image

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
-from newbie.accel.predict import held
-from newbie.step import Book, Memory
+from newbie.accel.work import Operations
+from newbie.step import Book
 
 
-def summary(book: Book, evaluations: int, memories: Iterable[Memory]) -> dict[str, Any]:
-    """A line's worth: evaluations by what became of the stack, and of the branches if any acted; guidance; memory.
+def summary(book: Book, evaluations: int, operations: Operations) -> dict[str, Any]:
+    """A line's worth: evaluations by what became of the stack, of branches if any acted, of guidance; work; memory.
 
-    `kept_bytes` is what policies hold at the moment of asking.
+    `requested` evaluations ran the prompt's rows, `unconditional` of them the negative prompt's as well. Operations
+    (`accel.work`) are those of the joint blocks, in 10^9: what the request would take without approximations and guided
+    to the end, what was left out of that, and how much of the latter were the negative prompt's rows. `kept_bytes` is
+    the most that was remembered from one evaluation to the next.
     """
-    stack = Counter(book.stack.values())
-    skipped, forecast = stack["skip"], stack["forecast"]
-    branches = Counter(action for (_, branch, _), action in book.layers.items() if branch != "block")
+    branches = Counter(action for (_, branch, _), action in book.layers.items() if branch in ("attn", "ffn"))
     reused = book.guidance.count("reused")
+    frozen = len({index for (_, branch, index) in book.layers if branch == "words"})
     drift = list(book.drift.values())
     return {
         "requested": evaluations,
-        "computed": evaluations - skipped - forecast,
-        "skipped": skipped,
-        "forecast": forecast,
+        **_of_the_stack(book, evaluations),
         **{f"branches_{action}": count for action, count in sorted(branches.items())},
+        **({"branches_forced": book.forced} if book.forced else {}),
+        **({"words_frozen": frozen} if frozen else {}),
+        "unconditional": operations.unconditional,
+        **(_apart(book.negative, operations.unconditional) if book.negative is not None else {}),
         **({"guidance_reused": reused} if reused else {}),
         **({"largest_drift": round(max(drift), 4)} if drift else {}),
-        "kept_bytes": sum(held(memory) for memory in memories),
+        "gflop": _giga(operations.whole),
+        "gflop_saved": _giga(operations.blocks + operations.guidance),
+        **({"gflop_saved_by_guidance": _giga(operations.guidance)} if operations.guidance else {}),
+        "kept_bytes": book.kept,
     }
 
 
@@ -43,4 +49,20 @@ def details(book: Book) -> dict[str, Any]:
         "layers": layers,
         "drift": {str(i): value for i, value in sorted(book.drift.items())},
         "guidance": list(book.guidance),
+        **({} if book.negative is None else {"negative": details(book.negative)}),
     }
+
+
+def _of_the_stack(book: Book, evaluations: int) -> dict[str, int]:
+    stack = Counter(book.stack.values())
+    computed = evaluations - stack["skip"] - stack["forecast"]
+    return {"computed": computed, "skipped": stack["skip"], "forecast": stack["forecast"]}
+
+
+def _apart(negative: Book, evaluations: int) -> dict[str, int]:
+    """Of the negative prompt's rows, where they decide for themselves."""
+    return {f"unconditional_{what}": count for what, count in _of_the_stack(negative, evaluations).items()}
+
+
+def _giga(operations: int) -> float:
+    return float(f"{operations / 1e9:.4g}")

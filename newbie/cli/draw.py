@@ -197,7 +197,8 @@ class Drawer:
             if note not in self._told:
                 self._told.add(note)
                 self.console.warn(note)
-        self.console.say("  " + times_line(result.seconds) + "; " + ran_line(result.ran))
+        peak = f"; at most {result.peak_memory / 2**30:.2f} GiB" if result.peak_memory else ""
+        self.console.say("  " + times_line(result.seconds) + peak + "; " + ran_line(result.ran))
 
     # ---- what is there already
 

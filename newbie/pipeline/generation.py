@@ -115,7 +115,8 @@ class Generation:
                     on_picture(number, image, record)
         self.notes.extend(self._graph_notes(denoiser))
         work = {"texts_encoded": encoded.runs, **denoiser.work()}
-        return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, maps)
+        peak = devices.peak_memory(self.pipeline.chosen["device"].value)
+        return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, peak, maps)
 
     def denoiser(self) -> Denoiser:
         """What all pictures of the request share, ready for its first step, for those who solve it themselves."""
@@ -272,8 +273,9 @@ class Generation:
             )
         ran = {**pipeline.describe(), "attention": " + ".join(denoiser.kernels), "evaluations": velocity.index}
         ran["cuda_graphs"] = denoiser.work()["cuda_graphs"] > 0  # what was asked for may have failed
-        if velocity.approximate:
-            ran["accel"] = summary(velocity.book, velocity.index, velocity.memories)
+        operations = denoiser.operations(velocity, n)
+        if velocity.approximate or operations.guidance:
+            ran["accel"] = summary(velocity.book, velocity.index, operations)
         velocity.forget()
         return latents, ran, details(velocity.book)
 

@@ -413,4 +413,5 @@ def _joined(results: Sequence[Result]) -> Result:
         seconds=seconds,
         notes=[note for r in results for note in r.notes],
         work={name: sum(r.work[name] for r in results) for name in results[0].work},
+        peak_memory=max(r.peak_memory for r in results),
     )

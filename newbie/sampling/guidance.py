@@ -233,6 +233,7 @@ class Velocity:
         elif guided:
             v = self.guidance.combine(v, v if self.same else v - self._difference(t))
         self.book.guidance.append("off" if not guided else "computed" if paired or self.same else "reused")
+        self.book.kept = max(self.book.kept, sum(memory.nbytes for memory in self.memories))
         self.index += 1
         return v
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import Counter
 
 import pytest
 import torch
 
 from newbie.accel.cpu import CpuBlocks
-from newbie.accel.fastattn import ATTENTION, FEED, FastAttention, Tally, held_bytes, unshared
+from newbie.accel.fastattn import ATTENTION, FEED, FastAttention, unshared
 from newbie.accel.leaves import Leaves
 from newbie.accel.packed import Packed
 from newbie.accel.runner import InOrder, RunBlock
@@ -20,7 +19,7 @@ from newbie.attention.sdpa import Sdpa
 from newbie.attention.window import Tiles, Windowed
 from newbie.errors import UsageError
 from newbie.model.nextdit import run_in_order
-from newbie.step import Memory, Step
+from newbie.step import Book, Memory, Step
 
 from .conftest import CONFIG, small_model
 
@@ -54,9 +53,9 @@ class Batch:
         t = torch.full((len(self.lengths),), (index + 1) / (COUNT + 2))
         return self.model.modulations(t[rows], None if pooled is None else pooled[rows]).layers
 
-    def run(self, runner, memory=None, evaluations=COUNT):
-        memory = Memory() if memory is None else memory
-        steps = [Step(index, COUNT, 0.1, memory) for index in range(evaluations)]
+    def run(self, runner, memory=None, evaluations=COUNT, book=None):
+        memory, book = Memory() if memory is None else memory, Book() if book is None else book
+        steps = [Step(index, COUNT, 0.1, memory, book) for index in range(evaluations)]
         return [runner(step, self.model.layers, self.x[step.index], self.said(step.index), self.prepared.seq)
                 for step in steps]  # fmt: skip
 
@@ -133,8 +132,8 @@ def test_a_plan_follows_the_rules_in_every_layout(lengths, hold, seed):
     fast = policy(plan, feed_plan, pictures=len(lengths) // 2, hold_words=hold)
     for clip in (True, False):
         batch = Batch(lengths, clip=clip)
-        right = batch.slowly(plan, feed_plan, hold)
-        padded = batch.run(runner(fast))
+        right, book = batch.slowly(plan, feed_plan, hold), Book()
+        padded = batch.run(runner(fast), book=book)
         for ours, rows in zip(padded, right, strict=True):
             for row, exact in enumerate(rows):
                 torch.testing.assert_close(ours[row, batch.real[row]][None], exact, atol=2e-4, rtol=1e-4)
@@ -142,7 +141,7 @@ def test_a_plan_follows_the_rules_in_every_layout(lengths, hold, seed):
             packed = batch.run(Packed(runner(fast), Sdpa(), N))
             for ours, exact in zip(packed, padded, strict=True):
                 torch.testing.assert_close(ours[:, -N:], exact[:, -N:], atol=2e-4, rtol=1e-4)
-    assert fast.tally.forced == 0
+        assert book.forced == 0
 
 
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
@@ -153,13 +152,14 @@ def test_an_empty_plan_changes_no_bit(lengths):
     assert all(map(torch.equal, ours, plain))
 
 
-def test_counted_actions_are_the_plan():
-    plan, feed_plan = random_plan(1, ATTENTION), random_plan(2, FEED)
-    fast = policy(plan, feed_plan)
-    Batch((9, 4)).run(runner(fast))
-    whole = LAYERS  # the first evaluation
-    assert fast.tally.actions() == Counter(plan.values()) + Counter(compute=whole)
-    assert fast.tally.feed_actions() == Counter(feed_plan.values()) + Counter(compute=whole)
+def test_actions_in_the_book_are_the_plan():
+    plan, feed_plan, book = random_plan(1, ATTENTION), random_plan(2, FEED), Book()
+    Batch((9, 4)).run(runner(policy(plan, feed_plan)), book=book)
+    for branch, planned in (("attn", plan), ("ffn", feed_plan)):
+        first = {(0, layer): "compute" for layer in range(LAYERS)}
+        assert {(i, layer): action for (layer, each, i), action in book.layers.items() if each == branch} == (
+            planned | first
+        )
 
 
 def test_reuse_gives_the_same_tensor_and_computes_nothing():
@@ -277,7 +277,7 @@ def test_what_is_kept_is_what_will_be_read():
     def watch(plan, feed_plan=None, **given):
         memory = Memory()
         batch.run(runner(policy(plan, feed_plan, **given)), memory, evaluations=1)
-        return {key[1:] for key in memory} - {("layout",)}, held_bytes(memory)
+        return {key[1:] for key in memory} - {("layout",)}, memory.nbytes
 
     every = range(LAYERS)
     assert watch({}) == (set(), 0)
@@ -291,12 +291,12 @@ def test_what_is_kept_is_what_will_be_read():
 
 def test_state_that_is_not_there_is_computed_and_told():
     batch, fast = Batch((5, 5)), policy({(1, 0): "window", (2, 1): "reuse", (3, 2): "window+cfg"})
-    block, m, memory = batch.model.layers[0], batch.said(1)[0], Memory()
+    block, m, memory, book = batch.model.layers[0], batch.said(1)[0], Memory(), Book()
     for index, layer in ((1, 0), (2, 1), (3, 2)):  # as if a cache had skipped what came before
         given = (layer, block, batch.x[1], m.scale_attn, batch.prepared.seq)
-        y = fast.attend(Step(index, COUNT, 0.1, memory), *given)
+        y = fast.attend(Step(index, COUNT, 0.1, memory, book), *given)
         assert torch.equal(y, RunBlock(Leaves.plain()).plain_attend(None, *given))
-    assert fast.tally.forced == 3 and fast.tally.actions() == {"compute": 3}
+    assert book.forced == 3 and list(book.layers.values()) == ["compute"] * 3
 
 
 def test_what_a_plan_refuses():
@@ -318,7 +318,7 @@ def test_the_noise_refiner_is_left_alone():
     batch = Batch((5, 5))
     image, m = batch.x[0][:, 5:], batch.model.modulations(torch.full((2,), 0.1), batch.prepared.pooled).refiner
     given = (batch.model.noise_refiner, image, m, batch.prepared.image)
-    never = policy(lambda index, layer: pytest.fail("asked"), lambda index, layer: pytest.fail("asked"), tally=Tally())
+    never = policy(lambda index, layer: pytest.fail("asked"), lambda index, layer: pytest.fail("asked"))
     assert torch.equal(runner(never).refine(*given), run_in_order(*given))
 
 

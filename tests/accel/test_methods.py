@@ -47,6 +47,9 @@ def test_several_methods_are_separated_by_commas_and_their_parameters_too():
         ("fora:interval=2,interval=3", "set twice"),
         ("fora,fbcache", "do not go together"),
         ("teacache,magcache", "do not go together"),
+        ("freeze,fora", "do not go together"),
+        ("freeze:at=1.5", "out of range"),
+        ("dbcache:scope=both", "unknown dbcache:scope"),
     ],
 )
 def test_nonsense_is_refused_with_a_hint(text, said):
@@ -64,6 +67,8 @@ def test_nonsense_is_refused_with_a_hint(text, said):
         (["--accel", "fora", "--cuda-graphs"], "fora and cuda graphs"),
         (["--accel", "fbcache", "--heatmaps"], "fbcache and heat-maps"),
         (["--accel", "delta", "--plan", "exact"], "delta and exact"),
+        (["--accel", "freeze", "--plan", "exact"], "freeze and exact"),
+        (["--accel", "freeze", "--heatmaps"], "freeze and heat-maps"),
         (["--plan", "/nowhere/plan.json"], "cannot be read"),
     ],
 )

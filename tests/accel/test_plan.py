@@ -196,6 +196,19 @@ def test_what_was_computed_in_part_can_be_reused_and_is_told(file):
     assert not latents.equal(drawn(request(model, plan=str(file), words=(8, 8))))
 
 
+def test_what_a_window_needs_outlives_evaluations_that_leave_nothing_for_it(file):
+    """Those of the other kind, which remember by themselves, and those in which the layer does not run."""
+    model, rest = small_model(), ["compute"] * 8
+    row = ["compute", "compute", "window", "window", *rest]
+    steps = ["compute", "compute", "skip", "compute", *rest]
+    for accel, attention, actions in (("delta:period=2", row, ["compute"] * 12), ("", ["compute", *row[1:]], steps)):
+        attention = ["compute" if step == "skip" else action for step, action in zip(actions, attention, strict=True)]
+        written(file, layer_actions={"1": {"attn": attention}}, step_actions=actions, window={"side": 2, "radius": 0})
+        book = solved(request(model, accel, str(file), words=(8, 8)))[1].book
+        assert [book.layers.get((1, "attn", i)) for i in range(4)].count("window") == attention.count("window")
+        assert book.forced == 0
+
+
 def test_tiles_of_a_window_are_in_the_file(file):
     plan = Plan.read(written(file, layer_actions={"1": {"attn": ["compute"] + ["window"] * 11}}, window={"side": 4}))
     assert (plan.window.side, plan.window.radius) == (4, 1)

@@ -13,11 +13,11 @@ from newbie.accel.calibration import Calibration, Grid
 from newbie.accel.compiler import Compiler
 from newbie.accel.cpu import CpuBlocks
 from newbie.accel.leaves import Leaves
-from newbie.accel.predict import held
 from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.savings import Savings
 from newbie.errors import Cancelled
 from newbie.sampling.guidance import Truncation
+from newbie.text.features import TextFeatures
 
 from .accelerating import Counted, drawn, noise, request, solved
 from .conftest import small_model
@@ -35,6 +35,8 @@ NEUTRAL = [
     "teacache:threshold=0,curve=identity",
     "magcache:threshold=0",
     "delta:period=1",
+    "freeze:at=1",
+    "freeze:refresh=1",
 ]
 # Each of them skips something in twelve evaluations of a random model.
 ACTIVE = [
@@ -50,7 +52,12 @@ ACTIVE = [
     "delta:period=3,order=1",
     "delta:period=2,dbcache:threshold=1000,warmup=2",
     "delta:period=2,fora:interval=3",
+    "freeze:at=0.2,refresh=3",
+    "freeze:at=0.2,delta:period=2,dbcache:threshold=1000,in_a_row=1",
+    "teacache:threshold=0.5,curve=identity,scope=branch",
+    "delta:period=2,dbcache:threshold=1000,back=1,in_a_row=1,scope=branch",
 ]
+BY_THEMSELVES = "fbcache:threshold=0.19,warmup=1,cooldown=1,scope=branch"
 BY_CLOCK = [each for each in ACTIVE if not methods.parse(each)[-1].name.startswith(("fb", "db", "tea"))]
 
 
@@ -58,9 +65,21 @@ def accelerated(model, accel, **options):
     return request(model, accel, calibration=MEASURED, **options)
 
 
+def also(asked, accel):
+    return asked.accelerated(accel, schedule="official", shift=6.0, calibration=MEASURED)[0]
+
+
 @pytest.fixture(scope="module", params=[True, False], ids=["clip", "no clip"])
 def model(request):
     return small_model(clip=request.param)
+
+
+@pytest.fixture(scope="module")
+def exact(model):
+    """What is drawn without anything, by how the leaves are computed; and the blocks for that."""
+    cpu = InOrder(RunBlock(CpuBlocks.of([*model.noise_refiner, *model.layers]).leaves()))
+    with torch.no_grad():
+        return {name: (each, drawn(request(model, blocks=each))) for name, each in (("plain", None), ("cpu", cpu))}
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +95,8 @@ def padding():
 
 @pytest.mark.parametrize("accel", NEUTRAL)
 @pytest.mark.parametrize("leaves", ["plain", "cpu"])
-def test_neutral_settings_change_no_bit(model, accel, leaves):
-    blocks = None
-    if leaves == "cpu":
-        blocks = InOrder(RunBlock(CpuBlocks.of([*model.noise_refiner, *model.layers]).leaves()))
-    plain = drawn(request(model, blocks=blocks))
+def test_neutral_settings_change_no_bit(model, exact, accel, leaves):
+    blocks, plain = exact[leaves]
     assert torch.equal(drawn(accelerated(model, accel, blocks=blocks)), plain)
 
 
@@ -90,13 +106,12 @@ def test_without_policies_the_models_own_loop_runs(model):
 
 
 @pytest.mark.parametrize("accel", ACTIVE)
-def test_it_skips_and_a_second_generation_is_like_the_first(model, accel):
+def test_it_skips_and_a_second_generation_is_like_the_first(model, exact, accel):
     asked = accelerated(model, accel)
     first, velocity = solved(asked)
     second, _ = solved(asked)
     assert torch.equal(first, second)
-    assert torch.equal(first, drawn(accelerated(model, accel)))
-    assert not torch.equal(first, drawn(request(model)))
+    assert not torch.equal(first, exact["plain"][1])
     assert torch.isfinite(first).all()
     assert velocity.approximate
 
@@ -114,7 +129,7 @@ def test_two_interleaved_generations_are_each_as_if_alone(packing, accel):
         assert torch.equal(state, expected)
 
 
-@pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2"])
+@pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2", "freeze:at=0.2"])
 def test_a_cancelled_generation_leaves_nothing(packing, accel):
     asked = accelerated(packing, accel)
     expected = drawn(asked)
@@ -193,15 +208,28 @@ def test_a_statistic_that_is_not_a_number_computes(model):
     assert [decide(Step(i, 9, 0.0, memory), "x", lambda i=i: bad[i]) for i in range(4)] == [True] * 4
 
 
-@pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2"])
+@pytest.mark.parametrize(
+    "accel",
+    [
+        "fbcache:threshold=1000",
+        "fora:interval=2",
+        "delta:period=2",
+        "freeze:at=0.2",
+        "fbcache:threshold=0.3,scope=branch",
+    ],
+)
 def test_both_guidance_layouts_decide_alike(accel):
     """Rows packed into one, apart, or padded side by side: the same evaluations are computed."""
     model = small_model(clip=False)
     packed, padded = accelerated(model, accel), accelerated(model, accel)
     padded = replace(padded, savings=replace(Savings(), packed_rows=False))
     (one, first), (two, second) = solved(packed), solved(padded)
-    assert first.book.stack == second.book.stack
-    assert first.book.layers == second.book.layers
+    books = [first.book, second.book]
+    if accel == BY_THEMSELVES:
+        books += [book.negative for book in books]
+    for one_way, other in zip(books[::2], books[1::2], strict=True):
+        assert one_way.stack == other.stack
+        assert one_way.layers == other.layers
     torch.testing.assert_close(one, two, atol=1e-4 * two.abs().max().item(), rtol=0)
 
 
@@ -219,12 +247,10 @@ def test_rows_apart_follow_the_prompts_decision(model, monkeypatch):
 
 @pytest.mark.parametrize("accel", ACTIVE)
 def test_guidance_that_ends_keeps_its_numbers_apart(padding, accel):
-    asked = accelerated(padding, "")
-    guidance = replace(asked.guidance, truncation=Truncation("steps", 0.5))
-    asked = replace(asked, guidance=guidance).accelerated(accel, schedule="official", shift=6.0, calibration=MEASURED)[
-        0
-    ]
-    latents, velocity = solved(asked)
+    """An interval: off, on, and off again."""
+    plain = request(padding)
+    guidance = replace(plain.guidance, truncation=Truncation("steps", 0.75, 0.25))
+    latents, velocity = solved(also(replace(plain, guidance=guidance), accel))
     assert torch.isfinite(latents).all()
     assert velocity.book.guidance.count("off") == 6
 
@@ -233,12 +259,13 @@ def test_what_was_learnt_is_counted_and_forgotten(model):
     asked = accelerated(model, "fbcache:threshold=1000,order=1,cooldown=1")
     _, velocity = solved(asked)
     width, tokens = model.config.dim, asked.image_tokens
-    assert sum(held(memory) for memory in velocity.memories) == 2 * 2 * tokens * width * 4  # order 1, a pair, float32
+    # Order 1, a pair, float32; and what the threshold is compared with, of the prompt's rows.
+    assert velocity.book.kept == (2 * 2 + 1) * tokens * width * 4
     velocity.forget()
     assert not any(velocity.memories)
 
 
-@pytest.mark.parametrize("accel", ["fora:interval=2", "dbcache:threshold=1000,back=1,order=1"])
+@pytest.mark.parametrize("accel", ["fora:interval=2", "freeze:at=0.2,dbcache:threshold=1000,order=1"])
 def test_it_compiles_to_few_graphs_without_breaks(accel):
     torch.compiler.reset()
     model = small_model()
@@ -256,25 +283,55 @@ def test_inference_mode_and_bfloat16(model):
         assert torch.isfinite(drawn(accelerated(in_half, "dbcache:threshold=1000,order=1"))).all()
 
 
-@pytest.mark.parametrize("accel", ["", *ACTIVE])
-def test_regions_that_end_go_with_everything(packing, accel):
-    """Rows lie by themselves while a bias acts and together afterwards: no policy mixes them up."""
+@pytest.fixture(scope="module")
+def biased(packing):
+    """A request whose rows lie by themselves while a bias acts, and together afterwards; and what it draws."""
     bias = torch.randn(6, 9 + 16, 9 + 16, generator=torch.Generator().manual_seed(4))
-    asked = replace(accelerated(packing, ""), biases=(lambda step: bias if step.index < 5 else None, None))
-    plain, _ = solved(asked)
-    if accel:
-        asked = asked.accelerated(accel, schedule="official", shift=6.0, calibration=MEASURED)[0]
-    latents = drawn(asked)
+    asked = replace(request(packing), biases=(lambda step: bias if step.index < 5 else None, None))
+    with torch.no_grad():
+        return asked, drawn(asked)
+
+
+@pytest.mark.parametrize("accel", ACTIVE)
+def test_regions_that_end_go_with_everything(biased, accel):
+    """No policy mixes rows up that begin to lie otherwise."""
+    asked, plain = biased
+    latents = drawn(also(asked, accel))
     assert torch.isfinite(latents).all()
-    assert torch.equal(latents, plain) == (not accel)
-    neutral = replace(asked, policies=None, guidance=replace(asked.guidance, delta=None))
-    neutral = neutral.accelerated("dbcache:threshold=0", schedule="official", shift=6.0)[0]
-    assert torch.equal(drawn(neutral), plain)
+    assert not torch.equal(latents, plain)
+
+
+def test_a_neutral_setting_changes_no_bit_where_regions_end(biased):
+    asked, plain = biased
+    assert torch.equal(drawn(also(asked, "dbcache:threshold=0")), plain)
 
 
 def test_bytes_foreseen_are_not_less_than_those_kept(model):
     for accel in ("fora:interval=2", "dbcache:threshold=1000,order=1", "deepcache:interval=3,back=1"):
         asked = accelerated(model, accel)
         _, velocity = solved(asked, (1, 2))
-        kept = sum(held(memory) for memory in velocity.memories)
-        assert kept <= asked.kept(2) <= 3 * kept
+        assert velocity.book.kept <= asked.kept(2) <= 3 * velocity.book.kept
+
+
+def test_each_branch_decides_as_if_it_were_alone(padding):
+    """With a scale of 0 only the negative prompt's velocity counts: its rows are those of a request with that alone."""
+    guided, alone = (accelerated(padding, BY_THEMSELVES, scale=scale) for scale in (0.0, 1.0))
+    swapped = TextFeatures(*(None if each is None else each.flip(0) for each in alone.features))
+    latents, pair = solved(guided)
+    expected, single = solved(replace(alone, features=swapped))
+    assert pair.book.negative.stack == single.book.stack != pair.book.stack
+    assert pair.book.negative.drift == pytest.approx(single.book.drift, rel=1e-3)
+    assert {*pair.book.negative.stack.values(), *pair.book.stack.values()} == {"compute", "skip"}
+    torch.testing.assert_close(latents, expected, atol=1e-4 * expected.abs().max().item(), rtol=0)
+
+
+def test_blocks_are_counted_for_each_branch(model):
+    counted = Counted()
+    _, velocity = solved(accelerated(model, BY_THEMSELVES, blocks=counted.blocks))
+    computed = [list(book.stack.values()).count("compute") for book in (velocity.book, velocity.book.negative)]
+    assert counted.calls["rest"] == 12 * len(model.noise_refiner) + 2 * 12 * 1 + sum(computed) * 2
+
+
+def test_a_threshold_of_zero_for_each_branch_changes_no_bit_of_rows_that_run_apart(padding, monkeypatch):
+    monkeypatch.setattr("newbie.denoise.pays", lambda padding, block: True)
+    assert torch.equal(drawn(accelerated(padding, "dbcache:threshold=0,scope=branch")), drawn(request(padding)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from newbie import Request
+from newbie import Request, devices
 from newbie.accel.calibration import Calibration
 from newbie.errors import UsageError
 from newbie.sampling import times
@@ -25,7 +26,12 @@ def test_the_record_tells_what_was_skipped(mini):
     assert ran["requested"] == 8 == ran["computed"] + ran["skipped"] + ran["forecast"]
     assert ran["skipped"] == list(record["accel"]["steps"].values()).count("skip") > 0
     assert ran["guidance_reused"] == record["accel"]["guidance"].count("reused") > 0
+    assert ran["unconditional"] == 8 - ran["guidance_reused"]
+    assert ran["gflop"] > ran["gflop_saved"] > ran["gflop_saved_by_guidance"] > 0
     assert ran["kept_bytes"] > 0
+    if sys.platform == "linux":
+        weights = sum(p.nbytes for p in mini.transformer.parameters())
+        assert weights < result.peak_memory <= devices.peak_memory()
     layers = record["accel"]["layers"]
     assert layers["1"]["block"] == {"compute": ran["computed"], "skip": ran["skipped"]}
     assert "0" not in layers  # the front always runs
@@ -39,6 +45,12 @@ def test_without_them_the_record_says_so(mini):
     assert record["ran"]["caches"] == []
     assert "accel" not in record
     assert "accel" not in record["ran"]
+
+
+def test_an_end_of_guidance_is_told_in_operations(mini):
+    request = mini.generate(replace(REQUEST, cfg_trunc="steps:0.25-0.75")).records[0]["ran"]["accel"]
+    assert (request["requested"], request["computed"], request["unconditional"]) == (8, 8, 4)
+    assert request["gflop_saved"] == request["gflop_saved_by_guidance"] > request["gflop"] / 8
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,8 @@ def compose(accel: str, plan: str, facts: Facts) -> Composed:
         if choice.name == "delta":
             continue
         if choice.name == "freeze":
-            freeze = Freeze.after(choice.number("at"), choice.whole("refresh"), facts.evaluations)
+            stop = facts.evaluations - _cooldown(choice, facts)
+            freeze = Freeze.between(choice.number("at"), stop, choice.whole("refresh"), facts.evaluations)
             continue
         if choice.name in PLANNED:
             policies = _planned(PLANNED[choice.name](choice, facts), facts)

@@ -174,16 +174,20 @@ class Accumulate(Decide):
 
 @dataclass(frozen=True)
 class Freeze:
-    """When words stand still (`accel.freeze`): behind evaluation `first`, until what is kept is `refresh` old."""
+    """When words stand still (`accel.freeze`): behind `first` and before `stop`, until what is kept is `refresh` old.
+
+    All in evaluations.
+    """
 
     first: int
+    stop: int
     refresh: int
 
     @classmethod
-    def after(cls, share: float, refresh: int, evaluations: int) -> Freeze | None:
+    def between(cls, share: float, stop: int, refresh: int, evaluations: int) -> Freeze | None:
         """From a share of all evaluations on; None where none of them would be frozen."""
         first = math.ceil(share * evaluations)
-        return cls(first, refresh) if refresh > 1 and first + 1 < evaluations else None
+        return cls(first, stop, refresh) if refresh > 1 and first + 1 < stop else None
 
 
 @dataclass(frozen=True)

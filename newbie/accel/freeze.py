@@ -69,7 +69,7 @@ class TextFreeze:
         self, step: Step, blocks: Sequence[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence
     ) -> Tensor:
         """x (B, L, dim) -> as what is inside; of the image tokens alone where it is frozen."""
-        if step.index < self.when.first:
+        if not self.when.first <= step.index < self.when.stop:
             return self.around(self.blocks)(step, blocks, x, m, seq)
         if LAYOUT not in step.memory:
             step.memory[LAYOUT] = Layout.of(x, seq, self.pictures)
@@ -83,7 +83,7 @@ class TextFreeze:
             return seq._replace(attend=Noting(seq.attend, layout.words, found, layer))
 
         y = self.around(replace(self.blocks, told=noting))(step, blocks, x, m, seq)
-        if len(found) == len(m) and step.index + 1 < step.count:
+        if len(found) == len(m) and step.index + 1 < self.when.stop:
             step.memory[NOTED] = Noted(step.index, found)
         return y
 

@@ -137,7 +137,7 @@ METHODS: dict[str, Method] = {
             "threshold": Parameter(0.06, "of the sum of errors; 0: always"),
             "in_a_row": Parameter(3, "evaluations skipped in a row, at most", 1),
             "retention": Parameter(0.2, "share of the evaluations that are computed first", 0, 1),
-            **{name: value for name, value in _ENDS.items() if name == "cooldown"},
+            "cooldown": _ENDS["cooldown"],
             **_ORDER,
         },
     ),
@@ -153,6 +153,7 @@ METHODS: dict[str, Method] = {
         {
             "at": Parameter(0.4, "share of the evaluations before; 1: never", 0, 1),
             "refresh": Parameter(8, "words run again when what is kept is so many evaluations old; 1: always", 1),
+            "cooldown": _ENDS["cooldown"],
         },
     ),
 }  # fmt: skip

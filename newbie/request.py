@@ -201,9 +201,9 @@ class Result:
     seconds: dict[str, float]
     notes: list[str] = field(default_factory=list)
     work: dict[str, int] = field(default_factory=dict)  # what it took: evaluations, rows in them, texts encoded, …
-    peak_memory: int = 0  # bytes: the most that the device, or on a CPU this process, held so far; 0: nobody tells
     # Where asked for: for each picture, by the path of an element, how much each place heard of it (`regions.heat`).
     heatmaps: list[dict[str, Any]] = field(default_factory=list)
+    peak_memory: int = 0  # bytes: the most that the device, or on a CPU this process, held so far; 0: nobody tells
 
 
 def _as_number(text: str) -> float | None:

@@ -116,7 +116,7 @@ class Generation:
         self.notes.extend(self._graph_notes(denoiser))
         work = {"texts_encoded": encoded.runs, **denoiser.work()}
         peak = devices.peak_memory(self.pipeline.chosen["device"].value)
-        return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, peak, maps)
+        return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, maps, peak_memory=peak)
 
     def denoiser(self) -> Denoiser:
         """What all pictures of the request share, ready for its first step, for those who solve it themselves."""

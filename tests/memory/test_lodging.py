@@ -54,7 +54,9 @@ def test_blocks_that_come_run_on_the_leaves_of_a_cpu_too():
     assert moved.generate(REQUEST).images[0].tobytes() == whole.generate(REQUEST).images[0].tobytes()
 
 
-@pytest.mark.parametrize("accel", ["freeze:at=0.2,deepcache:interval=2", "teacache:threshold=0.5,curve=identity", "fora"])
+@pytest.mark.parametrize(
+    "accel", ["freeze:at=0.2,deepcache:interval=2", "teacache:threshold=0.5,curve=identity", "fora"]
+)
 def test_blocks_that_are_skipped_are_not_read(resident, accel):
     request = replace(REQUEST, steps=8, accel=accel)
     moved = opened(offload="blocks", leaves="plain")

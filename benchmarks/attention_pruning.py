@@ -1,14 +1,14 @@
 """What `--accel prune` saves on newbie-mini and what it costs: on a plain, a busy and a striped picture.
 
-    python benchmarks/attention_pruning.py                          128x128 and 256x256, 16 steps
-    python benchmarks/attention_pruning.py --sizes 256 --budgets 0.02 --rounds 1
+    python benchmarks/attention_pruning.py                          128x128 and 256x256, 12 steps
+    python benchmarks/attention_pruning.py --sizes 512 --budgets 0.02,0.1,0.5 --rounds 5
 
 Prompts do not force a pattern on a model, so every picture is given: drawn by the training data's program, encoded, and
 buried in noise up to flow time 0.3, from where the model goes on to the end by its usual grid. The striped one is the
 plain one with stripes of a token's width in the place of its paper. Errors are those of the final latents, relative to
 those without pruning. What is saved are operations of the products with scores, what deciding costs counted against it.
 Runs take turns in random order; times are the processor's, so that others on the machine do not count.
-Writes benchmarks/results/attention-pruning.json.
+Writes benchmarks/results/attention-pruning-SIZE.json.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import statistics
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ class Drawing:
         prompt, picture = given(name, pixels)
         self.request = Request(prompt=prompt, width=pixels, height=pixels, steps=steps, sampler="euler", seed=0)
         latents = pipeline.vae.latents(pipeline.vae.encode(from_uint8(torch.from_numpy(picture)[None])))
-        self.start = (1 - BEGINS) * noise.draw([0], tuple(latents.shape[1:])) + BEGINS * latents.float()
+        self.latents = latents.float()
+        self.start = (1 - BEGINS) * noise.draw([0], tuple(latents.shape[1:])) + BEGINS * self.latents
 
     def denoiser(self, accel: str) -> Denoiser:
         request = replace(self.request, accel=accel).resolved(self.pipeline.recommended)
@@ -81,32 +83,36 @@ class Drawing:
         return final, velocity.book
 
 
-def measured(drawing: Drawing, settings: dict[str, str], rounds: int) -> list[dict[str, Any]]:
+def measured(drawing: Drawing, settings: dict[str, str], rounds: int, *, memory: bool) -> list[dict[str, Any]]:
     """A row for each setting; the first of them is the plain way."""
     denoisers = {name: drawing.denoiser(accel) for name, accel in settings.items()}
-    outcomes = {name: drawing(denoiser) for name, denoiser in denoisers.items()}  # and they are warm
+    for denoiser in denoisers.values():
+        denoiser.velocity(1)(drawing.start, denoiser.times[0])  # warm
+    outcomes: dict[str, tuple[Tensor, Book]] = {}
     seconds: dict[str, list[float]] = {name: [] for name in settings}
     for each in range(rounds):
         for name in random.Random(each).sample(list(settings), len(settings)):
             began = time.process_time()
-            drawing(denoisers[name])
+            outcomes[name] = drawing(denoisers[name])
             seconds[name].append(time.process_time() - began)
     plain, *_ = settings
     exact, rows = outcomes[plain][0], []
-    for name, (final, book) in outcomes.items():
+    for name in settings:
+        final, book = outcomes[name]
         layers, pruned = len(drawing.pipeline.transformer.layers), book.pruned
-        every = pruned.whole / max(len(pruned.seen), 1) * layers * drawing.request.steps  # of the whole generation
+        every = pruned.whole / max(len(pruned.seen), 1) * layers * len(denoisers[name].times)  # of the whole generation
         entropy, mass = (sum(each) / len(each) for each in zip(*pruned.seen, strict=True)) if pruned.seen else (0, 0)
-        device = torch.device("cpu")
+        peak = peak_bytes(partial(drawing, denoisers[name]), torch.device("cpu")) if memory else None
         rows.append({
             "setting": settings[name], "error": significant(float((final - exact).norm() / exact.norm()), 3),
+            "likeness": significant(float(torch.cosine_similarity(final.flatten(), drawing.latents.flatten(), 0)), 3),
             "classes": pruned.classes(), "gained": pruned.gained, "overhead": pruned.overhead, "of": pruned.whole,
             "gained_share": significant(pruned.gained / max(pruned.whole, 1), 3),
             "saved": significant(pruned.saved, 3),
             "saved_of_all": significant((pruned.gained - pruned.overhead) / every, 3) if every else 0.0,
             "seconds": [significant(each, 4) for each in seconds[name]],
             "times": significant(statistics.median(seconds[plain]) / statistics.median(seconds[name]), 3),
-            "peak_bytes": peak_bytes(lambda name=name: drawing(denoisers[name]), device),
+            "peak_bytes": peak,
             "entropy": significant(entropy, 3), "window_mass": significant(mass, 3), "notes": book.notes,
         })  # fmt: skip
     return rows
@@ -116,30 +122,33 @@ def measured(drawing: Drawing, settings: dict[str, str], rounds: int) -> list[di
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     flags.add_argument("--sizes", default="128,256")
-    flags.add_argument("--steps", type=int, default=16)
-    flags.add_argument("--budgets", default="0.02,0.2,0.5")
+    flags.add_argument("--steps", type=int, default=12)
+    flags.add_argument("--budgets", default="0.02,0.5")
     flags.add_argument("--rows", type=int, default=16, help="sampled where a budget is named (default: %(default)s)")
     flags.add_argument("--rounds", type=int, default=2)
     flags.add_argument("--note", default="", help="what else the machine was doing")
     flags.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     args = flags.parse_args()
-    pipeline, rows = Pipeline.open(), []
-    for pixels in map(int, args.sizes.split(",")):
-        shape = f"rows={args.rows},tile={max(pixels // TOKEN // 4, 1)},always=yes"
-        settings = {"exact": "", "as it comes": "prune"}
-        settings |= {budget: f"prune:budget={budget},{shape}" for budget in args.budgets.split(",")}
-        for name in BACKGROUNDS:
-            for row in measured(Drawing(pipeline, name, pixels, args.steps), settings, args.rounds):
-                rows.append({"pixels": pixels, "picture": name, **row})
-                shown = ("pixels", "picture", "setting", "saved", "error", "times", "peak_bytes", "classes", "notes")
-                print({key: rows[-1][key] for key in shown}, flush=True)
+    pipeline = Pipeline.open()
     about = {
         "command": " ".join(["python", "benchmarks/attention_pruning.py", *sys.argv[1:]]),
         "note": args.note, "threads": torch.get_num_threads(), "model": pipeline.describe(),
         **machine.facts(torch.device("cpu")), "peak_bytes": HOW["cpu"],
     }  # fmt: skip
-    values = {"steps": args.steps, "begins": BEGINS, "rows": rows}
-    print(f"measured: {write(Result('attention-pruning', 'attention-pruning', about, values), args.results)}")
+    for pixels in map(int, args.sizes.split(",")):
+        rows: list[dict[str, Any]] = []
+        shape = f"rows={args.rows},tile={max(pixels // TOKEN // 4, 1)},always=yes"
+        settings = {"exact": "", "as it comes": "prune"}
+        settings |= {budget: f"prune:budget={budget},{shape}" for budget in args.budgets.split(",")}
+        for name in BACKGROUNDS:
+            drawing = Drawing(pipeline, name, pixels, args.steps)
+            for row in measured(drawing, settings, args.rounds, memory=name == "striped"):
+                rows.append({"picture": name, **row})
+                shown = ("picture", "setting", "saved", "error", "times", "peak_bytes", "classes", "notes")
+                print({key: rows[-1][key] for key in shown}, flush=True)
+        values = {"pixels": pixels, "steps": args.steps, "begins": BEGINS, "rows": rows}
+        result = Result(f"attention-pruning-{pixels}", "attention-pruning", about, values)
+        print(f"measured: {write(result, args.results)}", flush=True)
 
 
 if __name__ == "__main__":

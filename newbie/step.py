@@ -7,6 +7,7 @@ generations on one model cannot meet and a cancelled one leaves no trace.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,29 @@ class Memory(dict[Hashable, Any]):
         """Bytes of what policies keep: of all values, or members of lists, that say how many they have."""
         kept = (each for value in self.values() for each in (value if isinstance(value, list) else [value]))
         return sum(getattr(each, "nbytes", 0) for each in kept)
+
+
+@dataclass
+class Pruned:
+    """What attention pruning did, in operations of the products with scores (QK and PV)."""
+
+    groups: Counter[tuple[int, str]] = field(default_factory=Counter)  # by (layer, class), "full" among them
+    whole: int = 0  # what all groups of the layers that were sampled would have cost
+    gained: int = 0
+    overhead: int = 0  # samples, projections, windows for residuals
+    seen: list[tuple[float, float]] = field(default_factory=list)  # sampled rows: entropy, 0 to 1; weight in a window
+
+    @property
+    def saved(self) -> float:
+        """The share of attention that was saved where pruning was tried, overhead counted against it."""
+        return (self.gained - self.overhead) / self.whole if self.whole else 0.0
+
+    def classes(self) -> dict[str, int]:
+        """Groups of all layers and evaluations, by what was done with them."""
+        total: Counter[str] = Counter()
+        for (_, name), count in self.groups.items():
+            total[name] += count
+        return dict(total)
 
 
 @dataclass
@@ -37,6 +61,8 @@ class Book:
     forced: int = 0  # branches that computed because what their action needs was not there
     kept: int = 0  # the most bytes that were remembered from one evaluation to the next
     negative: Book | None = None  # of the negative prompt's rows, where they decide by themselves
+    pruned: Pruned = field(default_factory=Pruned)
+    notes: list[str] = field(default_factory=list)  # what a person should be told
 
 
 @dataclass(frozen=True, slots=True)

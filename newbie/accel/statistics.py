@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from newbie.accel.work import Operations
-from newbie.step import Book
+from newbie.step import Book, Pruned
 
 
 def summary(book: Book, evaluations: int, operations: Operations) -> dict[str, Any]:
@@ -30,6 +30,8 @@ def summary(book: Book, evaluations: int, operations: Operations) -> dict[str, A
         "unconditional": operations.unconditional,
         **(_apart(book.negative, operations.unconditional) if book.negative is not None else {}),
         **({"guidance_reused": reused} if reused else {}),
+        **{f"heads_{name}": count for name, count in sorted(book.pruned.classes().items())},
+        **({"scores_saved": round(book.pruned.saved, 4)} if book.pruned.whole else {}),
         **({"largest_drift": round(max(drift), 4)} if drift else {}),
         "gflop": _giga(operations.whole),
         "gflop_saved": _giga(operations.blocks + operations.guidance),
@@ -39,7 +41,7 @@ def summary(book: Book, evaluations: int, operations: Operations) -> dict[str, A
 
 
 def details(book: Book) -> dict[str, Any]:
-    """All of it: how often each action was taken in each layer, and what thresholds were compared with."""
+    """All of it: how often each action was taken in each layer, what thresholds were compared with, what was pruned."""
     layers: dict[str, dict[str, dict[str, int]]] = {}
     for (layer, branch, _), action in sorted(book.layers.items()):
         counts = layers.setdefault(str(layer), {}).setdefault(branch, {})
@@ -50,6 +52,21 @@ def details(book: Book) -> dict[str, Any]:
         "drift": {str(i): value for i, value in sorted(book.drift.items())},
         "guidance": list(book.guidance),
         **({} if book.negative is None else {"negative": details(book.negative)}),
+        **({"pruned": _pruned(book.pruned)} if book.pruned.whole else {}),
+    }
+
+
+def _pruned(pruned: Pruned) -> dict[str, Any]:
+    """Groups of heads by layer and class; operations of their scores; what the sampled queries saw, on average."""
+    layers: dict[str, dict[str, int]] = {}
+    for (layer, name), count in sorted(pruned.groups.items()):
+        layers.setdefault(str(layer), {})[name] = count
+    entropy, mass = (round(sum(each) / len(pruned.seen), 4) for each in zip(*pruned.seen, strict=True))
+    return {
+        "layers": layers,
+        "operations": {"whole": pruned.whole, "gained": pruned.gained, "overhead": pruned.overhead},
+        "entropy": entropy,
+        "window_mass": mass,
     }
 
 

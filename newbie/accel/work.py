@@ -179,7 +179,8 @@ def of_generation(
                     done[work, "attn", "residual"] += _leaves_a_residual(mine, layer, i, paired)
     counted = sum(count * _cost(*what) for what, count in done.items())
     ran = sum(whole[pair if both else alone] for both in paired)
-    return Operations(len(paired) * wanted, ran - counted, len(paired) * wanted - ran, sum(paired))
+    pruned = book.pruned.gained - book.pruned.overhead
+    return Operations(len(paired) * wanted, ran - counted + pruned, len(paired) * wanted - ran, sum(paired))
 
 
 def _parts(book: Book, work: Work, *, both: bool) -> list[tuple[Work, Book]]:

@@ -48,6 +48,7 @@ def test_several_methods_are_separated_by_commas_and_their_parameters_too():
         ("fora,fbcache", "do not go together"),
         ("teacache,magcache", "do not go together"),
         ("freeze,fora", "do not go together"),
+        ("freeze,prune", "do not go together"),
         ("freeze:at=1.5", "out of range"),
         ("dbcache:scope=both", "unknown dbcache:scope"),
     ],

@@ -37,7 +37,10 @@ NEUTRAL = [
     "delta:period=1",
     "freeze:at=1",
     "freeze:refresh=1",
+    "prune:budget=0",
+    "prune:budget=0,fbcache:threshold=0",
 ]
+PRUNE = "prune:budget=3,rows=5,tile=1,radius=0,always=yes,refresh=2"
 # Each of them skips something in twelve evaluations of a random model.
 ACTIVE = [
     "fora:interval=2,cooldown=1",
@@ -56,9 +59,11 @@ ACTIVE = [
     "freeze:at=0.2,delta:period=2,dbcache:threshold=1000,in_a_row=1",
     "teacache:threshold=0.5,curve=identity,scope=branch",
     "delta:period=2,dbcache:threshold=1000,back=1,in_a_row=1,scope=branch",
+    PRUNE,
+    f"delta:period=2,dbcache:threshold=1000,in_a_row=1,warmup=1,{PRUNE}",
 ]
 BY_THEMSELVES = "fbcache:threshold=0.19,warmup=1,cooldown=1,scope=branch"
-BY_CLOCK = [each for each in ACTIVE if not methods.parse(each)[-1].name.startswith(("fb", "db", "tea"))]
+BY_CLOCK = [each for each in ACTIVE if not methods.parse(each)[-1].name.startswith(("fb", "db", "tea", "prune"))]
 
 
 def accelerated(model, accel, **options):
@@ -129,7 +134,9 @@ def test_two_interleaved_generations_are_each_as_if_alone(packing, accel):
         assert torch.equal(state, expected)
 
 
-@pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2", "freeze:at=0.2"])
+@pytest.mark.parametrize(
+    "accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2", "freeze:at=0.2", PRUNE]
+)
 def test_a_cancelled_generation_leaves_nothing(packing, accel):
     asked = accelerated(packing, accel)
     expected = drawn(asked)
@@ -292,7 +299,7 @@ def biased(packing):
         return asked, drawn(asked)
 
 
-@pytest.mark.parametrize("accel", ACTIVE)
+@pytest.mark.parametrize("accel", [each for each in ACTIVE if PRUNE not in each])
 def test_regions_that_end_go_with_everything(biased, accel):
     """No policy mixes rows up that begin to lie otherwise."""
     asked, plain = biased

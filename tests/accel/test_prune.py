@@ -345,14 +345,15 @@ def test_settings_arrive_and_a_prompt_that_asks_for_detail_is_told():
 
 
 def test_the_record_says_what_was_done():
-    _, velocity = solved(request(small_model(), "prune:budget=3,tile=1,radius=0,always=yes", words=(5, 5)))
+    asked = request(small_model(), "prune:budget=3,tile=1,radius=0,always=yes", words=(5, 5))
+    _, velocity = solved(asked)
     pruned, told = velocity.book.pruned, details(velocity.book)["pruned"]
     evaluations = range(math.ceil(0.1 * 12), 12 - math.ceil(0.15 * 12))
     groups = len(evaluations) * CONFIG.n_kv_heads
     assert sum(told["layers"]["1"].values()) == groups == sum(pruned.groups.values())
     # Two rows of 5 words and 16 image tokens, 6 heads of 16 numbers, QK and PV.
     assert told["operations"]["whole"] == len(evaluations) * 2 * 4 * 6 * 16 * 16 * 21
-    line = summary(velocity.book, 12, velocity.memories)
+    line = summary(velocity.book, 12, asked.operations(velocity, 1))
     assert sum(count for name, count in line.items() if name.startswith("heads_")) == groups
     whole = told["operations"]
     assert line["scores_saved"] == pytest.approx((whole["gained"] - whole["overhead"]) / whole["whole"], abs=1e-4)

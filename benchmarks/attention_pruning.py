@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from attention_plans import Batch
+from attention_plans import batch_of
 
 from newbie import Pipeline
 from newbie.accel.leaves import Leaves
@@ -27,6 +27,7 @@ from newbie.attention.window import Tiles, Windowed
 from newbie.bench import machine
 from newbie.bench.results import Result, write
 from newbie.bench.timing import interleave, significant
+from newbie.calibrate.plans import Batch
 
 FIGURE = "<character_1><gender>1girl</gender><appearance>blue_hair, twintails</appearance></character_1>"
 SCENES = ("simple_background", "classroom", "cherry_blossoms", "night_sky")
@@ -47,7 +48,7 @@ def main() -> None:
     window, rows = Windowed(Sdpa(), (side, side), Tiles(8, 1)), []
     for scene in SCENES:
         prompt = f"{FIGURE}<general_tags><count>solo</count><background>{scene}</background></general_tags>"
-        batch = Batch(pipeline, [prompt], args.pixels, args.steps, seed=0)
+        batch = batch_of(pipeline, [prompt], args.pixels, args.steps, seed=0)
         plain = InOrder(RunBlock(leaves))
         exact = batch.draw(plain)
         for budget in map(float, args.budgets.split(",")):

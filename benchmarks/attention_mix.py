@@ -1,7 +1,7 @@
 """Attention at 16,384 image tokens by fixed plans that leave as much of it as the DiTFastAttn paper's for 2048x2048.
 
     python benchmarks/attention_mix.py                        the attention of each action, and a whole small network
-    python benchmarks/attention_mix.py --end-to-end no        the attention alone
+    python benchmarks/attention_mix.py --part attention       one of both
 
 The paper (Yuan et al. 2024, arXiv 2406.08552, table 1) has 36, 29 and 24 % of the attention's operations left at levels
 D4, D5 and D6 there; which actions these are is not published. Here a pattern of actions repeats along the evaluations,
@@ -11,12 +11,14 @@ The attention of each action runs as it does in a picture (`accel.fastattn`), on
 guided pair, without projections; a plan's time is the sum of what its actions take, beside its share of the scores.
 End to end, a network with random weights is drawn with the plan and without. What is expected of it: the attention's
 share of the time without a plan, of which the plan leaves its share of operations. Times are processor seconds of one
-thread, as other work may share the machine. Writes benchmarks/results/attention-mix-bf16-cpu.json (or the like).
+thread, as other work may share the machine. Writes benchmarks/results/attention-mix-bf16-cpu.json (or the like), and
+attention-mix-network3-bf16-cpu.json, by the number of its heads.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import statistics
 import sys
 import time
@@ -191,7 +193,7 @@ class Timed:
         return y
 
 
-def end_to_end(
+def network(
     level: str, side: int, words: int, heads: int, layers: int, evaluations: int, tiles: Tiles, dtype: torch.dtype
 ) -> dict[str, Any]:
     """A picture of a network with random weights, without refiners: all of it is joint blocks."""
@@ -249,10 +251,11 @@ def main() -> None:
     flags.add_argument("--groups", type=int, default=1, help="key/value heads; heads do not meet, so few suffice")
     flags.add_argument("--tile", type=int, default=8)
     flags.add_argument("--rounds", type=int, default=3)
-    flags.add_argument("--end-to-end", default="D6", choices=(*PATTERNS, "no"))
-    flags.add_argument("--heads", type=int, default=2, help="of the whole network")
+    flags.add_argument("--part", default="both", choices=("both", "attention", "network"))
+    flags.add_argument("--level", default="D6", choices=tuple(PATTERNS), help="of the network's plan")
+    flags.add_argument("--heads", type=int, default=3, help="of the network, to one key/value head")
     flags.add_argument("--layers", type=int, default=2)
-    flags.add_argument("--evaluations", type=int, default=10)
+    flags.add_argument("--evaluations", type=int, default=6)
     flags.add_argument("--note", default="", help="what else the machine was doing")
     flags.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     args = flags.parse_args()
@@ -261,19 +264,27 @@ def main() -> None:
     dtype, name = (torch.bfloat16, "bf16") if half else (torch.float32, "float32")
     tiles = Tiles(args.tile, 1)
     about = {
-        "command": " ".join(["python", "benchmarks/attention_mix.py", *sys.argv[1:]]), "note": args.note,
+        "command": shlex.join(["python", "benchmarks/attention_mix.py", *sys.argv[1:]]), "note": args.note,
         "dtype": name, "seed": 0, **machine.facts(torch.device("cpu")),
     }  # fmt: skip
-    values: dict[str, Any] = {"image_tokens": args.side**2, "words": args.words, "window": str(tiles)}
-    result = Result(f"attention-mix-{name}-{machine.label(torch.device('cpu'))}", "attention-mix", about, values)
-    values["attention"] = attention(args.side, args.words, args.groups, tiles, args.rounds, dtype)
-    write(result, args.results)
-    if args.end_to_end != "no":
-        values["end_to_end"] = end_to_end(
-            args.end_to_end, args.side, args.words, args.heads, args.layers, args.evaluations, tiles, dtype
+    shape: dict[str, Any] = {"image_tokens": args.side**2, "words": args.words, "window": str(tiles)}
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "attention": lambda: attention(args.side, args.words, args.groups, tiles, args.rounds, dtype),
+        "network": lambda: network(
+            args.level, args.side, args.words, args.heads, args.layers, args.evaluations, tiles, dtype
+        ),
+    }
+    for part, measure in parts.items():
+        if args.part not in ("both", part):
+            continue
+        what = "" if part == "attention" else f"network{args.heads}-"
+        result = Result(
+            f"attention-mix-{what}{name}-{machine.label(torch.device('cpu'))}",
+            "attention-mix",
+            about,
+            shape | {part: measure()},
         )
-        print(values["end_to_end"], flush=True)
-    print(f"measured: {write(result, args.results)}")
+        print(f"measured: {write(result, args.results)}", flush=True)
 
 
 if __name__ == "__main__":

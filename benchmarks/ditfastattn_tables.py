@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -281,7 +282,7 @@ def main() -> None:
     place = args.plans / f"{pipeline.weights_hash[:12]}-{pixels}-{args.search_on}"
     place.mkdir(parents=True, exist_ok=True)
     about = {
-        "command": " ".join(["python", "benchmarks/ditfastattn_tables.py", *sys.argv[1:]]), "note": args.note,
+        "command": shlex.join(["python", "benchmarks/ditfastattn_tables.py", *sys.argv[1:]]), "note": args.note,
         "dtype": pipeline.chosen["dtype"].value, "seed": 0, **machine.facts(torch.device("cpu")),
     }  # fmt: skip
     for case in cases([int(each) for each in args.steps.split(",")], args.levels.split(",")):

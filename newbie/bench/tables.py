@@ -271,38 +271,53 @@ def _plan_row(row: Mapping[str, Any], name: str) -> Row:
 
 
 def attention_mix(values: Mapping[str, Any]) -> list[str]:
-    """The time of fixed plans beside their share of the scores, and a whole network."""
+    """The time of fixed plans beside their share of the scores; or a whole network with one."""
+    return _network(values) if "network" in values else _mix(values)
+
+
+def _mix(values: Mapping[str, Any]) -> list[str]:
     plans, heads = values["attention"]["plans"], values["attention"]["heads"]
-    head = ("as the paper's", "published", "operations left", "scores left", "time left", "time / scores")
+    shares = ("published", "attention_left", "scores_left", "time_left")
     lines = table(
-        head,
+        ("as the paper's", "published", "operations left", "scores left", "time left", "time / scores"),
         [
-            (
-                level,
-                f"{100 * row['published']:.0f} %",
-                *(f"{100 * row[name]:.1f} %" for name in ("attention_left", "scores_left", "time_left")),
-                f"{row['time_per_share']:.2f}",
-            )
+            (level, *(f"{100 * row[name]:.1f} %" for name in shares), f"{row['time_per_share']:.2f}")
             for level, row in plans.items()
         ],
     )
     took = {name: statistics.median(seconds) for name, seconds in values["attention"]["seconds"].items()}
     shapes = f"{heads['query']} query and {heads['key_value']} key/value heads of {heads['size']}"
     seconds = ", ".join(f"{name} {figure(each)}" for name, each in took.items())
-    lines += [
+    return [
+        *lines,
         "",
         f"{values['image_tokens']:,} image tokens and {values['words']} words in both rows of a pair, {shapes} by "
         f"`{values['attention']['kernel']}`; processor seconds: {seconds}. Operations left are those of the 3.5B "
         "model's attention with projections.",
     ]
-    if whole := values.get("end_to_end"):
-        share, left = (f"{100 * whole[name]:.0f} %" for name in ("attention_share_of_time", "attention_left"))
-        lines.append(
-            f"A network of {whole['layers']} layers of width {whole['width']} with the plan of {whole['level']}, "
-            f"{whole['evaluations']} evaluations: {figure(whole['measured'])} times as fast as without, predicted "
-            f"{figure(whole['predicted'])} (attention is {share} of the time, of which the plan leaves {left})."
-        )
-    return lines
+
+
+def _network(values: Mapping[str, Any]) -> list[str]:
+    whole = values["network"]
+    exact, plan, share = whole["seconds"]["exact"], whole["seconds"]["plan"], whole["attention_share_of_time"]
+    time_left = 1 - (exact - plan) / (exact * share)  # the rest of the network takes what it takes
+    return [
+        *table(
+            ("attention's share of the time", "operations left of it", "time left of it", "predicted", "measured"),
+            [
+                (
+                    *(f"{100 * each:.1f} %" for each in (share, whole["attention_left"], time_left)),
+                    *(f"{whole[name]:.2f} times" for name in ("predicted", "measured")),
+                )
+            ],
+            left=0,
+        ),
+        "",
+        f"{values['image_tokens']:,} image tokens, {whole['layers']} layers of width {whole['width']}, "
+        f"{whole['heads']} query heads to one key/value head, {whole['evaluations']} evaluations by the plan of "
+        f"{whole['level']}: "
+        f"{figure(exact)} processor seconds without it, {figure(plan)} with it.",
+    ]
 
 
 def _naive(rows: Sequence[Mapping[str, Any]]) -> float | None:
@@ -339,7 +354,10 @@ TITLES: dict[str, Callable[[Result], str]] = {
     "waterfall": lambda result: _title("Exact savings, one after another", result),
     "profile": lambda result: _title("Where the time goes", result),
     "characters": lambda result: _title("One to six characters", result),
-    "attention-mix": lambda result: f"Attention by plans as in the DiTFastAttn paper, {result.about['dtype']}",
+    "attention-mix": lambda result: (
+        f"{'A network drawn' if 'network' in result.values else 'Attention'} by plans as in the DiTFastAttn paper, "
+        f"{result.about['dtype']}"
+    ),
     "ditfastattn": lambda result: f"DiTFastAttn's tables at {result.values['pixels']} pixels, {result.about['dtype']}",
 }
 TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {

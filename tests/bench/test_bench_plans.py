@@ -61,11 +61,15 @@ def test_scores_of_actions_are_those_that_are_counted_elsewhere(mix):
 
 
 def test_a_small_mix_is_measured_and_told(mix):
-    values = {"image_tokens": 64, "words": 4, "window": "tiles"}
-    values["attention"] = mix.attention(8, 4, 1, Tiles(2, 1), 1, torch.float32)
-    values["end_to_end"] = mix.end_to_end("D6", 8, 4, 1, 2, 3, Tiles(2, 1), torch.float32)
-    lines = TABLES["attention-mix"](values)
-    assert lines[2].startswith("| D4 | 36 % |") and any("times as fast" in line for line in lines)
+    shape = {"image_tokens": 64, "words": 4, "window": "tiles"}
+    found = mix.attention(8, 4, 1, Tiles(2, 1), 1, torch.float32)
+    lines = TABLES["attention-mix"](shape | {"attention": found})
+    assert lines[2].startswith("| D4 | 36.0 % |") and len(lines) == 2 + 3 + 2
+    seconds = {"exact": 10.0, "plan": 4.0}
+    whole = mix.network("D6", 8, 4, 1, 2, 3, Tiles(2, 1), torch.float32)
+    assert whole["seconds"].keys() == seconds.keys() and 0 < whole["attention_left"] < 1
+    told = TABLES["attention-mix"](shape | {"network": {**whole, "seconds": seconds, "attention_share_of_time": 0.8}})
+    assert told[2].split(" | ")[2] == "25.0 %"  # 2 of 10 seconds are not attention: 2 of 8 are left
 
 
 def test_windows_alone_forget_their_residuals(ditfastattn):

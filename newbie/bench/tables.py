@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -226,6 +227,99 @@ def doors(values: Mapping[str, Any]) -> list[str]:
     return table(("", "median"), rows)
 
 
+def ditfastattn(values: Mapping[str, Any]) -> list[str]:
+    """What searched plans leave of the work and of the picture: the combination by steps, then each method alone."""
+    rows = list(values["rows"].values())
+    together = [row for row in rows if row["methods"] == "all"]
+    cases = dict.fromkeys((row["steps"], row["negative"]) for row in together)
+    head = (
+        "plan", "attention left", "saved", "times exact", "MiB kept", "error", "PSNR", "SSIM", "accuracy", "binding",
+        "Fréchet", "inception",
+    )  # fmt: skip
+    lines: list[str] = []
+    for steps, negative in cases:
+        here = [row for row in together if (row["steps"], row["negative"]) == (steps, negative)]
+        lines += [f"**{steps} steps, {'with' if negative else 'without'} a negative prompt**", ""]
+        lines += [*table(head, [_plan_row(row, row["level"] or "raw") for row in here]), ""]
+    if alone := [row for row in rows if row["methods"] != "all"]:
+        names = [f"{row['methods']}{'' if row['residual'] else ' without residual'}, {row['level']}" for row in alone]
+        lines += ["**Each method alone**", ""]
+        lines += [*table(head, [_plan_row(row, name) for row, name in zip(alone, names, strict=True)]), ""]
+    size = f"{values['pixels']}x{values['pixels']}"
+    lines.append(
+        f"{values['model']} at {size}: plans searched on {values['searched_on']} pictures, judged on "
+        f"{values['pictures']} others. Attention left, saved: of the operations of the attention, and of all of the "
+        "joint blocks. Error: of the final latents, relative to those without a plan; PSNR and SSIM: of the pictures. "
+        "Accuracy, binding (every hair colour in its place), Fréchet distance to real drawings and inception-style "
+        "score: by the probe."
+    )
+    return lines
+
+
+def _plan_row(row: Mapping[str, Any], name: str) -> Row:
+    def percent(key: str) -> str:
+        return f"{100 * row[key]:.1f} %" if row.get(key) is not None else ""
+
+    def number(key: str) -> str:
+        return figure(row[key]) if row.get(key) is not None else ""
+
+    return (
+        name, percent("attention_left"), percent("saved"), number("times"), number("held_mib"), number("error"),
+        number("psnr"), f"{row['ssim']:.4f}", percent("accuracy"), percent("binding"), number("frechet"),
+        number("inception"),
+    )  # fmt: skip
+
+
+def attention_mix(values: Mapping[str, Any]) -> list[str]:
+    """The time of fixed plans beside their share of the scores; or a whole network with one."""
+    return _network(values) if "network" in values else _mix(values)
+
+
+def _mix(values: Mapping[str, Any]) -> list[str]:
+    plans, heads = values["attention"]["plans"], values["attention"]["heads"]
+    shares = ("published", "attention_left", "scores_left", "time_left")
+    lines = table(
+        ("as the paper's", "published", "operations left", "scores left", "time left", "time / scores"),
+        [
+            (level, *(f"{100 * row[name]:.1f} %" for name in shares), f"{row['time_per_share']:.2f}")
+            for level, row in plans.items()
+        ],
+    )
+    took = {name: statistics.median(seconds) for name, seconds in values["attention"]["seconds"].items()}
+    shapes = f"{heads['query']} query and {heads['key_value']} key/value heads of {heads['size']}"
+    seconds = ", ".join(f"{name} {figure(each)}" for name, each in took.items())
+    return [
+        *lines,
+        "",
+        f"{values['image_tokens']:,} image tokens and {values['words']} words in both rows of a pair, {shapes} by "
+        f"`{values['attention']['kernel']}`; processor seconds: {seconds}. Operations left are those of the 3.5B "
+        "model's attention with projections.",
+    ]
+
+
+def _network(values: Mapping[str, Any]) -> list[str]:
+    whole = values["network"]
+    exact, plan, share = whole["seconds"]["exact"], whole["seconds"]["plan"], whole["attention_share_of_time"]
+    time_left = 1 - (exact - plan) / (exact * share)  # the rest of the network takes what it takes
+    return [
+        *table(
+            ("attention's share of the time", "operations left of it", "time left of it", "predicted", "measured"),
+            [
+                (
+                    *(f"{100 * each:.1f} %" for each in (share, whole["attention_left"], time_left)),
+                    *(f"{whole[name]:.2f} times" for name in ("predicted", "measured")),
+                )
+            ],
+            left=0,
+        ),
+        "",
+        f"{values['image_tokens']:,} image tokens, {whole['layers']} layers of width {whole['width']}, "
+        f"{whole['heads']} query heads to one key/value head, {whole['evaluations']} evaluations by the plan of "
+        f"{whole['level']}: "
+        f"{figure(exact)} processor seconds without it, {figure(plan)} with it.",
+    ]
+
+
 def _naive(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """Seconds of standard attention among these rows."""
     by_name = {row["kernel"]: row["seconds"]["median"] for row in rows}
@@ -260,6 +354,11 @@ TITLES: dict[str, Callable[[Result], str]] = {
     "waterfall": lambda result: _title("Exact savings, one after another", result),
     "profile": lambda result: _title("Where the time goes", result),
     "characters": lambda result: _title("One to six characters", result),
+    "attention-mix": lambda result: (
+        f"{'A network drawn' if 'network' in result.values else 'Attention'} by plans as in the DiTFastAttn paper, "
+        f"{result.about['dtype']}"
+    ),
+    "ditfastattn": lambda result: f"DiTFastAttn's tables at {result.values['pixels']} pixels, {result.about['dtype']}",
 }
 TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "doors": doors,
@@ -269,4 +368,6 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "waterfall": waterfall,
     "profile": profile,
     "characters": characters,
+    "attention-mix": attention_mix,
+    "ditfastattn": ditfastattn,
 }

@@ -40,7 +40,7 @@ COMMANDS = {
     "convert-weights": Command("newbie.checkpoints.convert", "weights in another layout, container or number format"),
     "verify": Command("newbie.checkpoints.verify", "whether weights are whole: names, shapes, NaN, hashes"),
     "quantize": Command("newbie.calibrate.main", "put a model's weights into fewer bits, and write it"),
-    "plan": Command("newbie.cli.plan", "show, check and make plans of accelerations"),
+    "plan": Command("newbie.cli.plan", "show, check, make and search plans of accelerations"),
     "calibrate": Command("newbie.calibrate.acceleration", "measure what caches need to know of a model"),
     "evaluate": Command("newbie.train.evaluate", "how well the bundled model obeys, read by a probe that sees pixels"),
     "measure": Command("newbie.train.measure.main", "whether regions and weights act: binding, response, locality"),

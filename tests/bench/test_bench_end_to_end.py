@@ -42,7 +42,11 @@ def results(folder):
 
 
 def test_all_writes_a_result_of_every_bench(results):
-    assert results.keys() == TABLES.keys() - {"doors"}  # which benchmarks/doors.py measures, in processes of its own
+    assert results.keys() == TABLES.keys() - {
+        "doors",
+        "attention-mix",
+        "ditfastattn",
+    }  # measured by scripts of their own
     assert PLOTS.keys() <= TABLES.keys()
 
 

@@ -13,15 +13,15 @@ from newbie.text.tokens import JSON_NAME, SPIECE_NAMES
 
 NAMES = (JSON_NAME, *SPIECE_NAMES)
 _MORE = ("tokenizer_config.json", "special_tokens_map.json")  # for other programs
-_BESIDE = {"text_encoder": ("tokenizer", "tokenizer_1"), "clip": ("tokenizer_2", "clip_tokenizer")}
+BESIDE = {"text_encoder": ("tokenizer", "tokenizer_1"), "clip": ("tokenizer_2", "clip_tokenizer")}
 
 
 def folder(plan: Plan) -> Path | None:
     """The folder with the tokenizer of a text encoder; None where there is none, or none is needed."""
-    if plan.part.component not in _BESIDE:
+    if plan.part.component not in BESIDE:
         return None
     near = plan.source.folder
-    places = (near, *(near.parent / name for name in _BESIDE[plan.part.component]))
+    places = (near, *(near.parent / name for name in BESIDE[plan.part.component]))
     return next((place for place in places if any((place / name).is_file() for name in NAMES)), None)
 
 
@@ -34,7 +34,7 @@ def files(plan: Plan) -> Iterator[Path]:
 
 def embedded(plan: Plan) -> bytes | None:
     """The SentencePiece model that lies in the weights, as bytes or as a list of tokens."""
-    if plan.part.component not in _BESIDE:
+    if plan.part.component not in BESIDE:
         return None
     if name := spiece(plan.index, plan.part):
         return plan.index[name].read().contiguous().view(torch.uint8).numpy().tobytes()

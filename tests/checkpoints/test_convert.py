@@ -86,7 +86,7 @@ def test_every_part_keeps_its_numbers_in_every_layout(tmp_path, saved_model, par
 @pytest.mark.parametrize("layout", ["official", "diffusers", "comfyui", "gguf"])
 def test_a_whole_model_becomes_a_folder_that_is_found_and_whole(tmp_path, saved_model, parts, layout):
     done = convert(saved_model, tmp_path / "new", layout=layout)
-    assert len(done.files) == 4
+    assert len(done.files) == 4 and not any("tokenizer" in note for note in done.notes)
     found = locate(tmp_path / "new")
     for component, source in found.sources().items():
         loaded = LOADERS[component](source)  # with its tokenizer
@@ -110,7 +110,8 @@ def test_a_whole_model_becomes_one_comfyui_file_and_comes_back(tmp_path, saved_m
         loaded = LOADERS[component](source, **options)
         assert loaded.config == parts[component].config  # each has its own in the file
         assert same(loaded.module.state_dict(), parts[component].module.state_dict())
-    convert(tmp_path / "all.safetensors", tmp_path / "back")
+    done = convert(tmp_path / "all.safetensors", tmp_path / "back")
+    assert [note for note in done.notes if "there was no tokenizer of the text encoder" in note]
     for component, file in FILES.items():
         back, first = load_file(tmp_path / "back" / file), load_file(saved_model / file)
         assert back.keys() == first.keys() and all(torch.equal(back[name], first[name]) for name in back), component

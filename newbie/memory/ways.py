@@ -35,6 +35,11 @@ class Picture(NamedTuple):
     batch: int = 1
     steps: int = 28
 
+    def __str__(self) -> str:
+        """ "1024x1024", "4 pictures of 1024x1024 together"."""
+        size = f"{self.width}x{self.height}"
+        return size if self.batch == 1 else f"{self.batch} pictures of {size} together"
+
 
 @dataclass(frozen=True)
 class Way:

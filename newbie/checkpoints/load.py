@@ -8,7 +8,7 @@ in layers that decode them on use, unless `decode` is asked for. Every load leav
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from newbie.checkpoints import tokenizer_files
-from newbie.checkpoints.index import Entry, Packed
+from newbie.checkpoints.index import Packed
 from newbie.checkpoints.layouts import SPOKEN, Component
-from newbie.checkpoints.places import expect
 from newbie.checkpoints.plan import Plan, plan_load
 from newbie.checkpoints.report import LoadReport
 from newbie.checkpoints.source import Source, find
@@ -36,8 +35,6 @@ from newbie.text.gemma import GemmaConfig
 from newbie.text.jina import JinaConfig, JinaTextTower
 from newbie.text.tokens import SPIECE_NAMES, Kind, Tokenizer
 from newbie.vae import Autoencoder, AutoencoderConfig
-
-AHEAD = 2**27  # bytes that the disk may be ahead of what is looked at
 
 M = TypeVar("M", bound=nn.Module)
 C = TypeVar("C")
@@ -175,7 +172,7 @@ def fetch(plan: Plan, module: nn.Module, names: Iterable[str], device: torch.dev
     """
     target = torch.device(device)
     try:
-        for name in expected(plan, names):
+        for name in names:
             for place, tensor in read(plan, name, target, dtype).items():
                 put(module, place, tensor)
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -184,27 +181,6 @@ def fetch(plan: Plan, module: nn.Module, names: Iterable[str], device: torch.dev
             f"({sum(t.numel() for t in plan.module.state_dict().values()) * dtype.itemsize / 2**30:.1f} GiB)",
             "close other programs, or use --dtype bf16 or --memory auto",
         ) from error
-
-
-def expected(plan: Plan, names: Iterable[str]) -> Iterator[str]:
-    """The names one by one; of those that follow as many as `AHEAD` allows are on their way from disk meanwhile."""
-    order = list(names)
-    sizes: list[int] = []  # of those that have been asked for
-    ahead = 0  # bytes of them that have not been looked at
-    for number, name in enumerate(order):
-        while len(sizes) < len(order) and (len(sizes) == number or ahead < AHEAD):
-            sizes.append(expect(_entries(plan, order[len(sizes)])))
-            ahead += sizes[-1]
-        yield name
-        ahead -= sizes[number]
-
-
-def _entries(plan: Plan, name: str) -> list[Entry]:
-    """The tensors of the file, as they lie in it, of which one of ours is made."""
-    found: list[Entry] = []
-    for each in plan.recipes[name].entries if name in plan.recipes else ():
-        found += [each] if each.packed is None or each.offset is not None else each.packed.parts.values()
-    return found
 
 
 def read(plan: Plan, name: str, device: torch.device, dtype: torch.dtype, *, look: bool = True) -> dict[str, Tensor]:

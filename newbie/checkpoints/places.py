@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,20 +79,6 @@ def _viewer(path: Path, place: Place) -> Callable[[], Tensor] | None:
         return flat.view(place.shape)
 
     return view
-
-
-def expect(entries: Iterable[Entry]) -> int:
-    """Let the system begin to read some tensors from their files, without waiting for them; how many bytes they are.
-
-    The disk then works while others are converted or looked at. Where the system cannot be told, nothing happens.
-    """
-    size = 0
-    for entry in entries:
-        size += entry.nbytes
-        if entry.offset is not None and hasattr(os, "posix_fadvise"):
-            with suppress(OSError), entry.file.open("rb", buffering=0) as file:
-                os.posix_fadvise(file.fileno(), entry.offset, entry.nbytes, os.POSIX_FADV_WILLNEED)
-    return size
 
 
 def as_bytes(tensor: Tensor) -> memoryview:

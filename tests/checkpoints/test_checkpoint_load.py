@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from newbie.checkpoints import load, places
+from newbie.checkpoints import places
 from newbie.checkpoints.load import load_gemma, load_jina, load_transformer, load_vae
 from newbie.checkpoints.plan import plan_load, require_fit
 from newbie.checkpoints.save import save_table, save_weights
@@ -403,25 +403,3 @@ def test_a_mapped_model_equals_a_read_one(monkeypatch, saved_model, parts):
     loaded = load_transformer(saved_model / FILES["transformer"], dtype=torch.bfloat16)
     expected = {name: tensor.bfloat16() for name, tensor in parts["transformer"].module.state_dict().items()}
     assert same(loaded.module.state_dict(), expected)
-
-
-@pytest.mark.parametrize("ahead", [1, 2**20, 2**40])
-def test_the_disk_is_asked_for_each_tensor_once_in_time_and_not_too_far_ahead(monkeypatch, saved_model, ahead):
-    plan = plan_load(find("transformer", saved_model / FILES["transformer"]))
-    asked = []
-    monkeypatch.setattr(load, "AHEAD", ahead)
-    monkeypatch.setattr(load, "expect", lambda entries: asked.extend(entries) or sum(each.nbytes for each in entries))
-    names = list(plan.recipes)
-    for number, name in enumerate(load.expected(plan, names)):
-        assert name == names[number]
-        assert plan.recipes[name].entries[0] in asked
-        assert sum(each.nbytes for each in asked[number:-1]) < ahead  # when the last of them was asked for
-    assert [each.name for each in asked] == [plan.recipes[name].entries[0].name for name in names]
-
-
-def test_what_is_expected_is_all_that_the_file_holds(saved_model):
-    plan = plan_load(find("transformer", saved_model / FILES["transformer"]))
-    entries = [recipe.entries[0] for recipe in plan.recipes.values()]
-    assert places.expect(entries) == sum(entry.nbytes for entry in entries)
-    gone = [dataclasses.replace(entry, file=entry.file.with_name("gone")) for entry in entries]
-    assert places.expect(gone) == places.expect(entries)  # who reads it says so

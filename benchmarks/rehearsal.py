@@ -102,8 +102,8 @@ def make(folder: Path, size: str) -> None:
 def write(path: Path, network: nn.Module) -> None:
     """Random weights of a network, of a size that keeps numbers from growing on their way.
 
-    They are drawn once, and cut and rolled for each piece: eight billion new ones would take an hour, and memory and
-    time do not depend on them.
+    They are drawn once, and each piece begins somewhere else in them: eight billion new ones would take an hour, and
+    memory and time do not depend on them.
     """
     from newbie.checkpoints.header import arranged, header_bytes
     from newbie.checkpoints.places import as_bytes
@@ -111,7 +111,7 @@ def write(path: Path, network: nn.Module) -> None:
     state = network.state_dict()
     places = arranged({name: (DTYPE, tuple(tensor.shape)) for name, tensor in state.items()})
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.randn(PIECE, generator=generator)
+    drawn = torch.randn(2 * PIECE, generator=generator).to(DTYPE)
     with path.open("wb") as file:
         file.write(header_bytes(places, {"format": "pt"}))
         for place in places:
@@ -119,9 +119,9 @@ def write(path: Path, network: nn.Module) -> None:
             fan_in = math.prod(place.shape[1:]) if len(place.shape) > 1 else 1
             for start in range(0, count, PIECE):
                 begin = int(torch.randint(PIECE, (1,), generator=generator))
-                numbers = torch.cat((drawn[begin:], drawn[:begin]))[: count - start]
+                numbers = drawn[begin : begin + min(PIECE, count - start)]
                 numbers = numbers * fan_in**-0.5 if len(place.shape) > 1 else 1 + 0.01 * numbers
-                file.write(as_bytes(numbers.to(DTYPE)))
+                file.write(as_bytes(numbers))
     print(f"{path}: {path.stat().st_size / 1e9:.2f} GB")
 
 
@@ -169,7 +169,7 @@ def through_create(folder: Path, way: str, pixels: int, steps: int) -> dict[str,
     began = time.perf_counter()
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
-        Meter(process=process.pid) as meter,
+        Meter(0.05, process.pid) as meter,  # it shares the processor with what it watches
     ):
         assert process.stdout is not None
         said = process.stdout.read().splitlines()

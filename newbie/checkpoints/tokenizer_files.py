@@ -1,4 +1,4 @@
-"""Where a text encoder's tokenizer lies: in the weights, in their folder, or in a tokenizer folder beside it."""
+"""Where a text encoder's tokenizer lies: in the weights, in their folder, or in a tokenizer folder in or beside it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def folder(plan: Plan) -> Path | None:
     """The folder with the tokenizer of a text encoder; None where there is none, or none is needed."""
     if plan.part.component not in BESIDE:
         return None
-    near = plan.source.folder
-    places = (near, *(near.parent / name for name in BESIDE[plan.part.component]))
+    near, names = plan.source.folder, BESIDE[plan.part.component]
+    # Before the folder itself: where one file holds both encoders, what lies beside it can be that of one only.
+    places = (*(near / name for name in names), near, *(near.parent / name for name in names))
     return next((place for place in places if any((place / name).is_file() for name in NAMES)), None)
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import weakref
+from collections import Counter
 from pathlib import Path
 
 import gguf
@@ -117,6 +118,21 @@ def test_a_whole_model_becomes_one_comfyui_file_and_comes_back(tmp_path, saved_m
         assert back.keys() == first.keys() and all(torch.equal(back[name], first[name]) for name in back), component
 
 
+def test_tokenizers_are_kept_beside_one_file_of_everything_as_its_notes_say(tmp_path, saved_model):
+    whole = tmp_path / "all.safetensors"
+    done = convert(saved_model, whole, layout="comfyui")
+    assert not verify(whole).ok
+    for part, folder in (("text_encoder", "tokenizer"), ("clip_model", "tokenizer_2")):
+        assert any(note.endswith(f"keep its files in a folder {folder} beside it") for note in done.notes)
+        (tmp_path / folder).mkdir()
+        shutil.copyfile(saved_model / part / "tokenizer.json", tmp_path / folder / "tokenizer.json")
+    (tmp_path / "tokenizer.json").write_text("{}")  # of whatever else lies here
+    assert verify(whole).ok
+    for part, load_encoder in (("text_encoder", load_gemma), ("clip_model", load_jina)):
+        ids = [load_encoder(place).tokenizer.encode("blue hair").ids for place in (whole, saved_model / part)]
+        assert ids[0] == ids[1]
+
+
 def test_there_and_back_through_gguf_gives_the_very_same_file(tmp_path, saved_model):
     first = saved_model / FILES["transformer"]
     convert(first, tmp_path / "a.gguf")
@@ -182,6 +198,11 @@ def test_blocks_are_the_packages_own_bytes_and_the_package_reads_the_file(tmp_pa
     fields = {key: field.contents() for key, field in reader.fields.items()}
     assert fields["general.architecture"] == "lumina2" and fields["general.quantization_version"] == 2
     assert json.loads(fields["newbie.config"])["dim"] == 96
+    numbers = Counter()
+    for tensor in reader.tensors:
+        numbers[tensor.tensor_type.name] += tensor.n_elements
+    kinds = {kind.name.removeprefix("MOSTLY_").removesuffix("_MOE"): kind for kind in gguf.LlamaFileType}
+    assert fields["general.file_type"] == kinds[numbers.most_common(1)[0][0]]
 
 
 def test_what_keeps_16_bits_and_what_more_may_be_named(tmp_path, wide):

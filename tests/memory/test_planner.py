@@ -14,6 +14,7 @@ from newbie.errors import MemoryShortage
 from newbie.memory.opening import picture_of
 from newbie.memory.planner import Machine, forced, make_plan
 from newbie.memory.ways import EXACT, Model, Need, Part, Picture, Way, stages
+from newbie.memory.weights import joint_blocks
 from newbie.quant.choice import Choice
 from newbie.request import Recommended, Request
 from newbie.vae.tiling import Tiling
@@ -165,3 +166,21 @@ def test_what_is_left_for_accelerations_is_what_the_steps_do_not_take(weighed):
     plan = forced(weighed, EXACT[0], machine(1e9, before=1e8), PICTURE)
     assert plan.left == 1e9 - 1e8 - plan.stages["denoising"]
     assert forced(weighed, EXACT[0], machine(1e6), PICTURE).left == 0
+
+
+def test_slots_of_blocks_are_empty_until_the_first_step(parts):
+    """On a CPU nothing is resident that was not written to; a card's memory is taken at once."""
+    cpu, card = (Part(plan_load(parts.transformer), torch.device(name), torch.float32) for name in ("cpu", "cuda"))
+    slots = 2 * max(cpu.weights.only(names).bytes for names in joint_blocks(cpu.plan))
+    rest = cpu.weights.without(frozenset().union(*cpu.moving("blocks")))
+    assert cpu.need("blocks").held == rest.touched + slots
+    assert cpu.need("blocks").loading == rest.loading
+    assert card.need("blocks").loading >= slots
+    way = replace(EXACT[3], text="stays")
+    model = Model({"transformer": cpu, **{n: Part(plan_load(s), CPU, torch.float32) for n, s in texts(parts).items()}})
+    others = sum(model.parts[name].need("stays").held for name in texts(parts))
+    assert stages(model, way, PICTURE)["loading"] < rest.touched + slots + others
+
+
+def texts(parts):
+    return {name: source for name, source in parts.sources().items() if name != "transformer"}

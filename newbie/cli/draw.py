@@ -133,6 +133,8 @@ class Drawer:
             finally:
                 progress.clear()
                 self._tell_objects(made[told:], result)
+                if self.heatmaps and result is None:
+                    self._tell_lost_heatmaps(made[told:])
             if shortage is not None:
                 self._make_room(shortage)
                 left = missing_parts(request, made, any_seed=False)
@@ -191,6 +193,14 @@ class Drawer:
             if result is not None:
                 work = {"seconds": {"load": self.engine.load_seconds, **result.seconds}, "notes": result.notes}
             self.console.object(as_object(each) | same | work)
+
+    def _tell_lost_heatmaps(self, made: Sequence[Made]) -> None:
+        """They come with the result of a request, which those that were finished before it failed have not got."""
+        for each in made:
+            self.console.warn(
+                f"{each.path} has no heat-map: drawing stopped before its request was finished; "
+                f"--like {each.path} --heatmaps makes it"
+            )
 
     def _tell_work(self, result: Result) -> None:
         for note in result.notes:
@@ -263,14 +273,20 @@ def missing_parts(request: Request, finished: Sequence[Made], *, any_seed: bool)
     return [dataclasses.replace(request, seed=run[0], count=len(run)) for run in runs]
 
 
-def open_engine(choice: ModelChoice, settings: Settings, console: Console, opener: OpenEngine | None) -> Engine:
-    """Load the model and say which. `opener` stands in for `Pipeline.open` in tests."""
+def open_engine(
+    choice: ModelChoice,
+    settings: Settings,
+    console: Console,
+    opener: OpenEngine | None,
+    drawing: Request | None = None,
+) -> Engine:
+    """Load the model, its memory planned for `drawing`; say which. `opener` is `Pipeline.open`, but for tests."""
     if opener is None:
         console.say("loading ...")
         from newbie.pipeline import Pipeline
 
         opener = Pipeline.open
-    options = dataclasses.asdict(choice)
+    options = dataclasses.asdict(choice) | {"drawing": drawing}
     model = options.pop("model")
     engine = None
     while engine is None:
@@ -278,9 +294,11 @@ def open_engine(choice: ModelChoice, settings: Settings, console: Console, opene
             engine = opener(model, settings=settings, on_note=console.say, **options)
         except MemoryShortage as error:
             from newbie.memory.opening import leaner, told_leaner
+            from newbie.memory.planner import NothingFits
 
             less, merging = leaner(settings), options.get("merge_lora")
-            if less is None or merging:  # weights that come and go cannot be merged with
+            # Weights that come and go cannot be merged with; and a plan has looked at all ways.
+            if less is None or merging or isinstance(error, NothingFits):
                 raise
             console.warn(f"{error.message}: {told_leaner(less)}")
             settings = less

@@ -26,6 +26,7 @@ from newbie.accel.statistics import details, summary
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture, MemoryShortage
 from newbie.images import FORMAT, is_blank
+from newbie.memory.amount import told
 from newbie.memory.heap import give_back
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
 from newbie.pipeline.shortage import is_shortage
@@ -201,10 +202,14 @@ class Generation:
             detail=detail(prompt.rendered.positive.jina.text),  # without a system prompt
         )
         pictures = min(request.count, request.batch_size)
-        needed, free = accelerated.kept(pictures), devices.free_memory(pipeline.chosen["device"].value)
-        if 0 < free < needed:
+        needed = accelerated.kept(pictures)
+        room = {"are free": devices.free_memory(pipeline.chosen["device"].value) or needed}  # 0: it does not tell
+        if pipeline.lodging is not None:
+            room["are left of what may be used"] = pipeline.lodging.plan.left
+        where, free = min(room.items(), key=lambda each: each[1])
+        if free < needed:
             raise MemoryShortage(
-                f"{', '.join(composed.told)} would keep {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
+                f"{', '.join(composed.told)} would keep {told(needed)}, {told(free)} {where}",
                 "deepcache or dbcache keep one tensor, not two per block; or --batch-size 1, or a smaller --size",
             )
         return accelerated, composed

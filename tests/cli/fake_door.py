@@ -103,7 +103,7 @@ class FakePipeline:
         less.lean, less.attention, self.spent = True, "fake", True
         return less
 
-    def generate(self, request, *, on_step=None, on_picture=None):
+    def generate(self, request, *, on_step=None, on_picture=None, heatmaps=False):
         assert not self.spent
         if "refuse_me" in request.prompt:
             raise PromptRefused("this is not drawn")

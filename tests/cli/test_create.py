@@ -389,6 +389,13 @@ def test_running_out_of_memory_stops_a_batch(create):
     assert (ended.code, ended.drawn) == (5, [])
 
 
+def test_heat_maps_that_go_with_a_shortage_are_told(create):
+    ended = create("--prompt", "hungry_me", "--seed", "5", "-n", "3", "--heatmaps", "--output", "{seed}.png")
+    assert ended.code == 0 and [seed for _, seed in ended.drawn] == [5, 6, 7]
+    lost = [line for line in ended.err.splitlines() if "has no heat-map" in line]
+    assert len(lost) == 1 and "5.png" in lost[0] and "--like 5.png --heatmaps" in lost[0]
+
+
 def test_running_out_of_memory_goes_on_in_a_leaner_way_and_draws_no_picture_twice(create):
     ended = create("--prompt", "hungry_me", "--prompt", "1girl", "--count", 3, "--seed", 5)
     assert ended.code == 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from newbie.calibrate.trial import Setting, Trial, Trials
+from newbie.calibrate.trial import OnPicture, Setting, Trial, Trials
 
 FACTORS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2)  # of the model's own shift
 MARGIN = 1.1  # times less error than fewer steps that a method must have before it is recommended
@@ -41,7 +41,9 @@ def lowest(valley: Callable[[float], float], places: Sequence[float], start: flo
         here = best
 
 
-def fewer_steps(trials: Trials, steps: int, own: float, start: float, *, few: int, timed: int) -> Trial:
+def fewer_steps(
+    trials: Trials, steps: int, own: float, start: float, *, few: int, timed: int, on_picture: OnPicture | None = None
+) -> Trial:
     """Plain `steps` steps at their best shift: found on the first `few` cases, then tried on all.
 
     Args:
@@ -52,22 +54,28 @@ def fewer_steps(trials: Trials, steps: int, own: float, start: float, *, few: in
         return trials.run(Setting(steps=steps, shift=shift), range(min(few, len(trials.cases))), timed=0).error
 
     best = lowest(error, shifts(own), start)
-    return trials.run(Setting(steps=steps, shift=best), timed=timed)
+    return trials.run(Setting(steps=steps, shift=best), timed=timed, on_picture=on_picture)
 
 
 class Rival(NamedTuple):
     """What fewer steps would do in the place of a method."""
 
-    trial: Trial | None  # the fewest steps with at least as many evaluations; None: even the fewest have more
+    trial: Trial | None  # the fewest steps with at least as many evaluations; None: none has as many
     factor: float  # their error over the method's, at equal evaluations; above 1: the method is better
-    factor_in_time: float  # the same at equal time; NaN where no such time was measured
+    factor_in_time: float  # the same at equal time; NaN where fewer steps were not tried as fast
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Fewer steps, tried: each at its best shift, and the exact picture's own work."""
+    """Fewer steps, tried: each number at its best shift. `steps` and `work` are those of the exact picture."""
 
     tried: tuple[Trial, ...]
+    steps: int
+    work: float
+
+    def needed(self, trial: Trial) -> int:
+        """Steps that have as many evaluations as a method; the exact picture's where it saves nothing."""
+        return min(math.ceil(trial.work / self.work * self.steps - 1e-6), self.steps)
 
     def beside(self, trial: Trial) -> Rival:
         """The rival of a method, at equal evaluations and at equal time."""
@@ -77,19 +85,22 @@ class Baseline:
         return Rival(rival, factor, _over(self.error_at(trial.speed), trial.error))
 
     def error_at(self, speed: float) -> float:
-        """Of fewer steps that are `speed` times as fast as exact, between those that were tried; NaN beyond them."""
-        points = sorted((each.speed, each.error) for each in self.tried if each.speed > 0 and each.error > 0)
+        """Of fewer steps that are `speed` times as fast as exact, between those that were tried (in proportion of
+        their logarithms; of what is between exact and the most steps, at most). NaN for a speed beyond them."""
+        points = sorted([(1.0, 0.0), *((each.speed, each.error) for each in self.tried if each.speed > 1)])
         for (low, least), (high, most) in pairwise(points):
-            if low <= speed <= high:
-                share = (speed - low) / (high - low) if high > low else 0.0
-                return math.exp(math.log(least) * (1 - share) + math.log(most) * share)
+            if low <= speed <= high and high > low:
+                share = (speed - low) / (high - low)
+                if least > 0 and most > 0:
+                    return math.exp(math.log(least) * (1 - share) + math.log(most) * share)
+                return least * (1 - share) + most * share
         return math.nan
 
 
 def word(rival: Rival) -> str:
     """What a table says of a method; the factor is stated beside it."""
     if math.isnan(rival.factor):
-        return "no rival"
+        return "saves nothing"
     if rival.factor < MARGIN:
         return "not recommended"
     return "recommended" if not rival.factor_in_time < MARGIN else "fewer evaluations, no less time"

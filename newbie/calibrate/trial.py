@@ -99,6 +99,7 @@ class Drawn(NamedTuple):
 
 
 Draw = Callable[[Request], Drawn]
+OnPicture = Callable[[int, Drawn], None]  # told of each picture with a setting, by the number of its case
 Perceptual = Callable[[Image.Image, Image.Image], float]  # a learnt distance, 0 for the same picture
 
 
@@ -200,6 +201,7 @@ class Trials:
 
     Args:
         draw: makes a picture; `drawer` makes it of a pipeline.
+        approximate: makes pictures with a setting, where it is not the same that makes the exact ones.
         request: of the exact pictures, prompt and seed aside.
         cases: prompts with their seeds.
         perceptual: a learnt distance of two pictures, if there is one.
@@ -209,14 +211,15 @@ class Trials:
     request: Request
     cases: Sequence[Case]
     perceptual: Perceptual | None = None
+    approximate: Draw | None = None
     _exact: dict[int, Drawn] = field(default_factory=dict)
 
     def exact(self, number: int) -> Drawn:
         """The exact picture of a case, drawn once. The first call draws another before it, so that none is cold."""
         if not self._exact:
-            self._draw(Setting(), number)
+            self.draw(self._asked(Setting(), number))
         if number not in self._exact:
-            self._exact[number] = self._draw(Setting(), number)
+            self._exact[number] = self.draw(self._asked(Setting(), number))
         return self._exact[number]
 
     def know(self, number: int, drawn: Drawn) -> None:
@@ -229,7 +232,7 @@ class Trials:
         numbers: Sequence[int] | None = None,
         *,
         timed: int = 4,
-        on_picture: Callable[[int, Drawn], None] | None = None,
+        on_picture: OnPicture | None = None,
     ) -> Trial:
         """Try a setting on these cases (default: all), the first `timed` of them in turns with exact ones.
 
@@ -240,10 +243,10 @@ class Trials:
         samples, seconds, exact_seconds, drawn = [], [], [], []
         for place, number in enumerate(numbers):
             exact = self.exact(number)
-            if place == 0:
-                self._draw(setting, number)  # what is made at the first use of a setting is no part of its time
-            again = self._draw(Setting(), number) if place < timed else None
-            mine = self._draw(setting, number)
+            if place == 0 and timed:
+                self.with_setting(setting, number)  # what is made at the first use of a setting is no part of its time
+            again = self.draw(self._asked(Setting(), number)) if place < timed else None
+            mine = self.with_setting(setting, number)
             if again is not None:
                 exact_seconds.append(again.seconds)
                 seconds.append(mine.seconds)
@@ -271,9 +274,13 @@ class Trials:
             learnt,
         )
 
-    def _draw(self, setting: Setting, number: int) -> Drawn:
+    def with_setting(self, setting: Setting, number: int) -> Drawn:
+        """One picture."""
+        return (self.approximate or self.draw)(self._asked(setting, number))
+
+    def _asked(self, setting: Setting, number: int) -> Request:
         case = self.cases[number]
-        return self.draw(replace(setting.of(self.request), prompt=case.prompt, seed=case.seed, count=1))
+        return replace(setting.of(self.request), prompt=case.prompt, seed=case.seed, count=1)
 
 
 # What a second is. On a machine that others use too, the processor's are the ones that can be trusted.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -35,7 +36,7 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Peer:
     """diffusers' model of a pipeline's weights, with and without a cache, sampled and decoded as ours."""
 
@@ -81,18 +82,16 @@ def peers(pipeline: Pipeline, say: Callable[[str], None]) -> Mapping[str, Callab
     if find_spec("cache_dit") is None:
         say('no peers: the package cache-dit is not installed (pip install "newbie[peers]")')
         return {}
-    return {name: _maker(pipeline, config) for name, config in CACHES.items()}
+    return {name: partial(made, pipeline, config) for name, config in CACHES.items()}
 
 
-def _maker(pipeline: Pipeline, config: Mapping[str, Any]) -> Callable[[int], Peer]:
-    def make(evaluations: int) -> Peer:
-        plain, cached = (peer_with_clip(pipeline.transformer) for _ in range(2))
-        made = Peer(pipeline, plain, cached)
-        cached.layers[len(cached.layers) // 2].register_forward_hook(lambda *_: _count(made.calls))
-        _enable(cached, evaluations, **config)
-        return made
-
-    return make
+def made(pipeline: Pipeline, config: Mapping[str, Any], evaluations: int) -> Peer:
+    """A peer with one of `CACHES`, for generations of so many evaluations."""
+    plain, cached = (peer_with_clip(pipeline.transformer) for _ in range(2))
+    peer = Peer(pipeline, plain, cached)
+    cached.layers[len(cached.layers) // 2].register_forward_hook(lambda *_: _count(peer.calls))
+    _enable(cached, evaluations, **config)
+    return peer
 
 
 def _count(calls: list[int]) -> None:

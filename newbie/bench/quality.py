@@ -56,9 +56,9 @@ Say = Callable[[str], None]
 def sweep(request: Request, calibration: Calibration) -> list[Setting]:
     """Every method at several settings, alone and with reuse of guidance, and the model's presets."""
     assert request.steps
-    found = [f"fora:interval={n}" for n in (2, 3)] + ["fora:interval=2,order=1", "fora:interval=3,order=1"]
-    found += [f"deepcache:interval={n},warmup=1,cooldown=1" for n in (2, 3, 4)]
-    found += [f"deepcache:interval={n},order=1,warmup=1,cooldown=1" for n in (2, 3, 4)]
+    found = [f"fora:interval={n},order={order}" for n in (2, 3) for order in (0, 1)]
+    deep = [f"deepcache:interval={n},order={order},warmup=1,cooldown=1" for n in (2, 3, 4) for order in (0, 1)]
+    found += deep
     found += [f"fbcache:threshold={t}" for t in (0.1, 0.2, 0.4)] + ["fbcache:threshold=0.2,order=1"]
     found += [f"dbcache:threshold={t},order=1" for t in (0.1, 0.2, 0.4)] + ["dbcache:threshold=0.2,order=2"]
     curve = "calibrated" if grid_of(request) in calibration.curves else "identity"
@@ -67,7 +67,7 @@ def sweep(request: Request, calibration: Calibration) -> list[Setting]:
         found += [f"magcache:threshold={t}" for t in (0.03, 0.06, 0.12)] + ["magcache:threshold=0.06,order=1"]
     if request.cfg_scale != 1.0:
         found += [f"delta:period={n}" for n in (2, 3, 4)] + ["delta:period=2,order=0"]
-        found += [f"{each},delta:period=2" for each in (found[4], found[7], found[8], "dbcache:threshold=0.2,order=1")]
+        found += [f"{each},delta:period=2" for each in (*deep[:4], "dbcache:threshold=0.2,order=1")]
     return [Setting(accel=each) for each in found] + [Setting(plan=name) for name in calibration.presets]
 
 
@@ -99,13 +99,13 @@ class Judge:
         known = {name: rate.value for name, rate in rates.items() if rate.total}
         paired = compare(_report(self.exact), _report(found), self.tasks[0].name.partition("-")[0])
         losses = {name: -paired[name].interval[0] for name in known if name in paired}
-        worst = max(losses, key=lambda name: losses[name])
+        worst = max(losses, key=lambda name: losses[name], default=None)
         parts = [known[name] for name in BOUND if name in known]
         return {
             "attributes": statistics.fmean(parts) if parts else None,
             "eyes": known.get("eye_color"),
             "binding": known.get("all"),
-            "lost_at_most": losses[worst],
+            "lost_at_most": None if worst is None else losses[worst],
             "lost_of": worst,
             "by_attribute": {name: [known[name], -paired[name].difference, losses[name]] for name in losses},
         }
@@ -358,6 +358,7 @@ def _work(
         "prompts": hashlib.sha256(prompts).hexdigest(),
         "clock": typed.clock,
         "probe": typed.probe is not None,
+        "presets": {name: preset.told(name) for name, preset in pipeline.calibration.presets.items()},
     }
     device = torch.device(pipeline.chosen["device"].value)
     dtype = pipeline.chosen["dtype"].value

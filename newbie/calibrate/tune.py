@@ -267,6 +267,7 @@ def main(arguments: Sequence[str], say: Say) -> int:
     """Exit code 0, also where a target is not met, which is told; raises NewbieError."""
     typed = parser().parse_args(arguments)
     goals = _goals(typed)
+    typed_settings = read_settings(typed.settings) if typed.settings else None
     model = typed.model
     settings = Settings(device=typed.device, dtype=typed.dtype)
     pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
@@ -277,7 +278,7 @@ def main(arguments: Sequence[str], say: Say) -> int:
     whole = asked.resolved(pipeline.recommended)
     grid = grid_of(whole)
     trials = Trials(drawer(pipeline, CLOCKS[typed.clock]), asked, _cases(typed))
-    walked = read_settings(typed.settings) if typed.settings else space(whole, pipeline.calibration)
+    walked = typed_settings or space(whole, pipeline.calibration)
     exact = trials.exact(0)
     say(f"{pipeline.name}: {len(walked)} settings beside {grid}; an exact picture takes {exact.seconds:.2f} s")
     search = Search(

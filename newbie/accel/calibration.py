@@ -165,14 +165,9 @@ def _preset(name: str, values: Mapping[str, Any]) -> Preset:
     for key, value in own.items():
         if key not in OWN or not isinstance(value, (int, float) if OWN[key] is float else OWN[key]):
             raise ValueError(f"preset {name} cannot bring {key}={value!r} along; it may bring {', '.join(OWN)}")
-    ssim = values.get("ssim")
-    return Preset(
-        values["accel"],
-        _grid(values["grid"]),
-        *_numbers((values["speed"], values["error"])),
-        ssim=None if ssim is None else _numbers([ssim])[0],
-        own=own,
-    )
+    speed, error = _numbers((values["speed"], values["error"]))
+    ssim = None if values.get("ssim") is None else _numbers([values["ssim"]])[0]
+    return Preset(values["accel"], _grid(values["grid"]), speed, error, ssim, own)
 
 
 def _numbers(values: Sequence[Any]) -> tuple[float, ...]:

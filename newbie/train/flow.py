@@ -26,6 +26,7 @@ from newbie.text import gemma, jina
 from newbie.text.tokens import Tokenizer
 from newbie.train.attention import MATMUL
 from newbie.train.data import Drawings, batch_numbers
+from newbie.train.lanes import Lanes
 from newbie.train.latents import Latents
 from newbie.train.loop import Plan, fit
 from newbie.train.optim import Optimizers, split_parameters
@@ -153,6 +154,17 @@ def train_flow(
     optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr, eight_bit=recipe.eight_bit)
 
     of_stage = lru_cache(maxsize=1)(latents)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def part_loss(part: Part, noise: Tensor, t: Tensor, share: float) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        """A part's share of the batch's loss, and its gradients."""
+        image, words, mask, clip_words = (x.to(device) for x in part)
+        noise, at = noise.to(device), t.to(device)[:, None, None, None]
+        # Each weight is cast once in a part, so keeping casts gains nothing, and parts must not share them.
+        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
+            velocity = model(at * image + (1 - at) * noise, t.to(device), words, mask, clip_words)
+        loss = F.mse_loss(velocity.float(), image - noise) * share
+        return loss.detach(), torch.autograd.grad(loss, trained, allow_unused=True)
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         number, place = recipe.stage_at(step)
@@ -161,22 +173,23 @@ def train_flow(
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         numbers = batch_numbers(recipe.seed + number, place, stage.batch, len(pictures)).tolist()
         visit = place * stage.batch // len(pictures)
-        losses = []
+        tasks = []
         for part in captions[number].parts(numbers, pictures, visit, recipe.part):
-            image, words, mask, clip_words = (x.to(device) for x in part)
-            count = len(image)
-            noise = torch.randn(image.shape, generator=generator).to(device)
-            t = sample_times(count, recipe.uniform_share, generator, stage.shift).to(device)
-            at = t[:, None, None, None]
-            with torch.autocast(device.type, torch.bfloat16):
-                velocity = model(at * image + (1 - at) * noise, t, words, mask, clip_words)
-            loss = F.mse_loss(velocity.float(), image - noise) * (count / stage.batch)
-            loss.backward()
-            losses.append(loss.detach())
-        return torch.stack(losses).sum(), {}
+            count = len(part.latents)
+            noise = torch.randn(part.latents.shape, generator=generator)
+            t = sample_times(count, recipe.uniform_share, generator, stage.shift)
+            tasks.append((part, noise, t, count / stage.batch))
+        total = torch.zeros((), device=device)
+        for loss, gradients in lanes.starmap(part_loss, tasks):
+            total += loss
+            for parameter, gradient in zip(trained, gradients, strict=True):
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        return total, {}
 
     plan = Plan(steps=recipe.steps, ema=0.999, decay=recipe.decay, save_every=250)
-    average = fit(model, loss_at, optimizers, plan, folder, say=say, recipe=repr(recipe))
+    with Lanes(torch.get_num_threads() if device.type == "cpu" else 1) as lanes:
+        average = fit(model, loss_at, optimizers, plan, folder, say=say, recipe=repr(recipe))
     average.copy_to(model)
     return model.eval()
 

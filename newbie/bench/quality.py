@@ -181,7 +181,8 @@ class Work:
 
     def method(self, setting: Setting) -> None:
         """Try a setting; where it does not fit the model or the grid, the reason is the result."""
-        if any(each["setting"] == setting.to_json() for each in self.values["trials"]) or self._late(str(setting)):
+        known = any(each["setting"] == setting.to_json() for each in self.values["trials"])
+        if known or str(setting) in self.values["refused"] or self._late(str(setting)):
             return
         drawn: dict[int, Image.Image] = {}
         try:

@@ -99,7 +99,7 @@ class Drawn(NamedTuple):
 
 
 Draw = Callable[[Request], Drawn]
-OnPicture = Callable[[int, Drawn], None]  # told of each picture with a setting, by the number of its case
+OnPicture = Callable[[int, Drawn], object]  # told of each picture with a setting, by the number of its case
 Perceptual = Callable[[Image.Image, Image.Image], float]  # a learnt distance, 0 for the same picture
 
 
@@ -190,9 +190,16 @@ class Trial:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Trial:
         samples = tuple(Sample(*(float(v) if isinstance(v, str) else v for v in s)) for s in values["samples"])
-        seconds = (tuple(values[name]) for name in ("seconds", "exact_seconds"))
-        own = (values[name] for name in ("requested", "computed", "work", "saved"))
-        return cls(Setting.from_json(values["setting"]), samples, *seconds, *own)
+        return cls(
+            Setting.from_json(values["setting"]),
+            samples,
+            tuple(values["seconds"]),
+            tuple(values["exact_seconds"]),
+            values["requested"],
+            values["computed"],
+            values["work"],
+            values["saved"],
+        )
 
 
 @dataclass
@@ -260,8 +267,10 @@ class Trials:
             tuple(samples),
             tuple(seconds),
             tuple(exact_seconds),
-            *(fmean(getattr(each, name) for each in drawn) for name in ("requested", "computed", "work")),
-            saved=fmean(saved) if len(saved) == len(drawn) else None,
+            fmean(each.requested for each in drawn),
+            fmean(each.computed for each in drawn),
+            fmean(each.work for each in drawn),
+            fmean(saved) if len(saved) == len(drawn) else None,
         )
 
     def sample(self, mine: Drawn, exact: Drawn) -> Sample:

@@ -191,7 +191,7 @@ def test_diffusers_with_our_clip_branch_draws_our_picture(mini):
     theirs = Trials(peer.draw(lambda: 0.0, cached=False), request, [Case(request.prompt, 5)]).exact(0)
     ours = drawer(mini)(request)
     assert (theirs.latents - ours.latents).norm() / ours.latents.norm() < 1e-4
-    assert np.abs(np.asarray(theirs.image, int) - np.asarray(ours.image, int)).max() <= 1
+    assert np.abs(np.asarray(theirs.image, int) - np.asarray(ours.image, int)).max() <= 2
     assert (theirs.requested, theirs.computed) == (3, 3)
 
 

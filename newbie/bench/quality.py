@@ -45,6 +45,7 @@ from newbie.train.report.sheets import sheet
 SEED = 4_000_000  # of the first picture, away from those that calibrate and tune
 FEW = 8  # prompts on which the best shift is looked for
 SHEET = 4  # prompts on a contact sheet
+PEERS = 16  # prompts that others draw
 NAME, EXACT = "quality.json", "exact.safetensors"
 FOLDERS = ("--output", "-o", "--probe", "--settings", "--prompts", "--model", "-m")
 Say = Callable[[str], None]
@@ -220,15 +221,19 @@ class Work:
         return trial.setting.shift
 
     def peers(self, pipeline: Pipeline, clock: Callable[[], float]) -> None:
-        """The same methods by other people's programs, beside their own exact pictures."""
+        """The same methods by other people's programs on the first prompts, beside their own exact pictures."""
+        cases, exact = self.trials.cases[:PEERS], dict[int, Drawn]()  # which are the same for all of them
         evaluations = len(Generation(pipeline, self.trials.request.resolved(pipeline.recommended)).denoiser().times)
         for name, make in peer_cache.peers(pipeline, self.say).items():
             if any(each.get("peer") == name for each in self.values["trials"]) or self._late(name):
                 continue
             peer = make(evaluations)
             draws = (peer.draw(clock, cached=cached) for cached in (False, True))
-            theirs = Trials(next(draws), self.trials.request, self.trials.cases, self.trials.perceptual, next(draws))
+            theirs = Trials(next(draws), self.trials.request, cases, self.trials.perceptual, next(draws))
+            for number, drawn in exact.items():
+                theirs.know(number, drawn)
             trial = theirs.run(Setting(), timed=self.timed)
+            exact = {number: theirs.exact(number) for number in range(len(cases))}
             ours = self.trials.sample(theirs.exact(0), self.trials.exact(0)).error
             self.values["trials"].append(
                 {**self._entry(trial, {}, name), "peer": name, "told": name, "from_ours": ours}

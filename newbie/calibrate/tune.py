@@ -5,8 +5,8 @@
     python -m newbie tune --target-speed 2x           the least error at twice the speed
     python -m newbie tune --max-error 0.02            the greatest speed at that error
 
-Some hundred settings (methods, thresholds, intervals, reuse of guidance, fewer steps) are tried on two prompts, the
-half nearest to the front on two more, and so on; what is left is timed beside the exact pictures in turns.
+Some two hundred settings (methods, thresholds, intervals, reuse of guidance, fewer steps) are tried on two prompts, the
+third that is nearest to the front on more, and so on; what is left is timed beside the exact pictures in turns.
 See docs/quality.md.
 """
 
@@ -33,7 +33,8 @@ from newbie.errors import UsageError
 
 SEED = 3_000_000  # of the first picture, away from those that calibrate and those that judge
 FIRST = 2  # prompts of the first round
-LEFT = 10  # settings that are not halved any more
+LEFT = 12  # settings that none is taken from any more
+KEPT = 3  # one in so many goes on to the next round
 Say = Callable[[str], None]
 
 
@@ -93,8 +94,8 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
     stacks = [""]
     stacks += [f"fora:interval={n},order={order}" for n, order in product((2, 3), (0, 1))]
     stacks += [
-        f"deepcache:interval={n},order={order},warmup=1,cooldown={last}"
-        for n, order, last in product((2, 3, 4, 6), (0, 1), (1, 3))
+        f"deepcache:interval={n},order={order},warmup=1,cooldown=1"
+        for n, order in product((2, 3, 4, 6), (0, 1))
         if n < request.steps
     ]
     stacks += [
@@ -105,14 +106,14 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
         stacks += [f"teacache:threshold={t},order={order}" for t, order in product((0.1, 0.2, 0.4), (0, 1))]
     if grid in calibration.ratios:
         stacks += [f"magcache:threshold={t},order={order}" for t, order in product((0.03, 0.06, 0.12, 0.24), (0, 1))]
-    deltas = ["", "delta:period=2", "delta:period=3", "delta:period=4"] if request.cfg_scale != 1.0 else [""]
+    deltas = ["", "delta:period=2", "delta:period=3"] if request.cfg_scale != 1.0 else [""]
     found = [Setting(accel=_both(stack, delta)) for stack, delta in product(stacks, deltas) if stack or delta]
-    counts = sorted({max(2, round(request.steps * share)) for share in (0.75, 0.6, 0.5, 0.4, 0.3, 0.22)}, reverse=True)
+    counts = sorted({max(2, round(request.steps * share)) for share in (0.7, 0.5, 0.4, 0.3, 0.22)}, reverse=True)
     slow = ["", "deepcache:interval=2,order=1,warmup=1,cooldown=1", "dbcache:threshold=0.2,order=1,warmup=1"]
-    near = [shift for shift in shifts(request.shift) if shift <= request.shift]
+    near = [shift for shift in shifts(request.shift) if request.shift / 2.5 < shift <= request.shift]
     found += [
         Setting(accel=_both(stack, delta), steps=steps, shift=shift)
-        for steps, shift, stack, delta in product(counts, near, slow, deltas[:3])
+        for steps, shift, stack, delta in product(counts, near, slow, deltas[:2])
     ]
     stride = 37  # prime, and no divisor of such a length: every setting once, far from its neighbours
     while math.gcd(stride, len(found)) > 1:
@@ -149,7 +150,7 @@ def regret(trial: Trial, tried: Sequence[Trial], exact: float) -> float:
 
 @dataclass
 class Search:
-    """Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943) towards a front instead of one best.
+    """Successive halving (Jamieson & Talwalkar 2016, arXiv 1502.07943; here by thirds) towards a front, not one best.
 
     Args:
         run: tries a setting on some cases: (setting, numbers of the cases, how many are timed).
@@ -193,10 +194,13 @@ class Search:
             first, size = size, 2 * size
 
     def _kept(self, tried: list[Trial]) -> list[Setting]:
-        """The better half, the nearest to the front first."""
+        """The better third, the nearest to the front first; of a front that is longer, as many all along it."""
         worth = [each for each in tried if gained(each, self.exact) > 1.05] or tried
+        best, many = front(worth, self.exact), max(LEFT, len(worth) // KEPT)
+        if len(best) > many:
+            return [best[round(i * (len(best) - 1) / (many - 1))].setting for i in range(many)]
         order = sorted(worth, key=lambda each: regret(each, worth, self.exact))
-        return [each.setting for each in order[: max(LEFT, len(worth) // 2)]]
+        return [each.setting for each in order[:many]]
 
 
 # ---- presets

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
 from dataclasses import replace
 
 import numpy as np
@@ -182,6 +184,29 @@ def test_lpips_is_left_out_where_its_weights_are_not_here(monkeypatch, tmp_path)
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
     measure, why = lpips.distance()
     assert measure is None and "alexnet" in why
+
+
+def test_lpips_is_given_numbers_from_minus_one_to_one(monkeypatch, tmp_path):
+    class Network:
+        """Stands in for the package: the largest difference, of pictures as it wants them."""
+
+        def __init__(self, net, verbose):
+            assert net == "alex"
+
+        def eval(self):
+            return self
+
+        def __call__(self, a, b):
+            assert a.shape == b.shape == (1, 3, 4, 8) and a.min() == -1 and b.max() == 1
+            return (a - b).abs().amax().reshape(1, 1, 1, 1)
+
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / lpips.WEIGHTS).touch()
+    monkeypatch.setattr("newbie.bench.lpips.find_spec", lambda name: object())
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    monkeypatch.setitem(sys.modules, "lpips", types.SimpleNamespace(LPIPS=Network))
+    measure, why = lpips.distance()
+    assert not why and measure(Image.new("RGB", (8, 4)), Image.new("RGB", (8, 4), (255, 255, 255))) == 2
 
 
 def test_diffusers_with_our_clip_branch_draws_our_picture(mini):

@@ -94,7 +94,7 @@ class Drawn(NamedTuple):
     seconds: float  # from the words to the pixels
     requested: int  # evaluations that the solver asked for
     computed: int  # ... in which the stack ran
-    work: float  # in whole evaluations with guidance: what was computed, by rows and branches, or operations if told
+    work: float  # whole guided evaluations' worth: by operations where they are told, else by rows and blocks
     saved: float | None = None  # share of the operations, where statistics tell
 
 
@@ -306,8 +306,8 @@ def drawer(pipeline: Pipeline, clock: Callable[[], float] = time.perf_counter) -
         requested = result.ran["evaluations"]
         did = result.ran.get("accel", {})
         computed = did.get("computed", requested)
-        share = did.get("flops_saved")
-        work = work_of(result, len(pipeline.transformer.layers))
+        share = did["gflop_saved"] / did["gflop"] if did.get("gflop") else None
+        work = work_of(result, len(pipeline.transformer.layers)) if share is None else requested * (1 - share)
         return Drawn(result.images[0], result.latents[0], seconds, requested, computed, work, share)
 
     return draw

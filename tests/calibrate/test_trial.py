@@ -13,7 +13,7 @@ from PIL import Image
 
 from newbie import Request
 from newbie.calibrate.fewer import Baseline, fewer_steps, lowest, shifts, word
-from newbie.calibrate.trial import Case, Drawn, Sample, Setting, Trial, Trials, drawer
+from newbie.calibrate.trial import Case, Drawn, Sample, Setting, Trial, Trials, drawer, work_of
 from newbie.errors import UsageError
 
 CASES = [Case("a", 1), Case("b", 2), Case("c", 3)]
@@ -98,14 +98,20 @@ def test_work_is_counted_by_rows_and_blocks(mini):
     again = mini.vae.decode(exact.latents[None])[0]
     levels = ((again.permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255)
     assert (levels - torch.from_numpy(np.array(exact.image))).abs().max() <= 1  # the latents are the picture's
-    # Evaluations 0, 2, 4 and 5 have both rows: 0, 2, 4 by the period, the last in any case.
-    assert draw(replace(request, accel="delta:period=2")).work == 4 + 2 / 2
-    cached = draw(replace(request, accel="deepcache:interval=2,warmup=1,cooldown=1"))  # computes 0, 2, 4, 5
-    assert cached.computed == 4 and cached.work == pytest.approx(4 + 2 / layers)
-    branches = draw(replace(request, accel="fora:interval=2,parts=ffn,warmup=1,cooldown=1"))
-    assert branches.work == pytest.approx(4 + 2 / 2)
-    both = draw(replace(request, accel="deepcache:interval=2,warmup=1,cooldown=1,delta:period=2"))
-    assert both.work == pytest.approx(4 + 2 / layers / 2)  # skipped evaluations are those with one row
+
+    def work(accel):
+        return work_of(mini.generate(replace(request, accel=accel)), layers)
+
+    # Evaluations 0, 2, 4 and 5 have both rows: 0, 2, 4 by the period, the last in any case. The cache computes these.
+    cache = "deepcache:interval=2,warmup=1,cooldown=1"
+    assert work("") == 6
+    assert work("delta:period=2") == 4 + 2 / 2
+    assert work(cache) == pytest.approx(4 + 2 / layers)
+    assert work("fora:interval=2,parts=ffn,warmup=1,cooldown=1") == pytest.approx(4 + 2 / 2)
+    assert work(f"{cache},delta:period=2") == pytest.approx(4 + 2 / layers / 2)  # those skipped have one row
+    cached = draw(replace(request, accel=cache))
+    assert cached.computed == 4 and 4 < cached.work < 5
+    assert (cached.saved is None) == ("gflop" not in mini.generate(replace(request, accel=cache)).ran["accel"])
 
 
 # ---- fewer steps

@@ -47,13 +47,23 @@ class Recommended:
     canonical: bool = False
     system_prompt: str | None = None  # None: the training strings, "": none
     regions: str = "boxes"
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what one of --plan brings along
+    presets: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict, hash=False
+    )  # what one of --plan brings along
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recommended:
         """Unknown keys are ignored, so that a newer model folder still opens."""
-        known = {f.name for f in fields(cls)} - {"presets"}
-        return cls(**{k: v for k, v in values.items() if k in known})
+        return cls(**{k: v for k, v in values.items() if k in cls.names()})
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads. Presets are of another file (`newbie.accel.calibration`)."""
+        return {name: getattr(self, name) for name in self.names()}
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The fields of a request that are recommended."""
+        return [f.name for f in fields(cls) if f.name != "presets"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +107,7 @@ class Request:
                     f"preset {self.plan} draws with {name} {value}, not {getattr(self, name)}",
                     f"leave out --{name.replace('_', '-')}, or name methods with --accel",
                 )
-        best = {f.name: getattr(recommended, f.name) for f in fields(recommended) if f.name != "presets"} | dict(own)
+        best = recommended.to_json() | dict(own)
         filled = {name: value for name, value in best.items() if getattr(self, name) is None and value is not None}
         if "width" in filled and self.height is not None:
             filled["width"] = self.height if recommended.width == recommended.height else filled["width"]

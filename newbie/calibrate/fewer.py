@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from newbie.calibrate.trial import OnPicture, Setting, Trial, Trials
 
-FACTORS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2)  # of the model's own shift
+FACTORS = (1 / 3, 1 / 2, 2 / 3, 1.0, 3 / 2, 2.0, 3.0, 4.0)  # of the model's own shift
 MARGIN = 1.1  # times less error than fewer steps that a method must have before it is recommended
 
 

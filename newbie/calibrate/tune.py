@@ -109,8 +109,8 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
     deltas = ["", "delta:period=2", "delta:period=3"] if request.cfg_scale != 1.0 else [""]
     found = [Setting(accel=_both(stack, delta)) for stack, delta in product(stacks, deltas) if stack or delta]
     counts = sorted({max(2, round(request.steps * share)) for share in (0.7, 0.5, 0.4, 0.3, 0.22)}, reverse=True)
-    slow = ["", "deepcache:interval=2,order=1,warmup=1,cooldown=1", "dbcache:threshold=0.2,order=1,warmup=1"]
-    near = [shift for shift in shifts(request.shift) if request.shift / 2.5 < shift <= request.shift]
+    slow = ["", "fora:interval=2,warmup=1,cooldown=1", "dbcache:threshold=0.1,order=1,warmup=2"]
+    near = [shift for shift in shifts(request.shift) if request.shift / 2.5 < shift < request.shift * 2.5]
     found += [
         Setting(accel=_both(stack, delta), steps=steps, shift=shift)
         for steps, shift, stack, delta in product(counts, near, slow, deltas[:2])

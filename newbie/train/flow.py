@@ -187,7 +187,7 @@ def train_flow(
                     parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         return total, {}
 
-    plan = Plan(steps=recipe.steps, ema=0.999, decay=recipe.decay, save_every=250)
+    plan = Plan(steps=recipe.steps, ema=0.999, decay=recipe.decay, save_every=100)
     with Lanes(torch.get_num_threads() if device.type == "cpu" else 1) as lanes:
         average = fit(model, loss_at, optimizers, plan, folder, say=say, recipe=repr(recipe))
     average.copy_to(model)

@@ -62,6 +62,7 @@ def sweep(request: Request, calibration: Calibration) -> list[Setting]:
     found += deep
     found += [f"fbcache:threshold={t}" for t in (0.1, 0.2, 0.4)] + ["fbcache:threshold=0.2,order=1"]
     found += [f"dbcache:threshold={t},order=1" for t in (0.1, 0.2, 0.4)] + ["dbcache:threshold=0.2,order=2"]
+    found += [f"dbcache:threshold={t},order=1,weighting=none" for t in (0.1, 0.2, 0.4)]
     curve = "calibrated" if grid_of(request) in calibration.curves else "identity"
     found += [f"teacache:threshold={t},curve={curve}" for t in (0.1, 0.2, 0.4)]
     if grid_of(request) in calibration.ratios:

@@ -99,8 +99,8 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
         if n < request.steps
     ]
     stacks += [
-        f"dbcache:threshold={limit},in_a_row={row},order={order},warmup=2"
-        for limit, row, order in product((0.05, 0.1, 0.2, 0.4, 0.8), (2, 4), (0, 1))
+        f"dbcache:threshold={limit},in_a_row=4,order={order},warmup=2,weighting={weighting}"
+        for limit, order, weighting in product((0.05, 0.1, 0.2, 0.4, 0.8), (0, 1), ("dt_floor", "none"))
     ]
     if grid in calibration.curves:
         stacks += [f"teacache:threshold={t},order={order}" for t, order in product((0.1, 0.2, 0.4), (0, 1))]
@@ -109,7 +109,7 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
     deltas = ["", "delta:period=2", "delta:period=3"] if request.cfg_scale != 1.0 else [""]
     found = [Setting(accel=_both(stack, delta)) for stack, delta in product(stacks, deltas) if stack or delta]
     counts = sorted({max(2, round(request.steps * share)) for share in (0.7, 0.5, 0.4, 0.3, 0.22)}, reverse=True)
-    slow = ["", "fora:interval=2,warmup=1,cooldown=1", "dbcache:threshold=0.1,order=1,warmup=2"]
+    slow = ["", "fora:interval=2,warmup=1,cooldown=1", "dbcache:threshold=0.1,order=1,warmup=2,weighting=none"]
     near = [shift for shift in shifts(request.shift) if request.shift / 2.5 < shift < request.shift * 2.5]
     found += [
         Setting(accel=_both(stack, delta), steps=steps, shift=shift)

@@ -140,7 +140,7 @@ class Denoiser:
         Args:
             accel, plan: see `Request`.
             schedule: resolved; with `shift` it says what the grid is.
-            more: `resolution` and `weights` of the run, `calibration` and `besides` of `accel.compose.Facts`.
+            more: `resolution` and `weights` of the run; `calibration`, `besides`, `detail` of `accel.compose.Facts`.
 
         Raises:
             UsageError: see `accel.compose`.
@@ -154,6 +154,7 @@ class Denoiser:
             run,
             tuple(intervals(self.grid.tolist(), len(self.times))),
             lambda period: self._reusing(period, Hold()).paired(),
+            scale=self.guidance.scale,
             **more,
         )
         composed = compose(accel, plan, facts)
@@ -270,7 +271,8 @@ class Denoiser:
 
     def _without_padding(self, inner: Runner, pictures: int) -> Runner:
         """`inner`, or a policy that spares it what a pair of unequal prompts is padded with."""
-        if self.savings.packed_rows and len(set(self._lengths)) > 1:
+        padded = self.policies is not None and self.policies.padded
+        if self.savings.packed_rows and len(set(self._lengths)) > 1 and not padded:
             if self.features.pooled is None:
                 return Packed(inner, self._kernel([PROMPT]), self.image_tokens)
             if not (self.policies is not None and self.policies.together) and self._apart_pays(pictures):

@@ -7,6 +7,7 @@ generations on one model cannot meet and a cancelled one leaves no trace.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,29 @@ from typing import Any
 
 class Memory(dict[Hashable, Any]):
     """What one generation remembers. Keys are tuples such as ``("hold", layer, "attend")``."""
+
+
+@dataclass
+class Pruned:
+    """What attention pruning did, in operations of the products with scores (QK and PV)."""
+
+    groups: Counter[tuple[int, str]] = field(default_factory=Counter)  # by (layer, class), "full" among them
+    whole: int = 0  # what all groups of the layers that were sampled would have cost
+    gained: int = 0
+    overhead: int = 0  # samples, projections, windows for residuals
+    seen: list[tuple[float, float]] = field(default_factory=list)  # sampled rows: entropy, 0 to 1; weight in a window
+
+    @property
+    def saved(self) -> float:
+        """The share of attention that was saved where pruning was tried, overhead counted against it."""
+        return (self.gained - self.overhead) / self.whole if self.whole else 0.0
+
+    def classes(self) -> dict[str, int]:
+        """Groups of all layers and evaluations, by what was done with them."""
+        total: Counter[str] = Counter()
+        for (_, name), count in self.groups.items():
+            total[name] += count
+        return dict(total)
 
 
 @dataclass
@@ -28,6 +52,8 @@ class Book:
     layers: dict[tuple[int, str, int], str] = field(default_factory=dict)  # (layer, branch, evaluation) -> action
     drift: dict[int, float] = field(default_factory=dict)  # evaluation -> what a threshold was compared with
     guidance: list[str] = field(default_factory=list)  # of each evaluation: computed, reused, off
+    pruned: Pruned = field(default_factory=Pruned)
+    notes: list[str] = field(default_factory=list)  # what a person should be told
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@
     the stack:  Streamed(Sides(Packed | Apart(        weights, biases, padding
                 StackCache(                           which blocks run
                 InOrder(RunBlock(                     in order, the last for the image alone
-                BranchCache | FastAttention))))))     which branches run; or how much of them
+                BranchCache | FastAttention           which branches run; or how much of them
+                | PrunedHeads))))))
 
 Everything outside `StackCache` is exact and is arranged by `newbie.denoise`. A new policy is an `Attend`, a `Feed` or a
 rule for the stack (one function in `STACKS`), and a line in `RULINGS` for each thing that it cannot go together with.
@@ -21,6 +22,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from newbie.accel import methods
+from newbie.accel.budget import CLASSES, Pruning
 from newbie.accel.calibration import PRESETS, Calibration
 from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Mask, weighted
 from newbie.accel.methods import Choice
@@ -48,20 +50,31 @@ class Ruling(NamedTuple):
 
 
 BLOCKS = frozenset(("fora", "deepcache", "mask", "fbcache", "dbcache", "teacache", "magcache"))  # act on the blocks
+ATTENTION = frozenset(("fora", "prune", "plan"))  # act on the attention of a layer
+INSIDE = BLOCKS | ATTENTION
 RULINGS = (
     Ruling(BLOCKS, BLOCKS, "both decide which blocks run", "name one of them; delta goes with each"),
     Ruling(BLOCKS, frozenset({"plan"}), "a plan says already what every block does", "leave one of them out"),
     Ruling(
-        frozenset({"exact"}), BLOCKS | {"delta"}, "exact means without approximations", "leave out --plan or --accel"
+        frozenset({"prune"}),
+        ATTENTION,
+        "both say how much of a layer's attention is computed",
+        "name one of them; prune goes with delta, and with methods that skip whole blocks",
     ),
     Ruling(
-        BLOCKS | {"plan"},
+        frozenset({"exact"}),
+        INSIDE | {"delta"},
+        "exact means without approximations",
+        "leave out --plan or --accel",
+    ),
+    Ruling(
+        INSIDE,
         frozenset({"cuda graphs"}),
         "a recorded evaluation repeats its work and decides nothing",
         "leave out --cuda-graphs; delta alone goes with it",
     ),
     Ruling(
-        BLOCKS | {"plan"},
+        INSIDE,
         frozenset({"heat-maps"}),
         "a heat-map needs the attention of every evaluation",
         "leave out --heatmaps, or draw that picture without",
@@ -71,6 +84,12 @@ RULINGS = (
         frozenset({"regions"}),
         "a bias on the scores is for whole rows, and for each half of a pair by itself",
         "--regions off, or a plan without these actions",
+    ),
+    Ruling(
+        frozenset({"prune"}),
+        frozenset({"regions"}),
+        "what queries see is sampled without a bias on their scores",
+        "--regions off and no weights on words, or no prune",
     ),
 )
 
@@ -88,6 +107,8 @@ class Facts:
     paired: Callable[[int], tuple[bool, ...]] | None = None  # period of delta -> `run.paired` with it; None: as without
     calibration: Calibration = field(default_factory=Calibration)
     besides: frozenset[str] = frozenset()  # "cuda graphs", "heat-maps", "regions": other wishes that rulings name
+    scale: float = 1.0  # of the guidance
+    detail: float = 0.0  # that the prompt asks for: `accel.budget.detail`
 
     @property
     def evaluations(self) -> int:
@@ -113,6 +134,11 @@ class Around(Protocol):
         """Whether both halves of a guided pair must be in one batch."""
         ...
 
+    @property
+    def padded(self) -> bool:
+        """Whether rows of unequal length must lie beside each other in that batch, not behind each other."""
+        ...
+
     def around(
         self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows
     ) -> Runner: ...
@@ -124,16 +150,22 @@ class Policies:
 
     middle: Middle | None = None
     plan: Plan | None = None  # of branches; and of the stack, if that is known before
+    pruning: Pruning | None = None
 
     @property
     def together(self) -> bool:
-        return self.plan is not None and self.plan.shares
+        return self.padded or (self.plan is not None and self.plan.shares)
+
+    @property
+    def padded(self) -> bool:
+        return self.pruning is not None
 
     def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows) -> Runner:
         """`blocks` with these policies; `trim`: the last block runs for the image alone where that is possible."""
         from newbie.accel.branch import BranchCache
         from newbie.accel.fastattn import FastAttention
         from newbie.accel.last import to_the_image
+        from newbie.accel.prune import PrunedHeads
         from newbie.accel.stack import StackCache
         from newbie.attention.window import Tiles
 
@@ -155,6 +187,11 @@ class Policies:
                     feed = BranchCache("ffn", plan, {"compute": run_block.plain_feed})
             run_block = replace(run_block, attend=attend, feed=feed, layers=cut["attn"] | cut["ffn"])
             blocks = replace(blocks, run_block=run_block)
+        if self.pruning is not None:
+            tiles = windows(Tiles(self.pruning.tile, self.pruning.radius))
+            heads = PrunedHeads(blocks.run_block.leaves, tiles, pictures, self.pruning)
+            run_block = replace(blocks.run_block, attend=heads.attend, layers=self.pruning.inner)
+            blocks, layers = replace(blocks, run_block=run_block), self.pruning.layers
         if trim:
             blocks = to_the_image(blocks, layers - 1)
         if self.middle is None:
@@ -174,6 +211,9 @@ class Policies:
             rows = list(self.plan.layer_actions.values())
             found += whole * sum(any(action in KEPT for action in row) for row in rows) * (self.plan.stack.order + 1)
             found += image * sum(any("window" in action for action in row) for row in rows)  # residuals
+        if self.pruning is not None:
+            each = whole * ("reuse" in self.pruning.classes) + image * ("window" in self.pruning.classes)
+            found += each * len(self.pruning.inner)
         return found
 
 
@@ -232,8 +272,12 @@ def compose(accel: str, plan: str, facts: Facts) -> Composed:
         delta = choice.whole("period"), Taylor(choice.whole("order"))
         if facts.paired is not None:
             facts = replace(facts, run=replace(facts.run, paired=facts.paired(delta[0])))
+    pruning: Pruning | None = None
     for choice in choices:
         if choice.name == "delta":
+            continue
+        if choice.name == "prune":
+            pruning = _prune(choice, facts)
             continue
         if choice.name in PLANNED:
             policies = _planned(PLANNED[choice.name](choice, facts))
@@ -243,6 +287,10 @@ def compose(accel: str, plan: str, facts: Facts) -> Composed:
         read.refuse(facts.run, plan)
         _check_together(["a plan of window, cfg or mean_v"] if read.shares else [], facts.besides)
         policies = _planned(read)
+    if pruning is not None and pruning.inner:
+        policies = replace(policies or Policies(), pruning=pruning)
+        if pruning.detail:
+            notes.append(f"prune: the prompt asks for detail, so the budget is {pruning.allowed(None):.3g}")
     told = [str(choice) for choice in choices] + ([f"plan {Path(plan).name}"] if read is not None else [])
     return Composed(policies, delta, tuple(told), tuple(notes))
 
@@ -400,6 +448,23 @@ STACKS: dict[str, Callable[[Choice, Facts], Middle]] = {
     "dbcache": _dbcache,
     "teacache": _teacache,
 }
+
+
+def _prune(choice: Choice, facts: Facts) -> Pruning:
+    classes = choice.word("classes")
+    return Pruning(
+        facts.run.layers,
+        facts.scale,
+        budget=choice.number("budget"),
+        rows=choice.whole("rows"),
+        classes=CLASSES if classes == "all" else tuple(classes.split("+")),
+        refresh=choice.whole("refresh"),
+        guidance=choice.word("guidance") == "yes",
+        detail=facts.detail if choice.word("detail") == "yes" else 0.0,
+        tile=choice.whole("tile"),
+        radius=choice.whole("radius"),
+        always=choice.word("always") == "yes",
+    )
 
 
 def _course(choice: Choice) -> Taylor:

@@ -12,8 +12,10 @@ import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import NamedTuple
 
+from newbie.accel.budget import CLASSES
 from newbie.accel.decide import WEIGHTINGS
 from newbie.accel.predict import COORDINATES, FORMS
 from newbie.errors import UsageError
@@ -57,6 +59,8 @@ _OUTER = {
     "front": Parameter(1, "first blocks that always run"),
     "back": Parameter(0, "last blocks that always run"),
 }
+# Every choice among the classes, as "reuse+window".
+PRUNED = tuple("+".join(some) for count in range(1, len(CLASSES) + 1) for some in combinations(CLASSES, count))
 _WEIGHT = {"weighting": Parameter("dt_floor", "of changes, by the share of the path they act on", words=WEIGHTINGS)}
 
 METHODS: dict[str, Method] = {
@@ -140,6 +144,20 @@ METHODS: dict[str, Method] = {
         {
             "period": Parameter(2, "1: in all", 1),
             "order": Parameter(1, "0: the last difference is held; 1, 2: its course is continued", 0, 2),
+        },
+    ),
+    "prune": Method(
+        "heads answer for less where a few sampled queries say that it costs little",
+        {
+            "budget": Parameter(0.02, "relative error of a layer's attention that is allowed; 0: nothing is pruned"),
+            "rows": Parameter(64, "image queries that are sampled in each layer", 1, 65536),
+            "classes": Parameter("all", "cheaper answers", words=("all", *PRUNED)),
+            "refresh": Parameter(4, "evaluations in a row that may reuse an answer", 1),
+            "guidance": Parameter("yes", "divide the budget by what guidance makes of errors", words=("yes", "no")),
+            "detail": Parameter("no", "a prompt that asks for detail halves the budget", words=("yes", "no")),
+            "tile": Parameter(8, "side of a window's tiles, in image tokens", 1),
+            "radius": Parameter(1, "tiles that are seen around one's own"),
+            "always": Parameter("no", "go on where it costs more than it gains", words=("yes", "no")),
         },
     ),
 }  # fmt: skip

@@ -39,7 +39,7 @@ class Watching:
 
     seen: list[list[Seen]] = field(default_factory=list)
 
-    together = False
+    together = padded = False
 
     def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows) -> Runner:
         self.seen.extend([] for _ in range(pictures))

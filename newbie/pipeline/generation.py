@@ -19,6 +19,7 @@ from torch import Tensor
 
 import newbie
 from newbie import devices
+from newbie.accel.budget import detail
 from newbie.accel.compiler import worth
 from newbie.accel.compose import Composed
 from newbie.accel.statistics import details, summary
@@ -77,7 +78,7 @@ class Generation:
             encoded = self._encoded(prompt)
             said = self._said(prompt, encoded)
             denoiser = self._denoiser(encoded, said)
-            denoiser, composed = self._accelerated(denoiser)
+            denoiser, composed = self._accelerated(denoiser, prompt)
         self.notes.extend([*_lost_notes(encoded), *self._unlearnt_notes(prompt), *said.notes, *composed.notes])
         denoiser = self._brought(denoiser)
         seeds = request.seeds()
@@ -123,7 +124,7 @@ class Generation:
         """What all pictures of the request share, ready for its first step, for those who solve it themselves."""
         prompt = self.pipeline.read(self.request)
         encoded = self._encoded(prompt)
-        return self._brought(self._accelerated(self._denoiser(encoded, self._said(prompt, encoded)))[0])
+        return self._brought(self._accelerated(self._denoiser(encoded, self._said(prompt, encoded)), prompt)[0])
 
     def _encoded(self, prompt: Prompt) -> Encoded:
         both = [prompt.rendered.positive, prompt.rendered.negative]
@@ -177,7 +178,7 @@ class Generation:
             watch=Watch(len(encoded.inputs[0]["gemma"].token_ids), self._tokens) if self.heatmaps else None,
         )
 
-    def _accelerated(self, denoiser: Denoiser) -> tuple[Denoiser, Composed]:
+    def _accelerated(self, denoiser: Denoiser, prompt: Prompt) -> tuple[Denoiser, Composed]:
         """The same with the approximate accelerations that were asked for, which are refused now or never."""
         request, pipeline = self.request, self.pipeline
         if not request.accel and not request.plan:
@@ -198,6 +199,7 @@ class Generation:
             weights=pipeline.weights_hash,
             calibration=pipeline.calibration,
             besides=frozenset(name for name, wish in besides.items() if wish),
+            detail=detail(prompt.rendered.positive.jina.text),  # without a system prompt
         )
         pictures = min(request.count, request.batch_size)
         needed, free = accelerated.kept(pictures), devices.free_memory(pipeline.chosen["device"].value)
@@ -277,6 +279,7 @@ class Generation:
         if velocity.approximate:
             ran["accel"] = summary(velocity.book, velocity.index, velocity.memories)
         velocity.forget()
+        self.notes.extend(note for note in velocity.book.notes if note not in self.notes)
         return latents, ran, details(velocity.book)
 
     def _decoded(self, latents: Tensor) -> Tensor:

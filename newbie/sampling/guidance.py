@@ -229,7 +229,8 @@ class Velocity:
     @property
     def approximate(self) -> bool:
         """Whether anything was decided that the plain way has not."""
-        return bool(self.book.stack or self.book.layers or "reused" in self.book.guidance)
+        book = self.book
+        return bool(book.stack or book.layers or book.pruned.whole or "reused" in book.guidance)
 
     def forget(self) -> None:
         """Drop what policies remember: the generation is done, its numbers are in the book."""

@@ -17,7 +17,8 @@ SHIFT = 6.0
 
 def request(model, accel="", plan="", *, steps=12, sampler="euler", blocks=None, **options):
     """A request of twelve steps, with what `--accel` and `--plan` say."""
-    more = {key: options.pop(key) for key in ("calibration", "resolution", "weights", "besides") if key in options}
+    facts = ("calibration", "resolution", "weights", "besides", "detail")
+    more = {key: options.pop(key) for key in facts if key in options}
     plain = replace(
         denoiser(model, blocks, **options),
         grid=times.schedule("official", steps, shift=SHIFT, sampler=sampler),

@@ -35,7 +35,10 @@ NEUTRAL = [
     "teacache:threshold=0,curve=identity",
     "magcache:threshold=0",
     "delta:period=1",
+    "prune:budget=0",
+    "prune:budget=0,fbcache:threshold=0",
 ]
+PRUNE = "prune:budget=3,rows=5,tile=1,radius=0,always=yes,refresh=2"
 # Each of them skips something in twelve evaluations of a random model.
 ACTIVE = [
     "fora:interval=2,cooldown=1",
@@ -50,8 +53,10 @@ ACTIVE = [
     "delta:period=3,order=1",
     "delta:period=2,dbcache:threshold=1000,warmup=2",
     "delta:period=2,fora:interval=3",
+    PRUNE,
+    f"delta:period=2,dbcache:threshold=1000,in_a_row=1,warmup=1,{PRUNE}",
 ]
-BY_CLOCK = [each for each in ACTIVE if not methods.parse(each)[-1].name.startswith(("fb", "db", "tea"))]
+BY_CLOCK = [each for each in ACTIVE if not methods.parse(each)[-1].name.startswith(("fb", "db", "tea", "prune"))]
 
 
 def accelerated(model, accel, **options):
@@ -114,7 +119,7 @@ def test_two_interleaved_generations_are_each_as_if_alone(packing, accel):
         assert torch.equal(state, expected)
 
 
-@pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2"])
+@pytest.mark.parametrize("accel", ["fbcache:threshold=1000", "fora:interval=2", "delta:period=2", PRUNE])
 def test_a_cancelled_generation_leaves_nothing(packing, accel):
     asked = accelerated(packing, accel)
     expected = drawn(asked)
@@ -256,7 +261,7 @@ def test_inference_mode_and_bfloat16(model):
         assert torch.isfinite(drawn(accelerated(in_half, "dbcache:threshold=1000,order=1"))).all()
 
 
-@pytest.mark.parametrize("accel", ["", *ACTIVE])
+@pytest.mark.parametrize("accel", ["", *(each for each in ACTIVE if PRUNE not in each)])
 def test_regions_that_end_go_with_everything(packing, accel):
     """Rows lie by themselves while a bias acts and together afterwards: no policy mixes them up."""
     bias = torch.randn(6, 9 + 16, 9 + 16, generator=torch.Generator().manual_seed(4))

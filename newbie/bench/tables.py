@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from newbie.bench.results import Result
+from newbie.calibrate.fewer import MARGIN, Baseline, word
+from newbie.calibrate.trial import Trial
 
 Row = Sequence[object]
 
@@ -320,6 +323,71 @@ def _network(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def quality(values: Mapping[str, Any]) -> list[str]:
+    """Methods by speed, each beside plain fewer steps; then these, and what did not fit."""
+    known = baseline(values)
+    judged = values["exact"].get("accuracy") is not None
+    learnt = any(each["lpips"] is not None for each in values["trials"])
+    head = ["", "speed", "evaluations", "FLOPs saved", "error (median)", "PSNR", "SSIM", *(["LPIPS"] if learnt else [])]
+    head += ["attributes, %", "eyes", "binding", "lost at most, points"] if judged else []
+    rows = []
+    for each in sorted(values["trials"], key=lambda each: -each["error"]):
+        trial = Trial.from_json(each)
+        rival = known.beside(trial)
+        row = [*_cost(f"`{each['told']}`" if "peer" not in each else each["told"], each, trial, learnt, judged)]
+        if "peer" in each:
+            rows.append((*row, "", "", "", "by others, beside their own exact pictures"))
+            continue
+        other = "" if rival.trial is None else f"{rival.trial.setting.steps}, shift {rival.trial.setting.shift:g}"
+        rows.append((*row, other, _times(rival.factor), _times(rival.factor_in_time), word(rival)))
+    against = ("fewer steps", "times less error", "at equal time", "")
+    lines = table((*head, *against), rows)
+    plain = [_cost(f"{each['setting']['steps']} steps, shift {each['setting']['shift']:g}", each, Trial.from_json(each),
+                   learnt, judged) for each in values["fewer"]]  # fmt: skip
+    grid = values["grid"]
+    said = (
+        f"{values['pictures']} prompts; {grid['steps']} exact steps at shift {grid['shift']:g}, against which speed, "
+        f"error, PSNR and SSIM are. *Recommended* is what has at least {MARGIN:g} times less error than fewer steps, "
+        f"at equal evaluations and at equal time ({values['clock']} clock)."
+    )
+    if judged:
+        exact = values["exact"]["accuracy"]
+        said += f" Exact pictures: {_percent(exact['attributes'])} of attributes, {_percent(exact['eyes'])} of eyes, "
+        said += f"{_percent(exact['binding'])} with everything in its place."
+    lines += ["", said, "", "Plain fewer steps, each number at its own best shift:", "", *table(head, plain)]
+    if values["refused"]:
+        lines += ["", "Not tried: " + "; ".join(f"`{name}` ({why})" for name, why in values["refused"].items()) + "."]
+    return lines
+
+
+def baseline(values: Mapping[str, Any]) -> Baseline:
+    """Fewer steps, of a result of `bench quality`."""
+    tried = tuple(Trial.from_json(each) for each in values["fewer"])
+    return Baseline(tried, values["grid"]["steps"], values["exact"]["work"])
+
+
+def _cost(name: str, each: Mapping[str, Any], trial: Trial, learnt: bool, judged: bool) -> list[str]:
+    """The cells that a method and fewer steps have in common."""
+    cells = [name, f"{trial.speed:.2f}x", f"{trial.work:.1f}", "-" if trial.saved is None else _percent(trial.saved)]
+    cells += [f"{trial.error:.3f} ({trial.median_error:.3f})", f"{trial.psnr:.1f}", f"{trial.ssim:.3f}"]
+    if learnt:
+        cells.append("-" if trial.lpips is None else f"{trial.lpips:.3f}")
+    if judged:
+        found = each["accuracy"] or {}
+        cells += [_percent(found.get(name)) for name in ("attributes", "eyes", "binding")]
+        lost = found.get("lost_at_most")
+        cells.append("-" if lost is None else f"{100 * lost:.1f} ({found['lost_of']})")
+    return cells
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _times(factor: float) -> str:
+    return "-" if math.isnan(factor) else f"{factor:.2f}" if factor < 100 else "> 100"
+
+
 def _naive(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """Seconds of standard attention among these rows."""
     by_name = {row["kernel"]: row["seconds"]["median"] for row in rows}
@@ -353,6 +421,7 @@ TITLES: dict[str, Callable[[Result], str]] = {
     "steps": lambda result: _title("A whole step by kernel", result),
     "waterfall": lambda result: _title("Exact savings, one after another", result),
     "profile": lambda result: _title("Where the time goes", result),
+    "quality": lambda result: f"What speed costs: {result.values['model']}, {result.about['dtype']}",
     "characters": lambda result: _title("One to six characters", result),
     "attention-mix": lambda result: (
         f"{'A network drawn' if 'network' in result.values else 'Attention'} by plans as in the DiTFastAttn paper, "
@@ -367,6 +436,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "steps": steps,
     "waterfall": waterfall,
     "profile": profile,
+    "quality": quality,
     "characters": characters,
     "attention-mix": attention_mix,
     "ditfastattn": ditfastattn,

@@ -44,6 +44,8 @@ class Engine(Protocol):
 
     def reasons(self) -> dict[str, str]: ...
 
+    def expected(self, request: Request) -> list[str]: ...
+
     def with_attention(self, name: str) -> Engine: ...
 
     def with_adapters(self, *adapters: Any, on_note: Any = None) -> Engine: ...
@@ -114,6 +116,8 @@ class Drawer:
         progress.begin(name, request.count, request.steps or 1)
         for line in recipe.told() if recipe else ():
             self.console.say("  " + line)
+        for line in self.engine.expected(request):
+            self._warn_once(line)
         made: list[Made] = []
         further: dict[str, Any] = {"prompt_name": file_name} if file_name else {}
         further |= {KEY: recipe.to_json()} if recipe else {}
@@ -204,11 +208,14 @@ class Drawer:
 
     def _tell_work(self, result: Result) -> None:
         for note in result.notes:
-            if note not in self._told:
-                self._told.add(note)
-                self.console.warn(note)
+            self._warn_once(note)
         peak = f"; at most {result.peak_memory / 2**30:.2f} GiB" if result.peak_memory else ""
         self.console.say("  " + times_line(result.seconds) + peak + "; " + ran_line(result.ran))
+
+    def _warn_once(self, note: str) -> None:
+        if note not in self._told:
+            self._told.add(note)
+            self.console.warn(note)
 
     # ---- what is there already
 

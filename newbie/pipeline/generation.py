@@ -87,6 +87,7 @@ class Generation:
         images: list[Image.Image] = []
         records: list[dict[str, Any]] = []
         maps: list[dict[str, Heat]] = []
+        kept: list[Tensor] = []
         ran: dict[str, Any] = {}
         together = request.batch_size
         while len(images) < len(seeds):
@@ -100,6 +101,7 @@ class Generation:
                 self.notes.append(f"too little memory for {len(batch)} pictures together: {together} at a time")
                 continue
             latents, ran, did = found
+            kept += latents.cpu()
             ran |= {"regions": said.told()} if said.areas else {}
             ran["caches"] = list(composed.told)
             if denoiser.watch is not None:
@@ -118,7 +120,7 @@ class Generation:
         self.notes.extend(self._graph_notes(denoiser))
         work = {"texts_encoded": encoded.runs, **denoiser.work()}
         peak = devices.peak_memory(self.pipeline.chosen["device"].value)
-        return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, maps, peak_memory=peak)
+        return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, maps, peak, kept)
 
     def denoiser(self) -> Denoiser:
         """What all pictures of the request share, ready for its first step, for those who solve it themselves."""

@@ -129,7 +129,7 @@ class Pipeline:
         pipeline = cls(
             **model_parts._asdict(),
             attention=settings.attention,
-            recommended=parts.recommended,
+            recommended=replace(parts.recommended, presets=calibration.own_fields()),
             name=parts.name,
             weights_hash=weights,
             load_seconds=time.perf_counter() - began,
@@ -345,6 +345,11 @@ class Pipeline:
         """Why device and number formats are what they are."""
         return {name: choice.reason for name, choice in self.chosen.items()}
 
+    def expected(self, request: Request) -> list[str]:
+        """What a preset that is asked for was measured to gain and to cost, to be told before it draws."""
+        preset = self.calibration.presets.get(request.plan)
+        return [] if preset is None else [preset.told(request.plan)]
+
     def read(self, request: Request) -> Prompt:
         """Read and render a request's prompts as the encoders will get them. Runs no network.
 
@@ -418,4 +423,5 @@ def _joined(results: Sequence[Result]) -> Result:
         notes=[note for r in results for note in r.notes],
         work={name: sum(r.work[name] for r in results) for name in results[0].work},
         peak_memory=max(r.peak_memory for r in results),
+        latents=[each for r in results for each in r.latents],
     )

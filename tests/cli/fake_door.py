@@ -57,6 +57,9 @@ class FakePipeline:
     def ran(self):
         return {**self.describe(), "evaluations": 8}
 
+    def expected(self, request):
+        return [f"preset {request.plan}: expected to be fast"] if request.plan == "fast" else []
+
     def reasons(self):
         return {"device": "no graphics device here", "dtype": "the model is small"}
 

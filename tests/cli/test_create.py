@@ -32,6 +32,14 @@ def test_a_text_becomes_a_picture_named_by_its_seed_and_not_by_its_words(create)
     assert stored.request.steps == 4, "what the model recommends is written out"
 
 
+def test_what_a_preset_costs_is_told_before_it_draws_and_once(create):
+    ended = create("--prompt", "1girl", "--prompt", "1girl, hat", "--plan", "fast")
+    assert ended.code == 0
+    both = ended.err.splitlines()
+    (told,) = (i for i, line in enumerate(both) if "preset fast: expected to be fast" in line)
+    assert told < next(i for i, line in enumerate(both) if "denoise" in line)
+
+
 def test_a_file_gives_its_name(create):
     Path("双人.xml").write_text(DUO, encoding="utf-8")
     assert create("--prompt", "双人.xml", "--seed", 7).code == 0

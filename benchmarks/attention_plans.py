@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from newbie import Pipeline, Request
 from newbie.accel.fastattn import FastAttention
-from newbie.accel.leaves import Leaves
 from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.search import FEED_METHODS, LEVELS, Found, Outcome, Search, at_equal_error, velocity_judge
 from newbie.accel.work import Work, saved
@@ -31,9 +29,8 @@ from newbie.attention.window import Tiles, Windowed
 from newbie.bench import machine
 from newbie.bench.results import Result, write
 from newbie.bench.timing import significant
+from newbie.calibrate.plans import Batch
 from newbie.calibrate.prompts import drawn_up
-from newbie.sampling import times
-from newbie.sampling.guidance import Guidance, Runner, Velocity
 
 WAYS: dict[str, dict[str, Any]] = {
     "paper": {},
@@ -42,30 +39,10 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-class Batch:
-    """Some prompts as one guided batch; every picture has noise of its own."""
-
-    def __init__(self, pipeline: Pipeline, prompts: list[str], pixels: int, steps: int, seed: int) -> None:
-        self.model = pipeline.transformer
-        rendered = [pipeline.read(Request(prompt=prompt)).rendered for prompt in prompts]
-        texts = [each.positive for each in rendered] + [each.negative for each in rendered]
-        features, side = pipeline.text.encode(texts).features, pixels // 8
-        self.prepared = self.model.prepare(*features, (side, side), attend=Sdpa())
-        self.words, self.pictures = tuple(features.lengths()), len(prompts)
-        asked = Request(prompt=prompts[0], steps=steps).resolved(pipeline.recommended)
-        self.guidance = Guidance.parse(asked.cfg_scale or 0.0, "", 0.0)
-        self.grid = times.schedule("official", steps, shift=asked.shift or 1.0, sampler="euler").tolist()
-        generator = torch.Generator().manual_seed(seed)
-        self.noise = torch.randn(self.pictures, 16, side, side, generator=generator)
-
-    def draw(self, runner: Runner) -> Tensor:
-        """Final latents."""
-        velocity = Velocity(self.model, self.guidance, pair=lambda: self.prepared, alone=lambda: self.prepared,
-                            steps=len(self.grid) - 1, evaluations=len(self.grid) - 1, runner=runner)  # fmt: skip
-        x = self.noise
-        for now, then in zip(self.grid, self.grid[1:], strict=False):
-            x = x + (then - now) * velocity(x, now)
-        return x
+def batch_of(pipeline: Pipeline, prompts: list[str], pixels: int, steps: int, seed: int) -> Batch:
+    """Some prompts as one guided batch."""
+    request = Request(width=pixels, height=pixels, steps=steps, sampler="euler", seed=seed, regions="off")
+    return Batch.of(pipeline, prompts, request.resolved(pipeline.recommended))
 
 
 @torch.no_grad()
@@ -82,13 +59,13 @@ def main() -> None:
     args = flags.parse_args()
     pipeline = Pipeline.open()
     prompts = drawn_up(2 * args.pictures)
-    mine, others = (Batch(pipeline, prompts[n::2], args.pixels, args.steps, seed=n) for n in (0, 1))
+    mine, others = (batch_of(pipeline, prompts[n::2], args.pixels, args.steps, seed=1000 * n) for n in (0, 1))
     model, side = pipeline.transformer, args.pixels // 16
     window = Windowed(Sdpa(), (side, side), Tiles(args.tile, 1))
-    leaves = pipeline.blocks.runner.run_block.leaves if pipeline.blocks.runner else Leaves.plain()
+    leaves = mine.leaves
     exact = others.draw(InOrder(RunBlock(leaves)))
-    judge = velocity_judge(model, mine.prepared.pooled, args.pictures, mine.guidance.combine)
-    work = Work(model.config, mine.words, window)
+    judge = velocity_judge(model, mine.prepared(2 * args.pictures).pooled, args.pictures, mine.guidance.combine)
+    work = Work(model.config, mine.lengths, window)
     layers = model.config.n_layers
     fronts: dict[str, list[Outcome]] = {}
     rows: list[dict[str, Any]] = []

@@ -5,6 +5,9 @@
 FILE_OR_FOLDER is a transformer. The system is asked to forget the file before each reading (`posix_fadvise`), and each
 load happens in a process of its own, from the moment when its libraries are there. Where the file stays mapped, loading
 has looked at every number of it, so it has been read too. The limit that we set ourselves: 1.2 times the reading.
+
+A busy machine makes all of it slow, and not alike. So what each took of the processor is told too, and how many pages
+were waited for: those are about the same at any load.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ sys.path.insert(0, str(ROOT))
 
 PIECE = 2**24
 LOAD = """
-import sys, time, torch
+import json, resource, sys, time, torch
 from newbie.checkpoints import load_transformer
-began = time.perf_counter()
+before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
 loaded = load_transformer(sys.argv[1], dtype=getattr(torch, sys.argv[2]))
-print(time.perf_counter() - began)
+seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
+used = {name: getattr(after, "ru_" + name) - getattr(before, "ru_" + name) for name in ("utime", "stime", "majflt")}
+print(json.dumps({"seconds": seconds, "cpu": used["utime"] + used["stime"], "waited_for": used["majflt"]}))
 """
 
 
@@ -41,22 +46,23 @@ def forget(files: list[Path]) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def reading(files: list[Path]) -> float:
-    """Seconds to read them from beginning to end."""
+def reading(files: list[Path]) -> dict[str, float]:
+    """Seconds to read them from beginning to end, by the clock and of the processor."""
     buffer = bytearray(PIECE)
-    began = time.perf_counter()
+    used, began = time.process_time(), time.perf_counter()
     for path in files:
         with path.open("rb", buffering=0) as file:
             while file.readinto(buffer):
                 pass
-    return time.perf_counter() - began
+    return {"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}
 
 
-def loading(place: Path, dtype: str) -> float:
-    """Seconds to load the transformer in a new process."""
+def loading(place: Path, dtype: str) -> dict[str, float]:
+    """The same of loading the transformer in a new process, and the pages it waited for."""
     done = subprocess.run([sys.executable, "-c", LOAD, str(place), dtype], cwd=ROOT, capture_output=True, text=True,
                           check=True)  # fmt: skip
-    return float(done.stdout.split()[-1])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def main() -> None:
@@ -71,17 +77,20 @@ def main() -> None:
     given = parser.parse_args()
     files = sorted(given.place.rglob("*.safetensors")) if given.place.is_dir() else [given.place]
     size = sum(path.stat().st_size for path in files)
-    times: dict[str, list[float]] = {"read": [], "load": []}
+    took: dict[str, list[dict[str, float]]] = {"read": [], "load": []}
     for _ in range(given.repeats):  # one after the other: a disk is not always as fast
         forget(files)
-        times["read"].append(reading(files))
+        took["read"].append(reading(files))
         forget(files)
-        times["load"].append(loading(given.place, given.dtype))
-    read, load = (statistics.median(times[name]) for name in ("read", "load"))
-    print(f"{size / 1e9:.2f} GB: read in {read:.2f} s ({size / read / 1e9:.2f} GB/s), loaded in {load:.2f} s")
-    print(f"{load / read:.2f} times")
+        took["load"].append(loading(given.place, given.dtype))
+    seconds = {name: statistics.median(each["seconds"] for each in runs) for name, runs in took.items()}
+    for name, runs in took.items():
+        cpu = statistics.median(each["cpu"] for each in runs)
+        print(f"{name} {size / 1e9:.2f} GB in {seconds[name]:.2f} s, of which a processor worked {cpu:.2f} s")
+    times = seconds["load"] / seconds["read"]
+    print(f"{times:.2f} times")
     if given.out is not None:
-        values = {"bytes": size, "seconds": times, "times": load / read, **facts(torch.device("cpu"))}
+        values = {"bytes": size, "took": took, "times": times, **facts(torch.device("cpu"))}
         given.out.write_text(json.dumps(values, indent=1) + "\n")
 
 

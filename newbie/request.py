@@ -47,12 +47,23 @@ class Recommended:
     canonical: bool = False
     system_prompt: str | None = None  # None: the training strings, "": none
     regions: str = "boxes"
+    presets: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict, hash=False
+    )  # what one of --plan brings along
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recommended:
         """Unknown keys are ignored, so that a newer model folder still opens."""
-        known = {f.name for f in fields(cls)}
-        return cls(**{k: v for k, v in values.items() if k in known})
+        return cls(**{k: v for k, v in values.items() if k in cls.names()})
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads. Presets are of another file (`newbie.accel.calibration`)."""
+        return {name: getattr(self, name) for name in self.names()}
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The fields of a request that are recommended."""
+        return [f.name for f in fields(cls) if f.name != "presets"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +97,18 @@ class Request:
         """Every field set, the seed drawn, everything checked.
 
         Raises:
-            UsageError: a number is out of range; the hint gives the nearest valid value.
+            UsageError: a number is out of range, and the hint gives the nearest valid value; or a preset draws with
+                another.
         """
-        filled = {
-            f.name: getattr(recommended, f.name)
-            for f in fields(recommended)
-            if getattr(self, f.name) is None and getattr(recommended, f.name) is not None
-        }
+        own = recommended.presets.get(self.plan, {})
+        for name, value in own.items():
+            if getattr(self, name) not in (None, value):
+                raise UsageError(
+                    f"preset {self.plan} draws with {name} {value}, not {getattr(self, name)}",
+                    f"leave out --{name.replace('_', '-')}, or name methods with --accel",
+                )
+        best = recommended.to_json() | dict(own)
+        filled = {name: value for name, value in best.items() if getattr(self, name) is None and value is not None}
         if "width" in filled and self.height is not None:
             filled["width"] = self.height if recommended.width == recommended.height else filled["width"]
         if "height" in filled and self.width is not None:
@@ -204,6 +220,7 @@ class Result:
     # Where asked for: for each picture, by the path of an element, how much each place heard of it (`regions.heat`).
     heatmaps: list[dict[str, Any]] = field(default_factory=list)
     peak_memory: int = 0  # bytes: the most that the device, or on a CPU this process, held so far; 0: nobody tells
+    latents: list[Any] = field(default_factory=list)  # of each picture: (C, h, w) float32 on the CPU
 
 
 def _as_number(text: str) -> float | None:

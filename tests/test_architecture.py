@@ -27,7 +27,7 @@ HEIGHT = {name: -row for row, names in enumerate(ROWS) for name in names}
 # Neighbours that may be imported, one way each.
 ALLOWED = {
     ("pipeline", "images"), ("train", "cli"), ("parity", "train"), ("lora", "checkpoints"), ("checkpoints", "quant"),
-    ("accel", "quant"), ("denoise", "memory"),
+    ("accel", "quant"), ("denoise", "memory"), ("bench", "calibrate"), ("bench", "train"),
 }  # fmt: skip
 
 GUESTS = {
@@ -41,6 +41,8 @@ GUESTS = {
     "sentencepiece": "newbie/text/tokens.py",
     "diffusers": "newbie/bench/peer.py",
     "gguf": "newbie/quant/gguf_package.py",
+    "cache_dit": "newbie/bench/peer_cache.py",
+    "lpips": "newbie/bench/lpips.py",
     "bitsandbytes": ("newbie/quant/bitsandbytes_package.py", "newbie/train/optim.py"),
     "torchao": "newbie/quant/torchao_package.py",
     "matplotlib": "newbie/bench/plots.py",

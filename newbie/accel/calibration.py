@@ -3,10 +3,12 @@
     {"format": "accel-calibration/1", "weights": "...",
      "grids": [{"solver": "euler", "schedule": "official", "shift": 6.0, "steps": 28,
                 "curve": {"coefficients": [...], "low": 0.01, "high": 0.4, ...}, "ratios": [1.0, ...], ...}],
-     "presets": {"balanced": {"accel": "dbcache:...,delta", "grid": {...}, "speed": 1.9, "error": 0.03}}}
+     "presets": {"balanced": {"accel": "dbcache:...,delta", "grid": {...}, "speed": 1.9, "error": 0.03, "ssim": 0.98},
+                 "draft": {"accel": "delta", "request": {"steps": 9, "shift": 1.0}, "grid": {...}, ...}}}
 
 It holds for the grid that it was measured on and for no other: how fast a model's insides change depends on where the
-evaluations lie. Nothing here has a default, so a model without the file has no presets.
+evaluations lie. A preset's grid is that of the exact picture which it was compared with; fields of the request that it
+brings along (`OWN`) are its own. Nothing here has a default, so a model without the file has no presets.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ FILE = "acceleration.json"
 FORMAT = "accel-calibration/1"
 PRESETS = ("exact", "balanced", "fast", "draft")
 MAKE = "python -m newbie calibrate measures a model"
+TUNE = "python -m newbie tune measures presets"
+OWN: dict[str, type] = {"steps": int, "shift": float, "cfg_trunc": str}  # what a preset may bring along
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,25 @@ class Preset:
     """A named choice of methods, and what it was measured to do on its grid."""
 
     accel: str
-    grid: Grid
-    speed: float  # times as fast as the same picture without it
-    error: float  # relative distance of its latents
+    grid: Grid  # of the exact picture
+    speed: float  # times as fast as that
+    error: float  # relative distance of the latents from it
+    ssim: float | None = None  # structural similarity of both pictures
+    own: Mapping[str, Any] = field(default_factory=dict)  # fields of the request
+
+    @property
+    def runs_on(self) -> Grid:
+        """The grid of its own pictures."""
+        return replace(self.grid, **{name: value for name, value in self.own.items() if name in ("steps", "shift")})
 
     def told(self, name: str) -> str:
-        measured = f"measured {self.speed:.2f}x as fast at a relative error of {self.error:.3f}"
-        return f"preset {name}: {self.accel or 'nothing'}; {measured}"
+        """For people, before it runs."""
+        how = " ".join([*(f"--{key.replace('_', '-')} {value}" for key, value in self.own.items()), self.accel])
+        like = "" if self.ssim is None else f" and a similarity (SSIM) of {self.ssim:.3f}"
+        return (
+            f"preset {name}: {how.strip() or 'nothing'}; expected, as measured: {self.speed:.2f}x as fast as "
+            f"{self.grid.steps} exact steps, at a relative error of {self.error:.3f}{like}"
+        )
 
 
 @dataclass(frozen=True)
@@ -115,15 +131,19 @@ class Calibration:
             there = f"it has: exact, {', '.join(self.presets)}" if self.presets else "it has no presets but exact"
             raise UsageError(
                 f"{self.name} has no preset {name}: nobody has measured one",
-                f"{there}; name methods with --accel, or a plan file with --plan",
+                f"{there}; name methods with --accel, or a plan file with --plan ({TUNE})",
             )
         preset = self.presets[name]
-        if preset.grid != Grid.of(run):
+        if preset.runs_on != Grid.of(run):
             raise UsageError(
-                f"preset {name} of {self.name} was measured at {preset.grid}, this picture has {Grid.of(run)}",
+                f"preset {name} of {self.name} was measured at {preset.runs_on}, this picture has {Grid.of(run)}",
                 "use these steps, or name methods with --accel",
             )
         return preset
+
+    def own_fields(self) -> dict[str, Mapping[str, Any]]:
+        """By the name of a preset, the fields of the request that it brings along: `Recommended.presets`."""
+        return {name: preset.own for name, preset in self.presets.items() if preset.own}
 
     def _of(self, measured: Mapping[Grid, Any], run: Run, what: str) -> Any:
         grid = Grid.of(run)
@@ -141,7 +161,13 @@ def _preset(name: str, values: Mapping[str, Any]) -> Preset:
     if name not in PRESETS[1:]:
         raise ValueError(f"presets are called {', '.join(PRESETS[1:])}, not {name!r}")
     methods.parse(values["accel"])
-    return Preset(values["accel"], _grid(values["grid"]), *_numbers((values["speed"], values["error"])))
+    own = values.get("request", {})
+    for key, value in own.items():
+        if key not in OWN or not isinstance(value, (int, float) if OWN[key] is float else OWN[key]):
+            raise ValueError(f"preset {name} cannot bring {key}={value!r} along; it may bring {', '.join(OWN)}")
+    speed, error = _numbers((values["speed"], values["error"]))
+    ssim = None if values.get("ssim") is None else _numbers([values["ssim"]])[0]
+    return Preset(values["accel"], _grid(values["grid"]), speed, error, ssim, own)
 
 
 def _numbers(values: Sequence[Any]) -> tuple[float, ...]:

@@ -8,7 +8,8 @@ one generation in which every evaluation is tried many times: it is a runner, an
 Two things make it faster and change nothing: a layer is tried from the state before it, which earlier layers no longer
 change (`prefix`), and the first action that fits ends the trials of a layer. `objective="ratio"` is an extension: all
 actions of an evaluation are tried alone, ordered by what they save per loss, and as many are taken as fit together.
-`feed_methods` extends both to the feed-forward branches.
+`feed_methods` extends both to the feed-forward branches. Searches for several deltas may share what trials have shown
+(`trials`): as long as they chose the same, the same trial has the same loss.
 
 What is found after each evaluation is written to a file, if one is named, whole or not at all. A search that is begun
 again with it repeats what was found without trials, and goes on from there.
@@ -21,6 +22,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,18 +35,22 @@ from newbie.accel.packed import RowByRow
 from newbie.accel.runner import RunBlock, Runner
 from newbie.accel.work import Work
 from newbie.attention.window import Windowed
-from newbie.errors import UsageError
+from newbie.errors import OutputError, UsageError
 from newbie.model.block import Block, Modulation, TokenSequence
 from newbie.model.nextdit import NextDiT
 from newbie.step import Memory, Step
 
 METHODS = ("reuse", "window+cfg", "window", "cfg")  # from the most to the least that is saved
 FEED_METHODS = ("reuse", "cfg")
+OBJECTIVES = ("paper", "ratio")
 LEVELS = {"D1": 0.025, "D2": 0.05, "D3": 0.075, "D4": 0.1, "D5": 0.125, "D6": 0.15}  # the paper's deltas
 FORMAT = "newbie-search/1"
 
 Judge = Callable[[Step, Tensor], Tensor]  # (step, image tokens (B, N, dim)) -> what is compared
 Choice = tuple[str, int, str]  # (branch, layer, action); the branches are "attention" and "feed"
+Chosen = Mapping[tuple[str, int], str]  # (branch, layer) -> action, of one evaluation
+Past = tuple[tuple[str, ...], ...]  # what was chosen in earlier evaluations, attention and feed-forward in turn
+Trials = dict[tuple[Past, frozenset[tuple[tuple[str, int], str]]], float]  # what was chosen before, and now -> loss
 
 
 def paper_abs(exact: Tensor, other: Tensor) -> Tensor:
@@ -109,6 +115,11 @@ class Found:
         """How often each action of the attention was chosen."""
         return dict(Counter(action for row in self.attention for action in row))
 
+    @property
+    def past(self) -> Past:
+        """All that was chosen so far."""
+        return tuple(tuple(row) for rows in zip(self.attention, self.feed, strict=True) for row in rows)
+
     @classmethod
     def open(cls, path: Path, settings: Mapping[str, Any]) -> Found:
         """What a file has of a search with these settings; nothing yet where there is no file.
@@ -139,7 +150,7 @@ class Found:
         return found
 
     def write(self) -> None:
-        """Keep it: the old file stays until the new one is whole."""
+        """Keep it: the old file stays until the new one is whole. Raises OutputError."""
         if self.path is None:
             return
         kept = {
@@ -147,8 +158,11 @@ class Found:
             "tried": self.tried, "attention": self.attention, "feed": self.feed,
         }  # fmt: skip
         part = self.path.with_name(self.path.name + ".part")
-        part.write_text(json.dumps(kept), encoding="utf-8")
-        part.replace(self.path)
+        try:
+            part.write_text(json.dumps(kept), encoding="utf-8")
+            part.replace(self.path)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error}", "what was kept before is whole") from error
 
 
 @dataclass(frozen=True)
@@ -167,6 +181,7 @@ class Search:
         prefix: begin trials at the layer that is tried.
         patience: an action that failed so often in a row at a layer is no longer tried there; None: always.
         say: is told after every evaluation.
+        trials: losses that are known already; searches that differ in delta, objective and patience may share them.
 
     Raises:
         UsageError: a delta below 0, unknown methods, losses or objectives, a ratio without `work`.
@@ -188,14 +203,15 @@ class Search:
     patience: int | None = None
     say: Callable[[str], None] = lambda line: None
     found: Found = field(default_factory=Found, compare=False)
+    trials: Trials = field(default_factory=dict, compare=False, repr=False)
     _failed: Counter[Choice] = field(default_factory=Counter, compare=False)
 
     def __post_init__(self) -> None:
         if not self.delta >= 0.0:  # also refuses NaN
             raise UsageError(f"a search with delta {self.delta}", f"a number from 0 upwards; the paper's are {LEVELS}")
-        if self.loss not in LOSSES or self.objective not in ("paper", "ratio"):
+        if self.loss not in LOSSES or self.objective not in OBJECTIVES:
             raise UsageError(f"a search by loss {self.loss!r} and objective {self.objective!r}",
-                             f"losses: {', '.join(LOSSES)}; objectives: paper, ratio")  # fmt: skip
+                             f"losses: {', '.join(LOSSES)}; objectives: {', '.join(OBJECTIVES)}")  # fmt: skip
         wrong = (set(self.methods) - set(METHODS)) | (set(self.feed_methods) - set(FEED_METHODS))
         if wrong:
             raise UsageError(f"a search among unknown methods: {', '.join(sorted(wrong))}",
@@ -215,7 +231,7 @@ class Search:
     ) -> Tensor:
         """One evaluation: x (B, L, dim) -> (B, L, dim), with what was chosen for it."""
         given, stream = x.dtype, self.leaves.stream
-        at = _Evaluation(self, step, blocks, m, seq, given)
+        at = _Evaluation(self, step, blocks, m, seq, given, self.found.past)
         x = x if stream is None else x.to(stream)
         if step.index < len(self.found.losses):  # found before
             if len(self.found.attention[step.index]) != len(m):
@@ -242,9 +258,9 @@ class Search:
 
     def _by_layer(self, at: _Evaluation, x: Tensor, allowed: float) -> tuple[Tensor, dict[tuple[str, int], str], float]:
         """Algorithm 1."""
-        exact = at.exact(x)
+        exact = cache(partial(at.exact, x))
         chosen: dict[tuple[str, int], str] = {}
-        reached, loss, start = x, 0.0, Memory(at.step.memory)
+        begun, loss, start = {0: x}, 0.0, Memory(at.step.memory)  # begun: layer -> the state before it
         branches = [("attention", self.methods)] + ([("feed", self.feed_methods)] if self.feed_methods else [])
         units = len(branches) * len(at.m)
         for layer in range(len(at.m)):
@@ -253,28 +269,32 @@ class Search:
                 for action in at.possible(branch, layer, methods):
                     tried = {**chosen, (branch, layer): action}
                     if self.prefix:
-                        mine = at.loss(exact, reached, layer, tried, at.step.memory)
+                        mine = at.loss(exact, begun, layer, tried, at.step.memory)
                     else:
-                        mine = at.loss(exact, x, 0, tried, start)
+                        mine = at.loss(exact, {0: x}, 0, tried, start)
                     fits = mine < share * allowed
                     self._remember((branch, layer, action), fits=fits)
                     if fits:
                         chosen, loss = tried, mine
                         break
-            reached = at.settle(reached, range(layer, layer + 1), chosen)
-        return reached, chosen, loss
+            begun = {layer + 1: at.settle(begun[layer], range(layer, layer + 1), chosen)}
+        return begun[len(at.m)], chosen, loss
 
     def _by_ratio(self, at: _Evaluation, x: Tensor, allowed: float) -> tuple[Tensor, dict[tuple[str, int], str], float]:
         """Best bargains first, as many as fit together."""
         assert self.work is not None
         work = self.work(at.rows)
         before, exact = at.states(x)
+
+        def loss(chosen: Chosen) -> float:
+            return at.loss(lambda: exact, before, min(layer for _, layer in chosen), chosen, at.step.memory)
+
         bargains = []
         for layer in range(len(at.m)):
             for branch, methods in (("attention", self.methods), ("feed", self.feed_methods)):
                 cost = work.attention if branch == "attention" else work.feed
                 for action in at.possible(branch, layer, methods):
-                    alone = at.loss(exact, before[layer], layer, {(branch, layer): action}, at.step.memory)
+                    alone = loss({(branch, layer): action})
                     self._remember((branch, layer, action), fits=alone < allowed)
                     spared = cost("compute") - cost(action)
                     if spared > 0 and alone < allowed:
@@ -283,18 +303,16 @@ class Search:
         for _, (branch, layer, action) in sorted(bargains, reverse=True):
             order.setdefault((branch, layer), action)
         ordered = list(order.items())
-        fitting, loss, too_many = 0, 0.0, len(ordered) + 1
+        fitting, reached, too_many = 0, 0.0, len(ordered) + 1
         while too_many - fitting > 1:  # bisection: the longest beginning of the list whose loss was seen to fit
             middle = (fitting + too_many) // 2
-            tried = dict(ordered[:middle])
-            first = min(layer for _, layer in tried)
-            mine = at.loss(exact, before[first], first, tried, at.step.memory)
+            mine = loss(dict(ordered[:middle]))
             if mine < allowed:
-                fitting, loss = middle, mine
+                fitting, reached = middle, mine
             else:
                 too_many = middle
         chosen = dict(ordered[:fitting])
-        return at.settle(x, range(len(at.m)), chosen), chosen, loss
+        return at.settle(x, range(len(at.m)), chosen), chosen, reached
 
     def _remember(self, choice: Choice, *, fits: bool) -> None:
         self._failed[choice] = 0 if fits else self._failed[choice] + 1
@@ -312,6 +330,7 @@ class _Evaluation(NamedTuple):
     m: Sequence[Modulation]
     seq: TokenSequence
     dtype: torch.dtype  # in which the stack answers
+    past: Past  # what was chosen in the evaluations before
 
     @property
     def rows(self) -> int:
@@ -337,11 +356,11 @@ class _Evaluation(NamedTuple):
         """What the evaluation would give without any action."""
         return self._judged(self._run(x, range(len(self.m)), {}, Memory(self.step.memory), "nothing"))
 
-    def states(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    def states(self, x: Tensor) -> tuple[dict[int, Tensor], Tensor]:
         """The same, with the state before each layer."""
-        before = []
+        before = {}
         for layer in range(len(self.m)):
-            before.append(x)
+            before[layer] = x
             x = self._run(x, range(layer, layer + 1), {}, Memory(self.step.memory), "nothing")
         return before, self._judged(x)
 
@@ -349,18 +368,26 @@ class _Evaluation(NamedTuple):
         """The evaluation without any action, leaving its state."""
         return self.settle(x, range(len(self.m)), {}), {}, 0.0
 
-    def settle(self, x: Tensor, layers: range, chosen: Mapping[tuple[str, int], str]) -> Tensor:
+    def settle(self, x: Tensor, layers: range, chosen: Chosen) -> Tensor:
         """Run these layers for good: later evaluations see what they leave."""
         return self._run(x, layers, chosen, self.step.memory, "all")
 
     def loss(
-        self, exact: Tensor, x: Tensor, first: int, chosen: Mapping[tuple[str, int], str], memory: Memory
+        self,
+        exact: Callable[[], Tensor],
+        before: Mapping[int, Tensor],
+        first: int,
+        chosen: Chosen,
+        memory: Memory,
     ) -> float:
-        """Of the layers from `first` on, on trial."""
-        self.search.found.tried += 1
-        y = self._run(x, range(first, len(self.m)), chosen, Memory(memory), "nothing")
-        value = float(LOSSES[self.search.loss](exact, self._judged(y)))
-        return value if math.isfinite(value) else math.inf
+        """Of the layers from `first` on, on trial; unless another search has tried just that."""
+        key = self.past, frozenset(chosen.items())
+        if key not in self.search.trials:
+            self.search.found.tried += 1
+            y = self._run(before[first], range(first, len(self.m)), chosen, Memory(memory), "nothing")
+            value = float(LOSSES[self.search.loss](exact(), self._judged(y)))
+            self.search.trials[key] = value if math.isfinite(value) else math.inf
+        return self.search.trials[key]
 
     def _judged(self, y: Tensor) -> Tensor:
         image = y[:, self.seq.image].to(self.dtype)
@@ -368,9 +395,7 @@ class _Evaluation(NamedTuple):
             self.step, image if len(image) == self.rows else image[0].unflatten(0, (self.rows, -1))
         )
 
-    def _run(
-        self, x: Tensor, layers: range, chosen: Mapping[tuple[str, int], str], memory: Memory, keep: Any
-    ) -> Tensor:
+    def _run(self, x: Tensor, layers: range, chosen: Chosen, memory: Memory, keep: Any) -> Tensor:
         step = Step(self.step.index, self.step.count, self.step.t, memory)
         fast = FastAttention(
             self.search.leaves,

@@ -199,8 +199,7 @@ class Windowed:
         n, image = words, self.image
         if self.window.whole(self.grid):
             return (n + image) ** 2
-        seen = sum(part.queries.numel() * part.keys.shape[1] for part in self.window.parts(self.grid))
-        return n * (n + image) + image * n + seen
+        return n * (n + image) + image * n + _seen(self.window, self.grid)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """The same without padding."""
@@ -227,6 +226,12 @@ class Windowed:
 def _rows(x: Tensor, places: Tensor) -> Tensor:
     """x (B, L, heads, D) at places (T, n) -> (B * T, n, heads, D)."""
     return x.index_select(1, places.flatten()).view(-1, places.shape[1], *x.shape[2:])
+
+
+@lru_cache(maxsize=64)
+def _seen(window: Window, grid: Size) -> int:
+    """Pairs of image tokens; plans are counted layer by layer, so this is asked for many times."""
+    return sum(part.queries.numel() * part.keys.shape[1] for part in window.parts(grid))
 
 
 @lru_cache(maxsize=16)

@@ -30,6 +30,10 @@ ONCE = ("attention",)  # for one size only: it has lengths of its own
 
 def main(argv: Sequence[str], say: Say) -> int:
     """Returns 0; raises NewbieError."""
+    if argv[:1] == ["quality"]:
+        from newbie.bench import quality  # with flags of its own, and the drawing program
+
+        return quality.main(argv[1:], say)
     args = parser().parse_args(argv)
     if args.what == "report":
         report.run(args.out, args.readme, say)

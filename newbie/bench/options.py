@@ -58,7 +58,9 @@ class Options:
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
-        prog="python -m newbie bench", description="Measure speed, beside diffusers and beside the machine's limits."
+        prog="python -m newbie bench",
+        description="Measure speed, beside diffusers and beside the machine's limits.",
+        epilog="`bench quality`, what approximate accelerations cost, has flags of its own: bench quality --help",
     )
     flags.add_argument(
         "what",
@@ -119,18 +121,18 @@ def resolve(args: argparse.Namespace, argv: Sequence[str]) -> Options:
         out=args.out,
         compiled=not args.no_compile,
         minutes=QUICK_MINUTES if args.quick and args.minutes is None else args.minutes,
-        command=" ".join(["python -m newbie bench", *_without_folders(argv)]),
+        command=" ".join(["python -m newbie bench", *without_folders(argv)]),
     )
 
 
-def _without_folders(argv: Sequence[str]) -> list[str]:
+def without_folders(argv: Sequence[str], names: Sequence[str] = ("--out", "--readme")) -> list[str]:
     """Where results were put says nothing of what was measured, and much of somebody's disk."""
     kept, skip = [], False
     for argument in argv:
-        names = argument.partition("=")[0] in ("--out", "--readme")
-        if not (skip or names):
+        named = argument.partition("=")[0] in names
+        if not (skip or named):
             kept.append(argument)
-        skip = names and "=" not in argument
+        skip = named and "=" not in argument
     return kept
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +15,8 @@ from newbie.checkpoints.save import save_table
 from newbie.checkpoints.translate import untranslate
 from newbie.errors import MissingExtra, UsageError
 from newbie.model.nextdit import NextDiT
+
+CLIP = ("clip_text_pooled_proj.", "time_text_embed.")  # what the peer has no place for
 
 
 def peer_of(model: NextDiT) -> torch.nn.Module:
@@ -29,9 +33,45 @@ def peer_of(model: NextDiT) -> torch.nn.Module:
     config = model.config
     if config.clip_text_dim is not None:
         raise UsageError("diffusers' model has no CLIP branch", "compare a configuration with clip_text_dim None")
+    return _peer(Lumina2Transformer2DModel, model, model.state_dict())
+
+
+def peer_with_clip(model: NextDiT) -> Any:
+    """The same for a model with a CLIP branch, which is put behind the peer's own conditioning.
+
+    Whoever calls it gives the projected vectors of all rows first: `peer.time_caption_embed.pooled`.
+    """
+    if model.config.clip_text_dim is None:
+        return peer_of(model)
+    try:
+        from diffusers import Lumina2Transformer2DModel
+    except ModuleNotFoundError:
+        raise MissingExtra("diffusers", "bench", "the comparison with diffusers") from None
+    state = {name: each for name, each in model.state_dict().items() if not name.startswith(CLIP)}
+    peer: Any = _peer(Lumina2Transformer2DModel, model, state)
+    peer.time_caption_embed = _Conditioned(peer.time_caption_embed, copy.deepcopy(model.time_text_embed))
+    return peer.eval().requires_grad_(False)
+
+
+class _Conditioned(torch.nn.Module):
+    """Lumina-2's conditioning by the time, and what NewBie's CLIP branch makes of it."""
+
+    def __init__(self, inner: torch.nn.Module, mix: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner, self.mix = inner, mix
+        self.pooled: Tensor | None = None  # (B, clip_text_dim), projected
+
+    def forward(self, *given: Any, **named: Any) -> tuple[Tensor, Tensor]:
+        assert self.pooled is not None
+        time, words = self.inner(*given, **named)
+        return self.mix(torch.cat((time, self.pooled.to(time.dtype)), dim=1)), words
+
+
+def _peer(kind: Any, model: NextDiT, weights: Mapping[str, Tensor]) -> torch.nn.Module:
+    config = replace(model.config, clip_text_dim=None)
     weight = model.x_embedder.weight
     with torch.device("meta"):
-        peer = Lumina2Transformer2DModel(
+        peer = kind(
             in_channels=config.in_channels,
             patch_size=config.patch_size,
             hidden_size=config.dim,
@@ -46,7 +86,7 @@ def peer_of(model: NextDiT) -> torch.nn.Module:
             axes_lens=config.axes_lens,
             cap_feat_dim=config.cap_feat_dim,
         )
-    state = untranslate(model.state_dict(), save_table("transformer", "diffusers", config))
+    state = untranslate(weights, save_table("transformer", "diffusers", config))
     # `norm_final` is in every official checkpoint and used by nobody. Copies: two models must not share the cache.
     own = {name: tensor.clone() for name, tensor in state.items() if not name.startswith("norm_final")}
     peer.load_state_dict(own, assign=True)

@@ -167,6 +167,41 @@ def characters(figure: Any, result: Result) -> None:
     axes.legend()
 
 
+def quality(figure: Any, result: Result) -> None:
+    """Error by speed, and by evaluations: a mark per setting, a colour per method, plain fewer steps as a line."""
+    by_speed, by_work = figure.subplots(1, 2, sharey=True)
+    trials = [each for each in result.values["trials"] if each["error"] > 0]
+    families: dict[str, list[Mapping[str, Any]]] = {}
+    for each in trials:
+        families.setdefault(_family(each), []).append(each)
+    fewer = sorted(result.values["fewer"], key=lambda each: each["work"])
+    for axes, key, label in ((by_speed, "speed", "times as fast"), (by_work, "work", "evaluations")):
+        axes.plot([each[key] for each in fewer], [each["error"] for each in fewer], color=GREY, marker=".",
+                  label="fewer steps, best shift")  # fmt: skip
+        for number, (family, of) in enumerate(families.items()):
+            axes.scatter([each[key] for each in of], [each["error"] for each in of], s=24, label=family,
+                         color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)])  # fmt: skip
+        axes.set_xlabel(label)
+        axes.set_yscale("log")
+        axes.grid(alpha=0.25)
+    by_work.invert_xaxis()
+    by_speed.set_ylabel("relative error of the latents")
+    figure.legend(*by_speed.get_legend_handles_labels(), loc="outside lower center", ncols=6)
+
+
+def _family(trial: Mapping[str, Any]) -> str:
+    """What a setting is a setting of: the names of its methods."""
+    if "peer" in trial:
+        return "cache-dit"
+    setting = trial["setting"]
+    names = [
+        part.partition(":")[0] for part in setting.get("accel", "").split(",") if "=" not in part.partition(":")[0]
+    ]
+    names += ["preset"] if setting.get("plan") else []
+    names += ["fewer steps"] if "steps" in setting else []
+    return " + ".join(names) or "exact"
+
+
 def _whiskers(timings: Sequence[Mapping[str, Any]], scale: float = 1e3) -> list[list[float]]:
     """Distances from the median to the quartiles."""
     return [
@@ -192,4 +227,5 @@ PLOTS: dict[str, Callable[[Any, Result], None]] = {
     "waterfall": waterfall,
     "profile": profile,
     "characters": characters,
+    "quality": quality,
 }

@@ -34,7 +34,9 @@ def write(result: Result, folder: Path) -> Path:
         raise OutputError(f"{path} would have {len(text) / 2**20:.0f} MiB, more than 16", "use fewer --repeats")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        draft = path.with_suffix(".part")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)  # whole or not at all
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}", "name another folder with --out") from error
     return path

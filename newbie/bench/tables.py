@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from newbie.bench.results import Result
+from newbie.calibrate.fewer import MARGIN, Baseline, word
+from newbie.calibrate.trial import Trial
 
 Row = Sequence[object]
 
@@ -226,6 +230,164 @@ def doors(values: Mapping[str, Any]) -> list[str]:
     return table(("", "median"), rows)
 
 
+def ditfastattn(values: Mapping[str, Any]) -> list[str]:
+    """What searched plans leave of the work and of the picture: the combination by steps, then each method alone."""
+    rows = list(values["rows"].values())
+    together = [row for row in rows if row["methods"] == "all"]
+    cases = dict.fromkeys((row["steps"], row["negative"]) for row in together)
+    head = (
+        "plan", "attention left", "saved", "times exact", "MiB kept", "error", "PSNR", "SSIM", "accuracy", "binding",
+        "Fréchet", "inception",
+    )  # fmt: skip
+    lines: list[str] = []
+    for steps, negative in cases:
+        here = [row for row in together if (row["steps"], row["negative"]) == (steps, negative)]
+        lines += [f"**{steps} steps, {'with' if negative else 'without'} a negative prompt**", ""]
+        lines += [*table(head, [_plan_row(row, row["level"] or "raw") for row in here]), ""]
+    if alone := [row for row in rows if row["methods"] != "all"]:
+        names = [f"{row['methods']}{'' if row['residual'] else ' without residual'}, {row['level']}" for row in alone]
+        lines += ["**Each method alone**", ""]
+        lines += [*table(head, [_plan_row(row, name) for row, name in zip(alone, names, strict=True)]), ""]
+    size = f"{values['pixels']}x{values['pixels']}"
+    lines.append(
+        f"{values['model']} at {size}: plans searched on {values['searched_on']} pictures, judged on "
+        f"{values['pictures']} others. Attention left, saved: of the operations of the attention, and of all of the "
+        "joint blocks. Error: of the final latents, relative to those without a plan; PSNR and SSIM: of the pictures. "
+        "Accuracy, binding (every hair colour in its place), Fréchet distance to real drawings and inception-style "
+        "score: by the probe."
+    )
+    return lines
+
+
+def _plan_row(row: Mapping[str, Any], name: str) -> Row:
+    def percent(key: str) -> str:
+        return f"{100 * row[key]:.1f} %" if row.get(key) is not None else ""
+
+    def number(key: str) -> str:
+        return figure(row[key]) if row.get(key) is not None else ""
+
+    return (
+        name, percent("attention_left"), percent("saved"), number("times"), number("held_mib"), number("error"),
+        number("psnr"), f"{row['ssim']:.4f}", percent("accuracy"), percent("binding"), number("frechet"),
+        number("inception"),
+    )  # fmt: skip
+
+
+def attention_mix(values: Mapping[str, Any]) -> list[str]:
+    """The time of fixed plans beside their share of the scores; or a whole network with one."""
+    return _network(values) if "network" in values else _mix(values)
+
+
+def _mix(values: Mapping[str, Any]) -> list[str]:
+    plans, heads = values["attention"]["plans"], values["attention"]["heads"]
+    shares = ("published", "attention_left", "scores_left", "time_left")
+    lines = table(
+        ("as the paper's", "published", "operations left", "scores left", "time left", "time / scores"),
+        [
+            (level, *(f"{100 * row[name]:.1f} %" for name in shares), f"{row['time_per_share']:.2f}")
+            for level, row in plans.items()
+        ],
+    )
+    took = {name: statistics.median(seconds) for name, seconds in values["attention"]["seconds"].items()}
+    shapes = f"{heads['query']} query and {heads['key_value']} key/value heads of {heads['size']}"
+    seconds = ", ".join(f"{name} {figure(each)}" for name, each in took.items())
+    return [
+        *lines,
+        "",
+        f"{values['image_tokens']:,} image tokens and {values['words']} words in both rows of a pair, {shapes} by "
+        f"`{values['attention']['kernel']}`; processor seconds: {seconds}. Operations left are those of the 3.5B "
+        "model's attention with projections.",
+    ]
+
+
+def _network(values: Mapping[str, Any]) -> list[str]:
+    whole = values["network"]
+    exact, plan, share = whole["seconds"]["exact"], whole["seconds"]["plan"], whole["attention_share_of_time"]
+    time_left = 1 - (exact - plan) / (exact * share)  # the rest of the network takes what it takes
+    return [
+        *table(
+            ("attention's share of the time", "operations left of it", "time left of it", "predicted", "measured"),
+            [
+                (
+                    *(f"{100 * each:.1f} %" for each in (share, whole["attention_left"], time_left)),
+                    *(f"{whole[name]:.2f} times" for name in ("predicted", "measured")),
+                )
+            ],
+            left=0,
+        ),
+        "",
+        f"{values['image_tokens']:,} image tokens, {whole['layers']} layers of width {whole['width']}, "
+        f"{whole['heads']} query heads to one key/value head, {whole['evaluations']} evaluations by the plan of "
+        f"{whole['level']}: "
+        f"{figure(exact)} processor seconds without it, {figure(plan)} with it.",
+    ]
+
+
+def quality(values: Mapping[str, Any]) -> list[str]:
+    """Methods by speed, each beside plain fewer steps; then these, and what did not fit."""
+    known = baseline(values)
+    judged = values["exact"].get("accuracy") is not None
+    learnt = any(each["lpips"] is not None for each in values["trials"])
+    head = ["", "speed", "evaluations", "FLOPs saved", "error (median)", "PSNR", "SSIM", *(["LPIPS"] if learnt else [])]
+    head += ["attributes, %", "eyes", "binding", "lost at most, points"] if judged else []
+    rows = []
+    for each in sorted(values["trials"], key=lambda each: -each["error"]):
+        trial = Trial.from_json(each)
+        rival = known.beside(trial)
+        row = [*_cost(f"`{each['told']}`" if "peer" not in each else each["told"], each, trial, learnt, judged)]
+        if "peer" in each:
+            rows.append((*row, "", "", "", "by others, beside their own exact pictures"))
+            continue
+        other = "" if rival.trial is None else f"{rival.trial.setting.steps}, shift {rival.trial.setting.shift:g}"
+        rows.append((*row, other, _times(rival.factor), _times(rival.factor_in_time), word(rival)))
+    against = ("fewer steps", "times less error", "at equal time", "")
+    lines = table((*head, *against), rows)
+    plain = [_cost(f"{each['setting']['steps']} steps, shift {each['setting']['shift']:g}", each, Trial.from_json(each),
+                   learnt, judged) for each in values["fewer"]]  # fmt: skip
+    grid = values["grid"]
+    said = (
+        f"{values['pictures']} prompts; {grid['steps']} exact steps at shift {grid['shift']:g}, against which speed, "
+        f"error, PSNR and SSIM are. *Recommended* is what has at least {MARGIN:g} times less error than fewer steps, "
+        f"at equal evaluations and at equal time ({values['clock']} clock)."
+    )
+    if judged:
+        exact = values["exact"]["accuracy"]
+        said += f" Exact pictures: {_percent(exact['attributes'])} of attributes, {_percent(exact['eyes'])} of eyes, "
+        said += f"{_percent(exact['binding'])} with everything in its place."
+    lines += ["", said, "", "Plain fewer steps, each number at its own best shift:", "", *table(head, plain)]
+    if values["refused"]:
+        lines += ["", "Not tried: " + "; ".join(f"`{name}` ({why})" for name, why in values["refused"].items()) + "."]
+    return lines
+
+
+def baseline(values: Mapping[str, Any]) -> Baseline:
+    """Fewer steps, of a result of `bench quality`."""
+    tried = tuple(Trial.from_json(each) for each in values["fewer"])
+    return Baseline(tried, values["grid"]["steps"], values["exact"]["work"])
+
+
+def _cost(name: str, each: Mapping[str, Any], trial: Trial, learnt: bool, judged: bool) -> list[str]:
+    """The cells that a method and fewer steps have in common."""
+    cells = [name, f"{trial.speed:.2f}x", f"{trial.work:.1f}", "-" if trial.saved is None else _percent(trial.saved)]
+    cells += [f"{trial.error:.3f} ({trial.median_error:.3f})", f"{trial.psnr:.1f}", f"{trial.ssim:.3f}"]
+    if learnt:
+        cells.append("-" if trial.lpips is None else f"{trial.lpips:.3f}")
+    if judged:
+        found = each["accuracy"] or {}
+        cells += [_percent(found.get(name)) for name in ("attributes", "eyes", "binding")]
+        lost = found.get("lost_at_most")
+        cells.append("-" if lost is None else f"{100 * lost:.1f} ({found['lost_of']})")
+    return cells
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _times(factor: float) -> str:
+    return "-" if math.isnan(factor) else f"{factor:.2f}" if factor < 100 else "> 100"
+
+
 def _naive(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """Seconds of standard attention among these rows."""
     by_name = {row["kernel"]: row["seconds"]["median"] for row in rows}
@@ -259,7 +421,13 @@ TITLES: dict[str, Callable[[Result], str]] = {
     "steps": lambda result: _title("A whole step by kernel", result),
     "waterfall": lambda result: _title("Exact savings, one after another", result),
     "profile": lambda result: _title("Where the time goes", result),
+    "quality": lambda result: f"What speed costs: {result.values['model']}, {result.about['dtype']}",
     "characters": lambda result: _title("One to six characters", result),
+    "attention-mix": lambda result: (
+        f"{'A network drawn' if 'network' in result.values else 'Attention'} by plans as in the DiTFastAttn paper, "
+        f"{result.about['dtype']}"
+    ),
+    "ditfastattn": lambda result: f"DiTFastAttn's tables at {result.values['pixels']} pixels, {result.about['dtype']}",
 }
 TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "doors": doors,
@@ -268,5 +436,8 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "steps": steps,
     "waterfall": waterfall,
     "profile": profile,
+    "quality": quality,
     "characters": characters,
+    "attention-mix": attention_mix,
+    "ditfastattn": ditfastattn,
 }

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     if typed.count < 2:
         raise UsageError(f"--count {typed.count} is too few", "2 at least; 50 or more for a curve to trust")
     model = typed.model or bundled()
-    out = typed.out or _beside(model, typed.allow_pickle)
+    out = typed.out or beside(model, typed.allow_pickle)
     settings = Settings(device=typed.device, dtype=typed.dtype)
     pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
     request = Request(seed=SEED, **{name: getattr(typed, name) for name in REQUEST})
@@ -88,8 +88,9 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     return 0
 
 
-def _beside(model: str | Path, allow_pickle: bool) -> Path:
-    folder = locate(model, allow_pickle=allow_pickle).folder
+def beside(model: str | Path | None, allow_pickle: bool) -> Path:
+    """Where a model's file lies. Raises UsageError for a model that is no folder."""
+    folder = locate(model or bundled(), allow_pickle=allow_pickle).folder
     if folder is None:
         raise UsageError(f"{model} is no folder that {FILE} could lie in", "name a file with --out")
     return folder / FILE
@@ -165,14 +166,19 @@ def told(entry: dict[str, Any]) -> list[str]:
 
 
 def _write(path: Path, weights: str, entry: dict[str, Any]) -> None:
-    values: dict[str, Any] = {"format": FORMAT, "weights": weights, "grids": []}
-    if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored.get("format") == FORMAT and stored.get("weights") == weights:
-            values = stored
+    values = stored(path, weights)
     key = [entry[name] for name in ("solver", "schedule", "shift", "steps")]
     others = [g for g in values["grids"] if [g[n] for n in ("solver", "schedule", "shift", "steps")] != key]
     write_json(path, values | {"grids": [*others, entry]})
+
+
+def stored(path: Path, weights: str) -> dict[str, Any]:
+    """What the file has of these weights; without grids or presets where there is no such file, or of others."""
+    if path.is_file():
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("format") == FORMAT and found.get("weights") == weights:
+            return found
+    return {"format": FORMAT, "weights": weights, "grids": []}
 
 
 def _ranks(values: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +236,7 @@ def _vocabulary(root: Path | None) -> Vocabulary | None:
     return Vocabulary.from_json(read_json(path)) if path is not None and path.is_file() else None
 
 
-_RECOMMENDED = {f.name: f.default for f in fields(Recommended)}
+_RECOMMENDED = Recommended().to_json()
 
 
 def _recommended(card: Mapping[str, Any]) -> Recommended:

@@ -101,7 +101,7 @@ def convert(
         done.formats.append(counted(tensors))
         done.notes += notes if goal.suffix in targets.FILES else []  # a folder gets the tokenizers' files
     if goal.suffix not in targets.FILES:
-        beside(goal, place, files)
+        done.notes += beside(goal, place, files)
     return done
 
 
@@ -150,8 +150,9 @@ def _check(file: targets.File) -> Callable[[Path], None]:
     return check
 
 
-def beside(goal: Path, place: Path, files: Sequence[targets.File]) -> None:
-    """Configurations, tokenizers and the model's card, as a folder has them."""
+def beside(goal: Path, place: Path, files: Sequence[targets.File]) -> list[str]:
+    """Configurations, tokenizers and the model's card, as a folder has them; notes on what there was not."""
+    notes = []
     root = place if place.is_dir() else place.parent
     tokenizers = []
     for file in files:
@@ -166,6 +167,8 @@ def beside(goal: Path, place: Path, files: Sequence[targets.File]) -> None:
             write_bytes(folder / path.name, path.read_bytes())
             tokenizers.append(component)
         model = tokenizer_files.embedded(plan)
+        if model is None and component in tokenizer_files.BESIDE and component not in tokenizers:
+            notes.append(f"there was no tokenizer of the {SPOKEN[component]}: put its files into {folder}")
         if model is not None and component not in tokenizers and not file.gguf and file.layout != "comfyui":
             write_bytes(folder / SPIECE_NAMES[0], model)
             tokenizers.append(component)
@@ -175,6 +178,7 @@ def beside(goal: Path, place: Path, files: Sequence[targets.File]) -> None:
     for name in (CARD, VOCABULARY_FILE):
         if (root / name).is_file() and len(files) > 1:
             shutil.copyfile(root / name, goal / name)
+    return notes
 
 
 def main(argv: Sequence[str], say: Callable[[str], None]) -> int:

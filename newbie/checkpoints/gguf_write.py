@@ -49,7 +49,7 @@ def aligned(place: int) -> int:
 
 
 def file_type(form: str) -> int:
-    """The number of the format that most of a file is in."""
+    """The number of the format that most numbers of a file are in."""
     return _FILE_TYPES.get(form, _GUESSED)
 
 

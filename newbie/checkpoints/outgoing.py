@@ -75,6 +75,11 @@ class Outgoing(NamedTuple):
             return math.prod(self.shape[:-1]) * self.form.row_bytes(self.shape[-1])
         return math.prod(self.shape) * self.form.itemsize
 
+    @property
+    def spelled(self) -> str:
+        """Its format as a person calls it."""
+        return self.form.name if isinstance(self.form, BlockType) else str(self.form).removeprefix("torch.")
+
 
 def outgoing(plan: Plan, layout: str, prefix: str, wanted: Wanted) -> list[Outgoing]:
     """Everything of one part that goes into a file of this layout, under names with this prefix.
@@ -134,9 +139,12 @@ def _kept(origin: Origin, codec: Codec, wanted: Wanted) -> Form:
         return codec.kind
     if isinstance(codec, Fp8) and not wanted.gguf:
         return codec.dtype
+    if isinstance(codec, Gguf | Fp8):
+        why, hint = f"{'GGUF' if wanted.gguf else 'safetensors'} files do not have", ""
+    else:  # it is in a folder of ours
+        why, hint = "is written by `quantize` only", "; or copy the folder as it is"
     raise UsageError(
-        f"{origin.where()} is {codec.name}, which {'GGUF' if wanted.gguf else 'safetensors'} files do not have",
-        "say what it should become: --type bf16, for example",
+        f"{origin.where()} is {codec.name}, which {why}", f"say what it should become: --type bf16, for example{hint}"
     )
 
 
@@ -177,6 +185,5 @@ def counted(tensors: Sequence[Outgoing]) -> dict[str, int]:
     """How many bytes go out in each format, the most first."""
     found: dict[str, int] = {}
     for each in tensors:
-        form = each.form.name if isinstance(each.form, BlockType) else str(each.form).removeprefix("torch.")
-        found[form] = found.get(form, 0) + each.nbytes
+        found[each.spelled] = found.get(each.spelled, 0) + each.nbytes
     return dict(sorted(found.items(), key=lambda item: -item[1]))

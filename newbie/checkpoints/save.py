@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -78,7 +78,7 @@ def save_model(
         if part.tokenizer is not None:
             write_bytes(place / "tokenizer.json", part.tokenizer)
     card = {"name": name, "licence": licence, "trained_on": trained_on}
-    settings = asdict(recommended) if recommended is not None else {}
+    settings = recommended.to_json() if recommended is not None else {}
     write_json(folder / CARD, {key: value for key, value in card.items() if value} | settings)
     tokenizers = [component for component, part in parts.items() if part.tokenizer is not None]
     index = model_index({component: part.config for component, part in parts.items()}, tokenizers)

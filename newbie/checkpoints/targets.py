@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from newbie.checkpoints import gguf_write as gguf
 from newbie.checkpoints import header as safetensors
 from newbie.checkpoints import spiece, stream, tokenizer_files
 from newbie.checkpoints.layouts import SPIECES, SPOKEN, Component
-from newbie.checkpoints.outgoing import Outgoing, Wanted, counted, outgoing
+from newbie.checkpoints.outgoing import Outgoing, Wanted, outgoing
 from newbie.checkpoints.plan import Plan
 from newbie.checkpoints.save import OFFICIAL, config_json
 from newbie.errors import UsageError
@@ -118,7 +120,10 @@ def contents(file: File, wanted: Wanted) -> tuple[list[Outgoing], dict[str, Any]
             continue
         model = tokenizer_files.model(plan)
         if model is None:
-            notes.append(f"{file.path.name} has no tokenizer of the {SPOKEN[component]}: keep its files beside it")
+            notes.append(
+                f"{file.path.name} has no tokenizer of the {SPOKEN[component]}: "
+                f"keep its files in a folder {tokenizer_files.BESIDE[component][0]} beside it"
+            )
         elif file.gguf:
             found, note = _tokens(model, plan)
             fields |= found
@@ -175,7 +180,10 @@ def _safetensors(file: File, tensors: Sequence[Outgoing], fields: Mapping[str, A
 def _gguf(file: File, tensors: Sequence[Outgoing], fields: Mapping[str, Any], sources: str) -> stream.Plan:
     (plan,) = file.plans
     component = plan.part.component
-    most = next(iter(counted(tensors)), "")
+    numbers: Counter[str] = Counter()
+    for tensor in tensors:
+        numbers[tensor.spelled] += math.prod(tensor.shape)
+    most = max(numbers, key=lambda form: numbers[form], default="")
     said = {
         reading.ARCHITECTURE: _ARCHITECTURES[component],
         "general.quantization_version": 2,

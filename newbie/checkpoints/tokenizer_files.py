@@ -1,4 +1,4 @@
-"""Where a text encoder's tokenizer lies: in the weights, in their folder, or in a tokenizer folder beside it."""
+"""Where a text encoder's tokenizer lies: in the weights, in their folder, or in a tokenizer folder in or beside it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from newbie.text.tokens import JSON_NAME, SPIECE_NAMES
 
 NAMES = (JSON_NAME, *SPIECE_NAMES)
 _MORE = ("tokenizer_config.json", "special_tokens_map.json")  # for other programs
-_BESIDE = {"text_encoder": ("tokenizer", "tokenizer_1"), "clip": ("tokenizer_2", "clip_tokenizer")}
+BESIDE = {"text_encoder": ("tokenizer", "tokenizer_1"), "clip": ("tokenizer_2", "clip_tokenizer")}
 
 
 def folder(plan: Plan) -> Path | None:
     """The folder with the tokenizer of a text encoder; None where there is none, or none is needed."""
-    if plan.part.component not in _BESIDE:
+    if plan.part.component not in BESIDE:
         return None
-    near = plan.source.folder
-    places = (near, *(near.parent / name for name in _BESIDE[plan.part.component]))
+    near, names = plan.source.folder, BESIDE[plan.part.component]
+    # Before the folder itself: where one file holds both encoders, what lies beside it can be that of one only.
+    places = (*(near / name for name in names), near, *(near.parent / name for name in names))
     return next((place for place in places if any((place / name).is_file() for name in NAMES)), None)
 
 
@@ -34,7 +35,7 @@ def files(plan: Plan) -> Iterator[Path]:
 
 def embedded(plan: Plan) -> bytes | None:
     """The SentencePiece model that lies in the weights, as bytes or as a list of tokens."""
-    if plan.part.component not in _BESIDE:
+    if plan.part.component not in BESIDE:
         return None
     if name := spiece(plan.index, plan.part):
         return plan.index[name].read().contiguous().view(torch.uint8).numpy().tobytes()

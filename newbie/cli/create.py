@@ -86,7 +86,8 @@ class _Batch:
         from newbie.images import make_folder
 
         make_folder(self.output.folder)
-        engine = open_engine(self.asked.model, Settings(**self.asked.settings), self.console, opener)
+        settings, drawing = Settings(**self.asked.settings), Request(**self.asked.request)
+        engine = open_engine(self.asked.model, settings, self.console, opener, drawing)
         drawer = Drawer.of(self.asked, engine, self.console, self.output)
         batch = len(sources) > 1 or any(source.listed for source in sources)
         planned = sum(job.request.count for job in jobs)

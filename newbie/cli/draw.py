@@ -44,6 +44,8 @@ class Engine(Protocol):
 
     def reasons(self) -> dict[str, str]: ...
 
+    def expected(self, request: Request) -> list[str]: ...
+
     def with_attention(self, name: str) -> Engine: ...
 
     def with_adapters(self, *adapters: Any, on_note: Any = None) -> Engine: ...
@@ -114,6 +116,8 @@ class Drawer:
         progress.begin(name, request.count, request.steps or 1)
         for line in recipe.told() if recipe else ():
             self.console.say("  " + line)
+        for line in self.engine.expected(request):
+            self._warn_once(line)
         made: list[Made] = []
         further: dict[str, Any] = {"prompt_name": file_name} if file_name else {}
         further |= {KEY: recipe.to_json()} if recipe else {}
@@ -133,6 +137,8 @@ class Drawer:
             finally:
                 progress.clear()
                 self._tell_objects(made[told:], result)
+                if self.heatmaps and result is None:
+                    self._tell_lost_heatmaps(made[told:])
             if shortage is not None:
                 self._make_room(shortage)
                 left = missing_parts(request, made, any_seed=False)
@@ -192,13 +198,24 @@ class Drawer:
                 work = {"seconds": {"load": self.engine.load_seconds, **result.seconds}, "notes": result.notes}
             self.console.object(as_object(each) | same | work)
 
+    def _tell_lost_heatmaps(self, made: Sequence[Made]) -> None:
+        """They come with the result of a request, which those that were finished before it failed have not got."""
+        for each in made:
+            self.console.warn(
+                f"{each.path} has no heat-map: drawing stopped before its request was finished; "
+                f"--like {each.path} --heatmaps makes it"
+            )
+
     def _tell_work(self, result: Result) -> None:
         for note in result.notes:
-            if note not in self._told:
-                self._told.add(note)
-                self.console.warn(note)
+            self._warn_once(note)
         peak = f"; at most {result.peak_memory / 2**30:.2f} GiB" if result.peak_memory else ""
         self.console.say("  " + times_line(result.seconds) + peak + "; " + ran_line(result.ran))
+
+    def _warn_once(self, note: str) -> None:
+        if note not in self._told:
+            self._told.add(note)
+            self.console.warn(note)
 
     # ---- what is there already
 
@@ -263,14 +280,20 @@ def missing_parts(request: Request, finished: Sequence[Made], *, any_seed: bool)
     return [dataclasses.replace(request, seed=run[0], count=len(run)) for run in runs]
 
 
-def open_engine(choice: ModelChoice, settings: Settings, console: Console, opener: OpenEngine | None) -> Engine:
-    """Load the model and say which. `opener` stands in for `Pipeline.open` in tests."""
+def open_engine(
+    choice: ModelChoice,
+    settings: Settings,
+    console: Console,
+    opener: OpenEngine | None,
+    drawing: Request | None = None,
+) -> Engine:
+    """Load the model, its memory planned for `drawing`; say which. `opener` is `Pipeline.open`, but for tests."""
     if opener is None:
         console.say("loading ...")
         from newbie.pipeline import Pipeline
 
         opener = Pipeline.open
-    options = dataclasses.asdict(choice)
+    options = dataclasses.asdict(choice) | {"drawing": drawing}
     model = options.pop("model")
     engine = None
     while engine is None:
@@ -278,9 +301,11 @@ def open_engine(choice: ModelChoice, settings: Settings, console: Console, opene
             engine = opener(model, settings=settings, on_note=console.say, **options)
         except MemoryShortage as error:
             from newbie.memory.opening import leaner, told_leaner
+            from newbie.memory.planner import NothingFits
 
             less, merging = leaner(settings), options.get("merge_lora")
-            if less is None or merging:  # weights that come and go cannot be merged with
+            # Weights that come and go cannot be merged with; and a plan has looked at all ways.
+            if less is None or merging or isinstance(error, NothingFits):
                 raise
             console.warn(f"{error.message}: {told_leaner(less)}")
             settings = less

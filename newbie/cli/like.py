@@ -43,7 +43,7 @@ def repeat(asked: Asked, output: Output, console: Console, opener: OpenEngine | 
 
     images.make_folder(output.folder)
     settings = Settings(**(_settings_of(stored.record) | asked.settings))
-    engine = open_engine(asked.model, settings, console, opener)
+    engine = open_engine(asked.model, settings, console, opener, request)
     then, now = stored.record.get("ran", {}).get("weights"), engine.describe().get("weights")
     if then != now:
         console.warn(f"{asked.like.name} was made by other weights: {_short(then)} then, {_short(now)} now")

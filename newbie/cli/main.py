@@ -40,11 +40,14 @@ COMMANDS = {
     "convert-weights": Command("newbie.checkpoints.convert", "weights in another layout, container or number format"),
     "verify": Command("newbie.checkpoints.verify", "whether weights are whole: names, shapes, NaN, hashes"),
     "quantize": Command("newbie.calibrate.main", "put a model's weights into fewer bits, and write it"),
-    "plan": Command("newbie.cli.plan", "show, check and make plans of accelerations"),
+    "plan": Command("newbie.cli.plan", "show, check, make and search plans of accelerations"),
     "calibrate": Command("newbie.calibrate.acceleration", "measure what caches need to know of a model"),
+    "tune": Command("newbie.calibrate.tune", "find how much faster a model can draw, at what cost; make presets"),
     "evaluate": Command("newbie.train.evaluate", "how well the bundled model obeys, read by a probe that sees pixels"),
     "measure": Command("newbie.train.measure.main", "whether regions and weights act: binding, response, locality"),
-    "bench": Command("newbie.bench.main", "measure speed, beside diffusers and beside the machine's limits"),
+    "bench": Command(
+        "newbie.bench.main", "measure speed, beside diffusers and the machine's limits; quality: and its cost"
+    ),
     "train": Command("newbie.train.main", "train newbie-mini", False),
 }
 

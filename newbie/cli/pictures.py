@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from newbie import images
 from newbie.cli.console import Console
@@ -68,7 +67,13 @@ def compare(
         images.save(result.images[0], folder / f"{name}-{seed}.png", result.records[0])
         for result, name in zip(drawn, names, strict=True)
     ]
-    paths.append(images.save(_picture(change), folder / f"{'-'.join(names)}-{seed}-change.png", metadata=False))
+    paths.append(
+        images.save(
+            images.difference(*(result.images[0] for result in drawn)),
+            folder / f"{'-'.join(names)}-{seed}-change.png",
+            metadata=False,
+        )
+    )
     places = amounts(change, areas(readings))
     whole = _amount(change, np.ones(change.shape[:2], dtype=bool))
     _tell(console, paths, seed, places, whole)
@@ -119,11 +124,6 @@ def _amount(change: np.ndarray, mask: np.ndarray) -> Amount:
         return Amount(float("nan"), float("nan"))
     part = change[mask]
     return Amount(float((part.max(axis=1) >= images.VISIBLE).mean()), float(part.mean()))
-
-
-def _picture(change: np.ndarray) -> Image.Image:
-    """The change, four times as strong: black where nothing happened."""
-    return Image.fromarray(np.minimum(change * 4, 255).astype(np.uint8))
 
 
 def _tell(console: Console, paths: Sequence[Path], seed: int, places: Sequence[Place], whole: Amount) -> None:

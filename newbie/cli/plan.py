@@ -1,4 +1,7 @@
-"""`python -m newbie plan`: show a plan of accelerations, check whether it fits a model and a request, make one."""
+"""`python -m newbie plan`: show a plan of accelerations, check whether it fits a model and a request, make one.
+
+`plan search` has flags of its own: `plan_search`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from newbie.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from newbie.accel.compose import Facts
+    from newbie.accel.plan import Plan
+    from newbie.checkpoints import Components
+    from newbie.request import Request
 
 GRID_FLAGS = (
     "size", "width", "height", "steps", "cfg_scale", "cfg_trunc", "sampler", "schedule", "shift",
@@ -23,7 +29,9 @@ _EPILOG = """\
 examples:
   python -m newbie plan make fora:interval=3 --output fora.json    a method as a plan, for newbie-mini
   python -m newbie plan show fora.json                             layers x evaluations, a character each
+  python -m newbie plan show fora.json --picture fora.png          the same as a picture
   python -m newbie plan check fora.json --steps 28                 whether it fits; flags are those of create.py
+  python -m newbie plan search --level D3 --output d3.json         DiTFastAttn's search; --help tells its flags
 
 create.py --plan FILE draws by it. docs/acceleration.md tells the format, and which methods can be plans.
 """
@@ -31,11 +39,12 @@ create.py --plan FILE draws by it. docs/acceleration.md tells the format, and wh
 
 def parser() -> Parser:
     made = Parser(
-        prog="python -m newbie plan", description="Show, check and make plans of accelerations.", epilog=_EPILOG
+        prog="python -m newbie plan", description="Show, check, make and search plans of accelerations.", epilog=_EPILOG
     )
-    made.add_argument("what", choices=("show", "check", "make"))
+    made.add_argument("what", choices=("show", "check", "make", "search"))
     made.add_argument("plan", metavar="FILE|METHOD", help="a plan file; for make: a method, as --accel takes it")
     made.add_argument("--output", "-o", type=Path, metavar="FILE", help="make: where the plan goes")
+    made.add_argument("--picture", type=Path, metavar="FILE.png", help="show: also as a picture")
     made.add_argument("--overwrite", action="store_true", help="replace that file")
     made.add_argument("--model", "-m", metavar="PATH", help="folder or file; default: newbie-mini")
     made.add_argument("--allow-pickle", action="store_true", help="read .pth files (tensors only, never code)")
@@ -47,11 +56,20 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """Exit code 0; 2 for a plan that is damaged or does not fit, with the reason."""
     from newbie.accel.plan import Plan
 
+    if arguments[:1] == ["search"]:
+        from newbie.cli.plan_search import search
+
+        return search(arguments[1:], say)
     typed = parser().strict(arguments)
+    if typed.picture is not None and typed.what != "show":
+        raise UsageError(f"--picture goes with show, not with {typed.what}", "plan show FILE --picture FILE.png")
     if typed.what == "make":
         return _make(typed, say)
     plan = Plan.read(Path(typed.plan).expanduser())
     if typed.what == "show":
+        if typed.picture is not None:
+            refuse_existing(typed.picture, overwrite=typed.overwrite)
+            write_whole(typed.picture, _png(plan, Path(typed.plan).name))
         for line in plan.picture():
             say(line)
         return 0
@@ -73,29 +91,57 @@ def _make(typed: Any, say: Callable[[str], None]) -> int:
     plan = compiled(choices[0], replace(facts, run=replace(facts.run, weights="", resolution=None)))
     plan = replace(plan, meta={"made_from": str(choices[0])})
     if typed.output is not None:
-        if typed.output.exists() and not typed.overwrite:
-            raise OutputError(f"{typed.output} exists already", "choose another name, or --overwrite")
-        write_whole(typed.output, (json.dumps(plan.to_json(), indent=1) + "\n").encode())
+        refuse_existing(typed.output, overwrite=typed.overwrite)
+        write_plan(typed.output, plan)
     for line in plan.picture():
         say(line)
     return 0
 
 
+def _png(plan: Plan, name: str) -> bytes:
+    import io
+
+    from newbie.accel.plan_picture import drawn
+
+    file = io.BytesIO()
+    drawn(plan, name).save(file, "PNG")
+    return file.getvalue()
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputError where a file would be replaced, or there is no folder for it."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already", "choose another name, or --overwrite")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"there is no folder {path.parent}", "make it, or name another")
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Whole or not at all. Raises OutputError."""
+    write_whole(path, (json.dumps(plan.to_json(), indent=1) + "\n").encode())
+
+
 def _facts(typed: Any, *, hashed: bool) -> Facts:
-    """The run that these flags ask for. Headers of weights are read, and with `hashed` their numbers, for the hash."""
+    """The run that these flags ask for, as `facts_of` has it."""
+    from newbie.checkpoints import locate
+    from newbie.pipeline import bundled
+    from newbie.request import Request
+
+    parts = locate(typed.model or bundled(), allow_pickle=typed.allow_pickle)
+    return facts_of(parts, Request(**args.request_fields(vars(typed))).resolved(parts.recommended), hashed=hashed)
+
+
+def facts_of(parts: Components, request: Request, *, hashed: bool) -> Facts:
+    """The run of a resolved request. Headers of weights are read, and with `hashed` their numbers, for the hash."""
     from newbie.accel.calibration import Calibration
     from newbie.accel.compose import Facts
     from newbie.accel.decide import intervals
     from newbie.accel.plan import Run
-    from newbie.checkpoints import locate, weights_hash
+    from newbie.checkpoints import weights_hash
     from newbie.checkpoints.plan import plan_load
-    from newbie.pipeline import bundled
-    from newbie.request import Request
     from newbie.sampling import solvers, times
     from newbie.sampling.guidance import Guidance
 
-    parts = locate(typed.model or bundled(), allow_pickle=typed.allow_pickle)
-    request = Request(**args.request_fields(vars(typed))).resolved(parts.recommended)
     assert request.steps and request.sampler and request.schedule and request.shift  # resolved
     assert request.width and request.height
     schedule = times.resolve(request.schedule, request.sampler)

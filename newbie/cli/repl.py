@@ -66,7 +66,7 @@ def start(asked: Asked, output: Output, console: Console, opener: OpenEngine | N
     from newbie.cli.draw import Drawer, open_engine
 
     entries = open_entries(console)
-    engine = open_engine(asked.model, Settings(**asked.settings), console, opener)
+    engine = open_engine(asked.model, Settings(**asked.settings), console, opener, Request(**asked.request))
     drawer = Drawer.of(asked, engine, console, output)
     state = State(fields=asked.request, adapters=asked.model.lora, reuse=asked.reuse)
     loop = Loop(drawer, console, state, interactive=entries.interactive, force=asked.force)

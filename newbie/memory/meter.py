@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-STATUS = Path("/proc/self/status")
+ITSELF = "self"
 
 
 class Resident(NamedTuple):
@@ -25,28 +25,44 @@ class Resident(NamedTuple):
         return self.own + self.mapped
 
     @classmethod
-    def now(cls) -> Resident:
-        """Zeros where the system does not tell."""
-        try:
-            lines = STATUS.read_text(encoding="ascii").splitlines()
-        except OSError:
-            return cls(0, 0)
-        sizes = {name: int(value.split()[0]) * 1024 for name, _, value in (line.partition(":") for line in lines)
-                 if name.startswith("Rss")}  # fmt: skip
+    def now(cls, process: int | str = ITSELF) -> Resident:
+        """Of this process, or of another by its number. Zeros where the system does not tell."""
+        sizes = _sizes(process)
         return cls(sizes.get("RssAnon", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0))
 
 
-class Meter:
-    """The peak while it is open, looked at every `interval` seconds from a thread of its own."""
+def highest(process: int | str = ITSELF) -> int:
+    """Bytes that a process has had resident at most since it began; 0 where the system does not tell."""
+    return _sizes(process).get("VmHWM", 0)
 
-    def __init__(self, interval: float = 0.005) -> None:
+
+def _sizes(process: int | str) -> dict[str, int]:
+    """What Linux says of a process in kilobytes, in bytes."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # another system, or a process that is gone
+        return {}
+    sizes = (line.partition(":") for line in lines if line.endswith(" kB"))
+    return {name: int(value.split()[0]) * 1024 for name, _, value in sizes}
+
+
+class Meter:
+    """The peak while it is open, looked at every `interval` seconds from a thread of its own.
+
+    `highest` is what the system itself has noted: it misses nothing, but does not tell the two kinds apart, and counts
+    from the beginning of the process.
+    """
+
+    def __init__(self, interval: float = 0.005, process: int | str = ITSELF) -> None:
         self.interval = interval
+        self.process = process
+        self.highest = 0
         self.before = self.peak = Resident(0, 0)  # of the moment in which the sum was highest
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Meter:
-        self.before = self.peak = Resident.now()
+        self.before = self.peak = Resident.now(self.process)
         self._thread.start()
         return self
 
@@ -56,6 +72,7 @@ class Meter:
 
     def _watch(self) -> None:
         while True:
-            self.peak = max(self.peak, Resident.now(), key=lambda resident: resident.whole)
+            self.peak = max(self.peak, Resident.now(self.process), key=lambda resident: resident.whole)
+            self.highest = max(self.highest, highest(self.process))
             if self._stop.wait(self.interval):
                 return

@@ -20,10 +20,11 @@ from newbie.memory.planner import Machine, MemoryPlan, forced, make_plan
 from newbie.memory.ways import EXACT, Model, Part, Picture, working_bytes
 from newbie.quant.choice import Choice
 from newbie.quant.guests import GUESTS
-from newbie.request import Recommended, Settings
+from newbie.request import Recommended, Request, Settings
 from newbie.vae.tiling import Tiling
 
 OFFLOAD = dict(zip(("none", "text", "parts", "blocks", "layers"), EXACT, strict=True))
+ROOMY = 8 * 10**9  # bytes beside twice the weights: where there is so much, nothing needs to be counted
 RESERVE = 0.95  # of what is free may be planned for
 CONTEXT = 500_000_000  # bytes that a card's driver takes for itself
 LIBRARIES = 40_000_000  # bytes of code and tables that libraries bring in when they first compute
@@ -42,22 +43,48 @@ def wanted(settings: Settings) -> bool:
     return bool(settings.memory or settings.offload)
 
 
+def careful(
+    parts: Components,
+    settings: Settings,
+    chosen: Mapping[str, devices.Choice],
+    say: Callable[[str], None],
+    drawing: Request | None = None,
+) -> Settings:
+    """The settings where everything fits, or was planned already; else with a plan for what is free, which is told.
+
+    Where the system does not say what is free, or layers are those of other packages, nothing can be foreseen.
+    """
+    free = devices.free_memory(chosen["device"].value)
+    weights = parts.parameters * devices.DTYPES[chosen["dtype"].value].itemsize
+    if wanted(settings) or settings.device_map or _guests(settings) or not free or 2 * weights + ROOMY < free:
+        return settings
+    plan = planned(parts, replace(settings, offload="none"), chosen, drawing)
+    if plan.needed <= plan.machine.limit:
+        return settings
+    say(f"all of the model would need {amount.told(plan.needed)}, and there are {amount.told(plan.machine.limit)}")
+    return replace(settings, memory=amount.AUTO)
+
+
 def lodged(
-    parts: Components, settings: Settings, chosen: Mapping[str, devices.Choice], say: Callable[[str], None]
+    parts: Components,
+    settings: Settings,
+    chosen: Mapping[str, devices.Choice],
+    say: Callable[[str], None],
+    drawing: Request | None = None,
 ) -> Lodging:
-    """The model as it fits; `say` is told the plan before anything is loaded.
+    """The model as it fits to draw such a request; `say` is told the plan before anything is loaded.
 
     Raises:
-        MemoryShortage: it fits in no way.
+        NothingFits: in no way.
         WeightsError, UsageError: as loading does.
     """
-    plan = planned(parts, settings, chosen)
+    plan = planned(parts, settings, chosen, drawing)
     for line in plan.lines():
         say(line)
     return Lodging(plan)
 
 
-def placed(parts: Components, settings: Settings) -> dict[str, str]:
+def placed(parts: Components, settings: Settings, drawing: Request | None = None) -> dict[str, str]:
     """The device of each part, as `--device-map` asks. Reads headers only.
 
     Raises:
@@ -73,11 +100,11 @@ def placed(parts: Components, settings: Settings) -> dict[str, str]:
         return {part: place for part, place in places.items() if part in there}
     if settings.device != "auto":
         raise UsageError(f"--device {settings.device} leaves --device-map auto nothing to choose", "leave one out")
-    return device_map.automatic(needs(parts, settings), device_map.rooms())
+    return device_map.automatic(needs(parts, settings, drawing), device_map.rooms())
 
 
-def needs(parts: Components, settings: Settings) -> dict[str, int]:
-    """Bytes of each part while it works, on a card, for the picture that the model recommends."""
+def needs(parts: Components, settings: Settings, drawing: Request | None = None) -> dict[str, int]:
+    """Bytes of each part while it works on such a request, on a card."""
     card = torch.device("cuda")
     usual = devices.device("auto").value
     dtype = devices.DTYPES[devices.dtype(settings.dtype, usual, parts.parameters).value]
@@ -85,17 +112,18 @@ def needs(parts: Components, settings: Settings) -> dict[str, int]:
     found = {
         name: Part(plan_load(source, quant=choice.rule(name)), card, dtype) for name, source in parts.sources().items()
     }
-    working = working_bytes(Model(cast("dict[str, Part]", found)), _picture(parts.recommended))
+    working = working_bytes(Model(cast("dict[str, Part]", found)), picture_of(drawing, parts.recommended))
     return {name: part.weights.bytes + part.need("stays").working + working[name] for name, part in found.items()}
 
 
-def planned(parts: Components, settings: Settings, chosen: Mapping[str, devices.Choice]) -> MemoryPlan:
+def planned(
+    parts: Components, settings: Settings, chosen: Mapping[str, devices.Choice], drawing: Request | None = None
+) -> MemoryPlan:
     """What would be done. Reads headers only."""
     device = torch.device(chosen["device"].value)
     dtype, vae_dtype = (devices.DTYPES[chosen[name].value] for name in ("dtype", "vae_dtype"))
 
-    rules = Choice.parse(settings.quant, settings.quant_skip).rules.values()
-    if guests := [rule.scheme for rule in rules if rule.scheme in GUESTS]:
+    if guests := _guests(settings):
         raise UsageError(f"{guests[0]} makes its layers of whole ones, which no plan can spare", "leave out --memory")
 
     @cache
@@ -110,7 +138,7 @@ def planned(parts: Components, settings: Settings, chosen: Mapping[str, devices.
 
     plain = weighed("")  # first: what is imported for it counts as in use
     machine = _machine(settings, device)
-    picture = _picture(parts.recommended)
+    picture = picture_of(drawing, parts.recommended)
     tiling = Tiling(settings.vae_tile) if settings.vae_tile else None
     if settings.offload:
         plan = forced(lambda scheme: plain, replace(OFFLOAD[settings.offload], tiling=tiling), machine, picture)
@@ -127,7 +155,7 @@ def leaner(settings: Settings, plan: MemoryPlan | None = None) -> Settings | Non
     """
     if settings.device_map or (settings.memory and plan is None):
         return None  # parts stay where they are; or no way fits, and that was said
-    if any(rule.scheme in GUESTS for rule in Choice.parse(settings.quant, settings.quant_skip).rules.values()):
+    if _guests(settings):
         return None
     names = list(OFFLOAD)
     now = settings.offload or "none"
@@ -144,6 +172,12 @@ def told_leaner(settings: Settings) -> str:
     return f"from here on {OFFLOAD[settings.offload].name} (--offload {settings.offload})"
 
 
+def _guests(settings: Settings) -> list[str]:
+    """The schemes of other packages among those asked for."""
+    rules = Choice.parse(settings.quant, settings.quant_skip).rules.values()
+    return [rule.scheme for rule in rules if rule.scheme in GUESTS]
+
+
 def _machine(settings: Settings, device: torch.device) -> Machine:
     asked = settings.memory or amount.AUTO
     if device.type == "cuda":
@@ -155,8 +189,15 @@ def _machine(settings: Settings, device: torch.device) -> Machine:
     return Machine.of(device.type, limit, before, asked, devices.threads())
 
 
-def _picture(recommended: Recommended) -> Picture:
-    return Picture(recommended.width, recommended.height, steps=recommended.steps)
+def picture_of(drawing: Request | None, recommended: Recommended) -> Picture:
+    """What a plan is made for: the request that is known when the model is opened, else what the model recommends.
+
+    Raises:
+        UsageError: a number of the request is out of range.
+    """
+    request = (drawing or Request()).resolved(recommended)
+    assert request.width and request.height and request.steps  # resolved
+    return Picture(request.width, request.height, min(request.count, request.batch_size), request.steps)
 
 
 def _leaves(settings: Settings, device: torch.device, dtype: torch.dtype) -> str:

@@ -80,6 +80,11 @@ class MemoryPlan:
         """`needed`, with the copies."""
         return self.needed + self.copies
 
+    @property
+    def left(self) -> int:
+        """Bytes of the limit that are free during the steps, for what accelerations remember between them."""
+        return max(self.machine.limit - self.machine.before - self.copies - self.stages["denoising"], 0)
+
     def lines(self) -> Iterator[str]:
         """What a person wants to know before it happens."""
         machine, way, picture = self.machine, self.way, self.picture
@@ -93,11 +98,15 @@ class MemoryPlan:
         if self.copies:
             yield f"  {'':<13} {told(self.copies):>8}  more: the blocks' weights as the processor likes them"
         each = ", ".join(f"{name} {told(machine.before + self.copies + size)}" for name, size in self.stages.items())
-        yield f"  expected peak for {picture.width}x{picture.height}: {told(self.peak)} ({each})"
+        yield f"  expected peak for {picture}: {told(self.peak)} ({each})"
         if self.slower >= 1.05:
             yield f"  expected time: about {self.slower:.1f} times that of a machine where everything fits"
         if way.quant:
             yield "  fewer bits change the picture a little; --quant none forbids that, --memory decides how much fits"
+
+
+class NothingFits(MemoryShortage):
+    """No way of being in memory meets a limit. To try them one by one would not help."""
 
 
 Weighed = Callable[[str], Model]  # a scheme ("": none) -> the model with its weights so
@@ -107,7 +116,7 @@ def make_plan(weighed: Weighed, machine: Machine, picture: Picture, *, schemes: 
     """The way of least cost that fits into `machine.limit`; with `schemes` other than "" also in fewer bits.
 
     Raises:
-        MemoryShortage: none fits; the message says how much is needed, and what would fit.
+        NothingFits: the message says how much is needed, and what would fit.
     """
     plans: list[MemoryPlan] = []
     best: MemoryPlan | None = None
@@ -165,18 +174,18 @@ def _brought_per_second(part: Part, machine: Machine) -> float:
     return ENCODED_PER_SECOND if part.plan.quantised else machine.moved_per_second
 
 
-def _shortage(leanest: MemoryPlan, machine: Machine, picture: Picture) -> MemoryShortage:
-    smaller = [
-        _plan(leanest.model, leanest.way, machine, picture._replace(width=side, height=side, batch=1))
-        for side in (1024, 768, 512, 256)
-        if side < max(picture[:2])
-    ]
-    fits = next((plan for plan in smaller if plan.needed <= machine.limit), None)
+def _shortage(leanest: MemoryPlan, machine: Machine, picture: Picture) -> NothingFits:
+    alone = picture._replace(batch=1)
+    smaller = [alone] if picture.batch > 1 else []
+    smaller += [alone._replace(width=side, height=side) for side in (1024, 768, 512, 256) if side < max(picture[:2])]
+    plans = (_planned(leanest.model, leanest.way, machine, each) for each in smaller)
+    fits = next((plan for plan in plans if plan.needed <= machine.limit), None)
     hint = f"--memory {math.ceil(leanest.needed / 10**8) / 10:g}GB would do"
     if fits is not None:
-        hint += f"; or --size {fits.picture.width}x{fits.picture.height}, which needs {told(fits.needed)}"
-    return MemoryShortage(
+        flag = "--batch-size 1" if fits.picture == alone else f"--size {fits.picture}"
+        hint += f"; or {flag}, which needs {told(fits.needed)}"
+    return NothingFits(
         f"{told(machine.limit)} of memory on {machine.device} are too little: the leanest way ({leanest.way.name}) "
-        f"needs {told(leanest.needed)} for {picture.width}x{picture.height}, {told(machine.before)} of it in use",
+        f"needs {told(leanest.needed)} for {picture}, {told(machine.before)} of it in use",
         hint,
     )

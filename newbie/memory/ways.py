@@ -35,6 +35,11 @@ class Picture(NamedTuple):
     batch: int = 1
     steps: int = 28
 
+    def __str__(self) -> str:
+        """ "1024x1024", "4 pictures of 1024x1024 together"."""
+        size = f"{self.width}x{self.height}"
+        return size if self.batch == 1 else f"{self.batch} pictures of {size} together"
+
 
 @dataclass(frozen=True)
 class Way:
@@ -105,6 +110,7 @@ class Need(NamedTuple):
     working: int  # more, while it works: the blocks or layers that come, decoded matrices
     loading: int  # the peak of bringing it in
     moved: int  # bytes that come in for one evaluation
+    unfilled: int = 0  # of `held`, what nobody has touched when it is in: main memory that no page stands behind yet
 
     @classmethod
     def of(cls, part: Part, stay: Stay) -> Need:
@@ -116,7 +122,9 @@ class Need(NamedTuple):
             blocks = groups[: part.plan.config.n_layers]
             slots = SLOTS * max(block.bytes for block in blocks)
             passing = max(block.passing + block.largest for block in blocks)  # read, then put into its slot
-            return cls(rest.touched + slots, passing + decoded, rest.loading + slots, sum(b.bytes for b in blocks))
+            unfilled = slots if part.device.type == "cpu" else 0
+            moved = sum(block.bytes for block in blocks)
+            return cls(rest.touched + slots, passing + decoded, rest.loading + slots - unfilled, moved, unfilled)
         if stay == "layers":
             largest = max(group.bytes + group.passing for group in groups)
             return cls(rest.touched, largest + decoded, rest.loading, sum(group.bytes for group in groups))
@@ -189,7 +197,7 @@ def _loading(needs: Mapping[str, Need], way: Way, stays: int) -> int:
             peak = max(peak, stays + need.loading)
         else:
             peak = max(peak, held + need.loading)
-            held += need.held
+            held += need.held - need.unfilled
     return peak
 
 

@@ -26,6 +26,7 @@ from newbie.accel.statistics import details, summary
 from newbie.denoise import Denoiser
 from newbie.errors import BlankPicture, MemoryShortage
 from newbie.images import FORMAT, is_blank
+from newbie.memory.amount import told
 from newbie.memory.heap import give_back
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
 from newbie.pipeline.shortage import is_shortage
@@ -86,6 +87,7 @@ class Generation:
         images: list[Image.Image] = []
         records: list[dict[str, Any]] = []
         maps: list[dict[str, Heat]] = []
+        kept: list[Tensor] = []
         ran: dict[str, Any] = {}
         together = request.batch_size
         while len(images) < len(seeds):
@@ -99,6 +101,7 @@ class Generation:
                 self.notes.append(f"too little memory for {len(batch)} pictures together: {together} at a time")
                 continue
             latents, ran, did = found
+            kept += latents.cpu()
             ran |= {"regions": said.told()} if said.areas else {}
             ran["caches"] = list(composed.told)
             if denoiser.watch is not None:
@@ -117,7 +120,7 @@ class Generation:
         self.notes.extend(self._graph_notes(denoiser))
         work = {"texts_encoded": encoded.runs, **denoiser.work()}
         peak = devices.peak_memory(self.pipeline.chosen["device"].value)
-        return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, maps, peak_memory=peak)
+        return Result(images, seeds, records, request, ran, clock.seconds, self.notes, work, maps, peak, kept)
 
     def denoiser(self) -> Denoiser:
         """What all pictures of the request share, ready for its first step, for those who solve it themselves."""
@@ -201,10 +204,14 @@ class Generation:
             detail=detail(prompt.rendered.positive.jina.text),  # without a system prompt
         )
         pictures = min(request.count, request.batch_size)
-        needed, free = accelerated.kept(pictures), devices.free_memory(pipeline.chosen["device"].value)
-        if 0 < free < needed:
+        needed = accelerated.kept(pictures)
+        room = {"are free": devices.free_memory(pipeline.chosen["device"].value) or needed}  # 0: it does not tell
+        if pipeline.lodging is not None:
+            room["are left of what may be used"] = pipeline.lodging.plan.left
+        where, free = min(room.items(), key=lambda each: each[1])
+        if free < needed:
             raise MemoryShortage(
-                f"{', '.join(composed.told)} would keep {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
+                f"{', '.join(composed.told)} would keep {told(needed)}, {told(free)} {where}",
                 "deepcache or dbcache keep one tensor, not two per block; or --batch-size 1, or a smaller --size",
             )
         return accelerated, composed

@@ -27,12 +27,12 @@ from newbie.checkpoints.load import Loaded
 from newbie.errors import UsageError, WeightsError
 from newbie.memory.device_map import lines
 from newbie.memory.lodging import Lodging
-from newbie.memory.opening import lodged, placed, wanted
+from newbie.memory.opening import careful, lodged, placed, wanted
 from newbie.model.nextdit import NextDiT
 from newbie.pipeline.shortage import memory_errors
 from newbie.quant.choice import Choice as Quant
 from newbie.quant.layers import slow
-from newbie.request import Settings
+from newbie.request import Request, Settings
 from newbie.text.encode import TextStack
 from newbie.text.gemma import GemmaEncoder
 from newbie.text.jina import JinaEncoder
@@ -52,8 +52,17 @@ class Opened(NamedTuple):
     lodging: Lodging | None
 
 
-def opened(parts: Components, settings: Settings, say: Callable[[str], None], *, channels_last: bool = True) -> Opened:
+def opened(
+    parts: Components,
+    settings: Settings,
+    say: Callable[[str], None],
+    *,
+    drawing: Request | None = None,
+    channels_last: bool = True,
+) -> Opened:
     """Load the parts as `settings` ask; `say` is told what a person may want to know.
+
+    `drawing`: for which memory is planned, where that is asked for; else for what the model recommends.
 
     Raises:
         WeightsError: a part is broken, or does not fit the others.
@@ -61,17 +70,18 @@ def opened(parts: Components, settings: Settings, say: Callable[[str], None], *,
         MemoryShortage: it does not fit.
     """
     quant = Quant.parse(settings.quant, settings.quant_skip)
-    places = placed(parts, settings) if settings.device_map else {}
+    places = placed(parts, settings, drawing) if settings.device_map else {}
     if places:
         say(f"devices: {lines(places)}")
     chosen = _choices(settings, parts, places)
     device = torch.device(chosen["device"].value)
     if settings.cuda_graphs and device.type != "cuda":
         raise UsageError(f"CUDA graphs need an NVIDIA card, this is {device.type}", "leave --cuda-graphs out")
+    settings = careful(parts, settings, chosen, say, drawing)
     lodging = None
     with memory_errors(chosen["device"].value):
         if wanted(settings):
-            lodging = lodged(parts, settings, chosen, say)
+            lodging = lodged(parts, settings, chosen, say, drawing)
             loaded, words, decoder = (lodging.loaded(name) for name in ("transformer", "text_encoder", "vae"))
             pooled = lodging.loaded("clip") if parts.clip is not None else None
         else:

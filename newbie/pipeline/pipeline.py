@@ -73,6 +73,7 @@ class Pipeline:
     bare: Bare | None = None  # what there was before it wore any
     lodging: Lodging | None = None  # where not everything is in memory at a time
     parts: Components | None = None  # where everything lies
+    drawing: Request | None = None  # for which memory was planned; None: for what the model recommends
     calibration: Calibration = field(default_factory=Calibration)  # what was measured for approximate accelerations
 
     @classmethod
@@ -89,6 +90,7 @@ class Pipeline:
         axes_dims: Sequence[int] | None = None,
         lora: Sequence[AdapterChoice | Path | str] = (),
         merge_lora: bool = False,
+        drawing: Request | None = None,
         on_note: Callable[[str], None] | None = None,
         savings: Savings | None = None,
     ) -> Pipeline:
@@ -99,6 +101,7 @@ class Pipeline:
             allow_pickle: also read `.pth` files, with PyTorch's restricted unpickler.
             axes_dims: rotary channels of the three axes, for files whose shapes do not tell.
             lora, merge_lora: adapters; see `with_adapters`.
+            drawing: what will be drawn: `settings.memory` is planned for it, else for what the model recommends.
             on_note: told what a person may want to know while loading.
             savings: for measurements only: exact savings to leave out.
 
@@ -122,11 +125,11 @@ class Pipeline:
         )
         weights = weights_hash(parts)
         calibration = Calibration.read(parts.folder, parts.name, weights)
-        model_parts = opened(parts, settings, say, channels_last=savings.channels_last)
+        model_parts = opened(parts, settings, say, drawing=drawing, channels_last=savings.channels_last)
         pipeline = cls(
             **model_parts._asdict(),
             attention=settings.attention,
-            recommended=parts.recommended,
+            recommended=replace(parts.recommended, presets=calibration.own_fields()),
             name=parts.name,
             weights_hash=weights,
             load_seconds=time.perf_counter() - began,
@@ -137,6 +140,7 @@ class Pipeline:
             record=on_cuda if settings.cuda_graphs else None,
             settings=settings,
             parts=parts,
+            drawing=drawing,
         )
         if lora:
             pipeline = pipeline.with_adapters(*lora, merge=merge_lora, allow_pickle=allow_pickle, on_note=say)
@@ -163,7 +167,7 @@ class Pipeline:
         say(f"too little memory: {told_leaner(settings)}")
         self._emptied()
         began = time.perf_counter()
-        parts = opened(self.parts, settings, say, channels_last=self.savings.channels_last)
+        parts = opened(self.parts, settings, say, drawing=self.drawing, channels_last=self.savings.channels_last)
         pipeline = replace(
             self,
             **parts._asdict(),
@@ -341,6 +345,11 @@ class Pipeline:
         """Why device and number formats are what they are."""
         return {name: choice.reason for name, choice in self.chosen.items()}
 
+    def expected(self, request: Request) -> list[str]:
+        """What a preset that is asked for was measured to gain and to cost, to be told before it draws."""
+        preset = self.calibration.presets.get(request.plan)
+        return [] if preset is None else [preset.told(request.plan)]
+
     def read(self, request: Request) -> Prompt:
         """Read and render a request's prompts as the encoders will get them. Runs no network.
 
@@ -414,4 +423,5 @@ def _joined(results: Sequence[Result]) -> Result:
         notes=[note for r in results for note in r.notes],
         work={name: sum(r.work[name] for r in results) for name in results[0].work},
         peak_memory=max(r.peak_memory for r in results),
+        latents=[each for r in results for each in r.latents],
     )

@@ -31,7 +31,7 @@ from newbie.accel.search import (
 from newbie.accel.work import Work, saved
 from newbie.attention.sdpa import Sdpa
 from newbie.attention.window import Tiles, Windowed
-from newbie.errors import UsageError
+from newbie.errors import OutputError, UsageError
 from newbie.sampling.guidance import Guidance, Truncation, Velocity
 
 from .conftest import CONFIG, small_model
@@ -208,6 +208,23 @@ def test_an_action_that_always_fails_is_given_up(studio):
     assert patient.found.tried == (STEPS - 1) * LAYERS * len(METHODS) and hasty.found.tried == LAYERS * len(METHODS)
 
 
+@pytest.mark.parametrize("objective", ["paper", "ratio"])
+def test_searches_that_share_their_trials_find_the_same_with_fewer(studio, objective):
+    deltas, trials = (DELTA, 2 * DELTA, DELTA), {}
+    for number, delta in enumerate(deltas):
+        alone = studio.search(delta, objective=objective)
+        sharing = studio.search(delta, objective=objective, trials=trials)
+        assert torch.equal(studio.draw(alone)[0], studio.draw(sharing)[0])
+        assert (alone.found.attention, alone.found.feed) == (sharing.found.attention, sharing.found.feed)
+        assert alone.found.losses == sharing.found.losses
+        if number == 0:
+            assert sharing.found.tried == alone.found.tried
+        elif number == 2:  # the same search once more: everything is known
+            assert sharing.found.tried == 0 and sharing.found.blocks <= (2 * STEPS - 1) * LAYERS
+        else:  # at least the trials of the first evaluation that has any
+            assert sharing.found.tried < alone.found.tried
+
+
 class Killed(Exception):
     pass
 
@@ -240,7 +257,7 @@ def test_what_was_kept_stays_whole_when_writing_fails(studio, tmp_path, monkeypa
     kept = found.path.read_bytes()
     found.losses.append(1.0)
     monkeypatch.setattr("pathlib.Path.replace", lambda *given: (_ for _ in ()).throw(OSError("full")))
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OutputError, match="full"):
         found.write()
     assert found.path.read_bytes() == kept
 

@@ -21,8 +21,9 @@ from newbie.checkpoints.source import find
 from newbie.checkpoints.translate import untranslate
 from newbie.errors import WeightsError
 from newbie.quant.fp8 import FORMATS
+from newbie.text.gemma import build_gemma
 
-from .conftest import FILES, LOADERS
+from .conftest import FILES, GEMMA, LOADERS
 
 
 def same(a, b):
@@ -403,3 +404,32 @@ def test_a_mapped_model_equals_a_read_one(monkeypatch, saved_model, parts):
     loaded = load_transformer(saved_model / FILES["transformer"], dtype=torch.bfloat16)
     expected = {name: tensor.bfloat16() for name, tensor in parts["transformer"].module.state_dict().items()}
     assert same(loaded.module.state_dict(), expected)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="this system does not tell")
+def test_looking_at_a_table_does_not_keep_it_in_memory(monkeypatch, tmp_path):
+    """All numbers are looked at while loading, but of a table of words only a few rows are used."""
+    config = dataclasses.replace(GEMMA, vocab_size=40_000)
+    path = tmp_path / "gemma.safetensors"
+    state = {name: torch.ones(each.shape) for name, each in build_gemma(config).state_dict().items()}
+    save_weights(path, state, "text_encoder", config)
+    monkeypatch.setattr(places, "MAP_FROM", 1)
+    module = load_gemma(path, tokenizer=False).module
+    table = next(each for each in module.modules() if isinstance(each, torch.nn.Embedding))
+    size = table.weight.nbytes
+    assert size > 2**22 and resident_of(path) < size / 4
+    table(torch.tensor([7, 39_999]))
+    assert 0 < resident_of(path) < size / 4
+    table.weight.sum()
+    assert resident_of(path) >= size  # so it is measured rightly
+
+
+def resident_of(path: Path) -> int:
+    """Bytes of a file that are in this process's memory as its mapped pages."""
+    found, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            ours = line.endswith(str(path))
+        elif ours and line.startswith("Rss:"):
+            found += 1024 * int(line.split()[1])
+    return found

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import weakref
+from collections import Counter
 from pathlib import Path
 
 import gguf
@@ -86,7 +87,7 @@ def test_every_part_keeps_its_numbers_in_every_layout(tmp_path, saved_model, par
 @pytest.mark.parametrize("layout", ["official", "diffusers", "comfyui", "gguf"])
 def test_a_whole_model_becomes_a_folder_that_is_found_and_whole(tmp_path, saved_model, parts, layout):
     done = convert(saved_model, tmp_path / "new", layout=layout)
-    assert len(done.files) == 4
+    assert len(done.files) == 4 and not any("tokenizer" in note for note in done.notes)
     found = locate(tmp_path / "new")
     for component, source in found.sources().items():
         loaded = LOADERS[component](source)  # with its tokenizer
@@ -110,10 +111,26 @@ def test_a_whole_model_becomes_one_comfyui_file_and_comes_back(tmp_path, saved_m
         loaded = LOADERS[component](source, **options)
         assert loaded.config == parts[component].config  # each has its own in the file
         assert same(loaded.module.state_dict(), parts[component].module.state_dict())
-    convert(tmp_path / "all.safetensors", tmp_path / "back")
+    done = convert(tmp_path / "all.safetensors", tmp_path / "back")
+    assert [note for note in done.notes if "there was no tokenizer of the text encoder" in note]
     for component, file in FILES.items():
         back, first = load_file(tmp_path / "back" / file), load_file(saved_model / file)
         assert back.keys() == first.keys() and all(torch.equal(back[name], first[name]) for name in back), component
+
+
+def test_tokenizers_are_kept_beside_one_file_of_everything_as_its_notes_say(tmp_path, saved_model):
+    whole = tmp_path / "all.safetensors"
+    done = convert(saved_model, whole, layout="comfyui")
+    assert not verify(whole).ok
+    for part, folder in (("text_encoder", "tokenizer"), ("clip_model", "tokenizer_2")):
+        assert any(note.endswith(f"keep its files in a folder {folder} beside it") for note in done.notes)
+        (tmp_path / folder).mkdir()
+        shutil.copyfile(saved_model / part / "tokenizer.json", tmp_path / folder / "tokenizer.json")
+    (tmp_path / "tokenizer.json").write_text("{}")  # of whatever else lies here
+    assert verify(whole).ok
+    for part, load_encoder in (("text_encoder", load_gemma), ("clip_model", load_jina)):
+        ids = [load_encoder(place).tokenizer.encode("blue hair").ids for place in (whole, saved_model / part)]
+        assert ids[0] == ids[1]
 
 
 def test_there_and_back_through_gguf_gives_the_very_same_file(tmp_path, saved_model):
@@ -181,6 +198,11 @@ def test_blocks_are_the_packages_own_bytes_and_the_package_reads_the_file(tmp_pa
     fields = {key: field.contents() for key, field in reader.fields.items()}
     assert fields["general.architecture"] == "lumina2" and fields["general.quantization_version"] == 2
     assert json.loads(fields["newbie.config"])["dim"] == 96
+    numbers = Counter()
+    for tensor in reader.tensors:
+        numbers[tensor.tensor_type.name] += tensor.n_elements
+    kinds = {kind.name.removeprefix("MOSTLY_").removesuffix("_MOE"): kind for kind in gguf.LlamaFileType}
+    assert fields["general.file_type"] == kinds[numbers.most_common(1)[0][0]]
 
 
 def test_what_keeps_16_bits_and_what_more_may_be_named(tmp_path, wide):

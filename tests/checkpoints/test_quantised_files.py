@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from newbie.checkpoints import load_transformer, verify
+from newbie.checkpoints.convert import convert
 from newbie.checkpoints.header import open_safetensors, write_safetensors
 from newbie.checkpoints.inspect import inspect
 from newbie.checkpoints.quantised import KEY
 from newbie.checkpoints.readers import open_weights
 from newbie.checkpoints.save import save_quantised
-from newbie.errors import NewbieError, WeightsError
+from newbie.errors import NewbieError, UsageError, WeightsError
 from newbie.quant.choice import SKIP, Rule
 from newbie.quant.layers import told
 from newbie.quant.schemes import SCHEMES
@@ -74,6 +75,12 @@ def test_a_load_in_another_format_leaves_codes_and_scales_alone(file):
         ours, theirs = half.get_buffer(f"{LAYER}.{name}"), whole.get_buffer(f"{LAYER}.{name}")
         assert ours.dtype == theirs.dtype and torch.equal(ours, theirs)
     assert whole.get_parameter("norm_final.weight").dtype == torch.float32
+
+
+def test_conversion_names_what_only_quantize_writes(file, tmp_path):
+    with pytest.raises(UsageError, match="is nf4, which is written by `quantize` only") as refused:
+        convert(file, tmp_path / "x.safetensors")
+    assert "--type bf16" in refused.value.hint and not list(tmp_path.iterdir())
 
 
 def test_layers_can_be_decoded_while_loading(file):

@@ -57,6 +57,9 @@ class FakePipeline:
     def ran(self):
         return {**self.describe(), "evaluations": 8}
 
+    def expected(self, request):
+        return [f"preset {request.plan}: expected to be fast"] if request.plan == "fast" else []
+
     def reasons(self):
         return {"device": "no graphics device here", "dtype": "the model is small"}
 
@@ -103,7 +106,7 @@ class FakePipeline:
         less.lean, less.attention, self.spent = True, "fake", True
         return less
 
-    def generate(self, request, *, on_step=None, on_picture=None):
+    def generate(self, request, *, on_step=None, on_picture=None, heatmaps=False):
         assert not self.spent
         if "refuse_me" in request.prompt:
             raise PromptRefused("this is not drawn")

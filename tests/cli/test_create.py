@@ -32,6 +32,14 @@ def test_a_text_becomes_a_picture_named_by_its_seed_and_not_by_its_words(create)
     assert stored.request.steps == 4, "what the model recommends is written out"
 
 
+def test_what_a_preset_costs_is_told_before_it_draws_and_once(create):
+    ended = create("--prompt", "1girl", "--prompt", "1girl, hat", "--plan", "fast")
+    assert ended.code == 0
+    both = ended.err.splitlines()
+    (told,) = (i for i, line in enumerate(both) if "preset fast: expected to be fast" in line)
+    assert told < next(i for i, line in enumerate(both) if "denoise" in line)
+
+
 def test_a_file_gives_its_name(create):
     Path("双人.xml").write_text(DUO, encoding="utf-8")
     assert create("--prompt", "双人.xml", "--seed", 7).code == 0
@@ -387,6 +395,13 @@ def test_an_empty_folder_is_a_usage_error(create):
 def test_running_out_of_memory_stops_a_batch(create):
     ended = create("--prompt", "huge_me", "--prompt", "1girl")
     assert (ended.code, ended.drawn) == (5, [])
+
+
+def test_heat_maps_that_go_with_a_shortage_are_told(create):
+    ended = create("--prompt", "hungry_me", "--seed", "5", "-n", "3", "--heatmaps", "--output", "{seed}.png")
+    assert ended.code == 0 and [seed for _, seed in ended.drawn] == [5, 6, 7]
+    lost = [line for line in ended.err.splitlines() if "has no heat-map" in line]
+    assert len(lost) == 1 and "5.png" in lost[0] and "--like 5.png --heatmaps" in lost[0]
 
 
 def test_running_out_of_memory_goes_on_in_a_leaner_way_and_draws_no_picture_twice(create):

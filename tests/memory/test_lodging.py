@@ -11,14 +11,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from newbie import Pipeline, Request, Settings
+from newbie import Pipeline, Request, Settings, devices
 from newbie.accel.choose import choose
 from newbie.cli.args import ModelChoice
 from newbie.cli.console import Console
 from newbie.cli.draw import open_engine
 from newbie.denoise import Denoiser
 from newbie.errors import MemoryShortage, UsageError
+from newbie.memory import opening
 from newbie.memory.opening import OFFLOAD
+from newbie.memory.planner import NothingFits, forced
 from newbie.model.nextdit import NextDiT
 
 REQUEST = Request(prompt="1girl, blue_hair, smile", negative="red_hair", steps=3, seed=5)
@@ -161,6 +163,17 @@ def test_the_plan_is_told_before_anything_is_loaded():
     assert "everything stays" in notes[0] and any("expected peak" in note for note in notes)
 
 
+def test_what_accelerations_remember_must_fit_into_what_is_left(resident, monkeypatch):
+    """Caches are there during the steps only, so a limit that holds without them may be too small with them."""
+    pipeline = resident["plain"]
+    plan = pipeline.lodging.plan
+    needed = plan.machine.limit - plan.left  # by the steps alone
+    monkeypatch.setattr(pipeline.lodging, "plan", replace(plan, machine=plan.machine._replace(limit=needed + 1000)))
+    pipeline.generate(replace(REQUEST, steps=1))
+    with pytest.raises(MemoryShortage, match="are left of what may be used"):
+        pipeline.generate(replace(REQUEST, steps=8, accel="deepcache:interval=2,cooldown=1"))
+
+
 def test_too_little_memory_is_said_before_loading():
     with pytest.raises(MemoryShortage, match="too little"):
         opened(memory="30MB")
@@ -280,6 +293,30 @@ def test_shortage_while_loading_is_met_with_the_next_way(monkeypatch, capsys):
 def test_a_plan_that_nothing_fits_is_not_tried_again():
     with pytest.raises(MemoryShortage, match="too little"):
         open_engine(ModelChoice(), Settings(device="cpu", memory="30MB"), Console(), None)
+
+
+def test_what_does_not_fit_is_planned_for_though_nobody_asked(resident, monkeypatch):
+    plan, wanted = resident["plain"].lodging.plan, resident["plain"].generate(REQUEST).images[0].tobytes()
+    leanest = forced(lambda _: plan.model, OFFLOAD["layers"], plan.machine, plan.picture)
+    needed = [max(each.stages.values()) for each in (leanest, plan)]
+    notes: list[str] = []
+    monkeypatch.setattr(opening, "RESERVE", 1.0)
+    for free in (1e12, needed[1] + 1e8, sum(needed) / 2):  # plenty, enough, something between
+        monkeypatch.setattr(devices, "free_memory", lambda device="cpu", free=free: int(free))
+        pipeline = Pipeline.open(settings=Settings(device="cpu", leaves="plain", quant="none"), on_note=notes.append)
+        told = [note for note in notes if "all of the model would need" in note]
+        assert (pipeline.lodging is None) is (free > needed[1]) is (not told)
+        assert pipeline.generate(REQUEST).images[0].tobytes() == wanted
+    monkeypatch.setattr(devices, "free_memory", lambda device="cpu": 1_000_000)
+    tried: list[Settings] = []
+
+    def opener(*given, settings, **more):
+        tried.append(settings)
+        return Pipeline.open(*given, settings=settings, **more)
+
+    with pytest.raises(NothingFits):
+        open_engine(ModelChoice(), Settings(device="cpu"), Console(), opener)
+    assert len(tried) == 1  # the plan has looked at all other ways
 
 
 def test_a_network_of_absent_parts_says_what_it_is():

@@ -11,9 +11,12 @@ from newbie.accel import cpu
 from newbie.checkpoints.load import fill
 from newbie.checkpoints.plan import plan_load
 from newbie.errors import MemoryShortage
+from newbie.memory.opening import picture_of
 from newbie.memory.planner import Machine, forced, make_plan
 from newbie.memory.ways import EXACT, Model, Need, Part, Picture, Way, stages
+from newbie.memory.weights import joint_blocks
 from newbie.quant.choice import Choice
+from newbie.request import Recommended, Request
 from newbie.vae.tiling import Tiling
 
 CPU = torch.device("cpu")
@@ -138,3 +141,46 @@ def test_weights_that_are_rounded_at_every_step_cost_that_time_whoever_asked_for
     rounded, plain = (forced(lambda _, m=model: m, EXACT[4], machine(1e12), PICTURE) for model in models)
     moved = [model.parts["transformer"].need("layers").moved for model in models]
     assert moved[0] < moved[1] and rounded.slower > plain.slower
+
+
+def test_a_plan_is_made_for_the_request_where_it_is_known():
+    recommended = Recommended(width=128, height=128, steps=20)
+    assert picture_of(None, recommended) == Picture(128, 128, 1, 20)
+    request = Request(width=512, height=256, steps=4, count=5, batch_size=3)
+    assert picture_of(request, recommended) == Picture(512, 256, 3, 4)
+    assert picture_of(Request(width=512, count=2, batch_size=8), recommended) == Picture(512, 512, 2, 20)
+
+
+def test_pictures_together_are_planned_for_and_where_they_do_not_fit_one_may(weighed):
+    one, four = Picture(256, 256), Picture(256, 256, batch=4)
+    plans = [forced(weighed, EXACT[0], machine(1e12), picture) for picture in (one, four)]
+    assert plans[0].needed < plans[1].needed
+    assert "expected peak for 4 pictures of 256x256 together" in "\n".join(plans[1].lines())
+    leanest = forced(weighed, replace(EXACT[-1], tiling=Tiling(256)), machine(1e12), one).needed
+    with pytest.raises(MemoryShortage, match="4 pictures of 256x256") as refused:
+        make_plan(weighed, machine(1.02 * leanest), four)
+    assert "or --batch-size 1, which" in refused.value.hint
+
+
+def test_what_is_left_for_accelerations_is_what_the_steps_do_not_take(weighed):
+    plan = forced(weighed, EXACT[0], machine(1e9, before=1e8), PICTURE)
+    assert plan.left == 1e9 - 1e8 - plan.stages["denoising"]
+    assert forced(weighed, EXACT[0], machine(1e6), PICTURE).left == 0
+
+
+def test_slots_of_blocks_are_empty_until_the_first_step(parts):
+    """On a CPU nothing is resident that was not written to; a card's memory is taken at once."""
+    cpu, card = (Part(plan_load(parts.transformer), torch.device(name), torch.float32) for name in ("cpu", "cuda"))
+    slots = 2 * max(cpu.weights.only(names).bytes for names in joint_blocks(cpu.plan))
+    rest = cpu.weights.without(frozenset().union(*cpu.moving("blocks")))
+    assert cpu.need("blocks").held == rest.touched + slots
+    assert cpu.need("blocks").loading == rest.loading
+    assert card.need("blocks").loading >= slots
+    way = replace(EXACT[3], text="stays")
+    model = Model({"transformer": cpu, **{n: Part(plan_load(s), CPU, torch.float32) for n, s in texts(parts).items()}})
+    others = sum(model.parts[name].need("stays").held for name in texts(parts))
+    assert stages(model, way, PICTURE)["loading"] < rest.touched + slots + others
+
+
+def texts(parts):
+    return {name: source for name, source in parts.sources().items() if name != "transformer"}

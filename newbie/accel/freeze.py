@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from newbie.accel.layout import Layout
-from newbie.attention.kernel import Kernel, Needs, SequenceInfo, takes_fewer_queries
+from newbie.attention.kernel import AroundKernel, SequenceInfo, takes_fewer_queries
 from newbie.model.block import Modulation, TokenSequence
 from newbie.model.rope import Rope
 from newbie.step import Step
@@ -108,21 +108,12 @@ class TextFreeze:
 
 
 @dataclass(frozen=True)
-class Noting:
+class Noting(AroundKernel):
     """A kernel that notes what the words show."""
 
-    kernel: Kernel
     words: slice | Tensor
     found: dict[int, Shown]
     layer: int
-
-    @property
-    def name(self) -> str:
-        return self.kernel.name
-
-    @property
-    def needs(self) -> Needs:
-        return self.kernel.needs
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
         self.found[self.layer] = k[:, self.words].clone(), v[:, self.words].clone()  # a part would keep the whole alive
@@ -130,20 +121,11 @@ class Noting:
 
 
 @dataclass(frozen=True)
-class Joining:
+class Joining(AroundKernel):
     """A kernel for image tokens by themselves, which see the kept words and each other."""
 
-    kernel: Kernel
     layout: Layout
     shown: Shown
-
-    @property
-    def name(self) -> str:
-        return self.kernel.name
-
-    @property
-    def needs(self) -> Needs:
-        return self.kernel.needs
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
         """q, k, v of the image tokens; `seq` of the whole rows."""

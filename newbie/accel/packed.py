@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from newbie.accel.runner import Runner
-from newbie.attention.kernel import Kernel, Needs, SequenceInfo
+from newbie.attention.kernel import AroundKernel, Kernel, SequenceInfo
 from newbie.model.block import Modulation, TokenSequence
 from newbie.model.rope import Rope
 from newbie.step import Step
@@ -45,20 +45,11 @@ class Segment(NamedTuple):
 
 
 @dataclass(frozen=True)
-class RowByRow:
+class RowByRow(AroundKernel):
     """A kernel for packed rows, made of one for whole ones."""
 
-    kernel: Kernel
     segments: tuple[Segment, ...]
     image: int  # N
-
-    @property
-    def name(self) -> str:
-        return self.kernel.name
-
-    @property
-    def needs(self) -> Needs:
-        return self.kernel.needs
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
         """q (1, T, H, D), or (1, B*N, H, D) of the image tokens; k, v (1, T, K, D) -> as q."""

@@ -106,6 +106,21 @@ class Kernel(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class AroundKernel:
+    """What is done around a kernel goes by its name and needs what it needs."""
+
+    kernel: Kernel
+
+    @property
+    def name(self) -> str:
+        return self.kernel.name
+
+    @property
+    def needs(self) -> Needs:
+        return self.kernel.needs
+
+
 def takes_fewer_queries(kernel: Kernel, seq: SequenceInfo) -> bool:
     """Whether q may hold only the last tokens of each row, (B, Lq, H, D) with Lq < L: the answer has their rows.
 

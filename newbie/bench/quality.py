@@ -31,7 +31,7 @@ from newbie.accel.calibration import Calibration
 from newbie.bench import lpips, machine, peer_cache, plots, results, tables
 from newbie.bench.options import without_folders
 from newbie.bench.results import Result
-from newbie.calibrate.acceleration import REQUEST, grid_of
+from newbie.calibrate.acceleration import REQUEST, add_run_flags, grid_of
 from newbie.calibrate.fewer import fewer_steps
 from newbie.calibrate.trial import CLOCKS, Case, Drawn, Setting, Trial, Trials, drawer
 from newbie.calibrate.tune import read_settings
@@ -300,11 +300,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--peers", action="store_true", help="also cache-dit on diffusers' model, with the same weights")
     made.add_argument("--minutes", type=float, help="begin nothing new after so many")
     made.add_argument("--output", "-o", type=Path, required=True, metavar="FOLDER", help="goes on with what is there")
-    made.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    made.add_argument("--dtype", default="auto", help="auto, float32, bf16")
-    made.add_argument("--allow-pickle", action="store_true", help="read .pth files (tensors only, never code)")
-    for name, kind in REQUEST.items():
-        made.add_argument("--" + name.replace("_", "-"), type=kind, help="default: as the model recommends")
+    add_run_flags(made)
     return made
 
 

@@ -59,12 +59,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--prompts", type=Path, help="a file or folder to calibrate with; default: our own")
     made.add_argument("--count", type=int, default=50, help="prompts (default: %(default)s)")
     made.add_argument("--out", "-o", type=Path, metavar="FILE", help=f"default: {FILE} beside the model")
+    add_run_flags(made)
+    return made
+
+
+def add_run_flags(made: argparse.ArgumentParser) -> None:
+    """How a model is opened, and what is drawn with it: for all that measures one."""
     made.add_argument("--device", default="auto", help="auto, cpu, cuda")
     made.add_argument("--dtype", default="auto", help="auto, float32, bf16")
     made.add_argument("--allow-pickle", action="store_true", help="read .pth files (tensors only, never code)")
     for name, kind in REQUEST.items():
         made.add_argument("--" + name.replace("_", "-"), type=kind, help="default: as the model recommends")
-    return made
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:

@@ -25,7 +25,7 @@ from typing import Any
 from newbie import Pipeline, Request, Settings
 from newbie.accel.calibration import FILE, OWN, PRESETS, Calibration, Grid
 from newbie.calibrate import prompts
-from newbie.calibrate.acceleration import REQUEST, beside, grid_of, stored
+from newbie.calibrate.acceleration import REQUEST, add_run_flags, beside, grid_of, stored
 from newbie.calibrate.fewer import shifts
 from newbie.calibrate.trial import CLOCKS, Case, Setting, Trial, Trials, drawer
 from newbie.checkpoints.save import write_json
@@ -263,11 +263,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--output", "-o", type=Path, metavar="FILE", help=f"default: {FILE} beside the model")
     made.add_argument("--front", type=Path, metavar="FILE", help="where all that was found goes, as JSON")
     made.add_argument("--dry-run", action="store_true", help="write no presets")
-    made.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    made.add_argument("--dtype", default="auto", help="auto, float32, bf16")
-    made.add_argument("--allow-pickle", action="store_true", help="read .pth files (tensors only, never code)")
-    for name, kind in REQUEST.items():
-        made.add_argument("--" + name.replace("_", "-"), type=kind, help="default: as the model recommends")
+    add_run_flags(made)
     return made
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from newbie.attention.kernel import Kernel, Needs, SequenceInfo, bias_of, repeat_heads, visible
+from newbie.attention.kernel import AroundKernel, SequenceInfo, bias_of, repeat_heads, visible
 from newbie.prompt.tokens import EncoderInput
 
 CHUNK = 2**24  # scores that are in memory at once
@@ -73,19 +73,10 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Watched:
+class Watched(AroundKernel):
     """A kernel that is watched, with the answers of the kernel itself."""
 
-    kernel: Kernel
     watch: Watch
-
-    @property
-    def name(self) -> str:
-        return self.kernel.name
-
-    @property
-    def needs(self) -> Needs:
-        return self.kernel.needs
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
         """q (B, L, H, D), k and v (B, L, K, D) -> (B, L, H, D)."""

@@ -56,7 +56,6 @@ class MatmulAttention:
     name: str = "matmul"
     needs: Needs = field(default=Needs())
 
-    @torch.compiler.disable
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, seq: SequenceInfo) -> Tensor:
         """q (B, L, H, D), k and v (B, L, K, D) -> (B, L, H, D) in the dtype of v."""
         rows, length, heads, size = q.shape

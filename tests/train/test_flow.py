@@ -1,0 +1,43 @@
+"""Ways of running the blocks while they are trained: all of them give one loss and one gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from newbie.model.nextdit import RunBlocks, run_in_order
+from newbie.train.flow import FlowRecipe, Painter, run_compiled
+from newbie.train.recipes import MiniRecipe
+
+
+def gradients(painter: Painter, run_blocks: RunBlocks) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(2, 16, 4, 6, generator=generator)
+    words = torch.randint(4, 40, (2, 8), generator=generator)
+    mask = torch.ones(2, 8, dtype=torch.bool)
+    mask[1, 5:] = False
+    velocity = painter(latents, torch.tensor([0.3, 0.8]), words, mask, words, run_blocks)
+    trained = [parameter for parameter in painter.parameters() if parameter.requires_grad]
+    found = torch.autograd.grad((velocity - latents).square().mean(), trained, allow_unused=True)
+    return [gradient for gradient in found if gradient is not None]
+
+
+@pytest.fixture(scope="module")
+def recipe() -> FlowRecipe:
+    return MiniRecipe(width=64, layers=2).flow(vocabulary=40)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's tracer looks where tensors warn of being looked at
+def test_compiled_blocks_have_the_gradients_of_the_written_ones(recipe: FlowRecipe) -> None:
+    # Traced but not turned into C++, which would take a minute.
+    painter = Painter(recipe)
+    # Fresh gates are zero and would let no gradient through.
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in painter.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.02)
+    plain, compiled = gradients(painter, run_in_order), gradients(painter, run_compiled("eager"))
+    assert len(plain) == len(compiled) > 50
+    assert all(bool(gradient.abs().max() > 0) for gradient in plain)
+    for a, b in zip(plain, compiled, strict=True):
+        torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-6)

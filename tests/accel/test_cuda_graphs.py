@@ -52,10 +52,19 @@ class Counting:
         return self.kernel(q, k, v, seq)
 
 
-@pytest.mark.parametrize("clip", [True, False], ids=["clip", "no clip"])
-@pytest.mark.parametrize("scale", [4.5, 1.0], ids=["guided", "unguided"])
-@pytest.mark.parametrize("sampler", ["euler", "heun", "res_multistep"])
-def test_a_recorded_generation_gives_the_same_latents(clip, scale, sampler):
+# What is recorded is one evaluation, of each kind; a sampler is only who asks for it.
+@pytest.mark.parametrize(
+    ("sampler", "scale", "clip"),
+    [
+        ("euler", 4.5, True),
+        ("euler", 4.5, False),
+        ("euler", 1.0, True),
+        ("euler", 1.0, False),
+        ("heun", 4.5, True),
+        ("res_multistep", 4.5, False),
+    ],
+)
+def test_a_recorded_generation_gives_the_same_latents(sampler, scale, clip):
     request = replace(denoiser(small_model(clip=clip), scale=scale), sampler=sampler)
     recorded = replace(request, record=traced)
     expected = drawn(request, sampler=sampler, seeds=(7, 8))

@@ -40,10 +40,7 @@ class Few(MiniRecipe):
         return dataclasses.replace(whole, config=narrow, batch=4)
 
     def flow(self, vocabulary):
-        whole = super().flow(vocabulary)
-        return dataclasses.replace(
-            whole, part=2, text_encoder=dataclasses.replace(whole.text_encoder, num_hidden_layers=2)
-        )
+        return dataclasses.replace(super().flow(vocabulary), part=2)
 
 
 TINY = Few(

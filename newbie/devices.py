@@ -19,7 +19,7 @@ _ALIASES = {"fp32": "float32", "bfloat16": "bf16", "float16": "fp16", "half": "f
 # newbie-mini take two thirds of the time, but its pictures differ by up to 34 of 255 levels between batches, not 5.
 SMALL_MODEL_PARAMETERS = 500_000_000
 # Of compiled programs: how many oneDNN keeps, and how many of each kind torch records. A size of newbie-mini has 55.
-PROGRAMS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "24"}
+PROGRAMS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "12"}
 
 
 class Choice(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +18,8 @@ _ALIASES = {"fp32": "float32", "bfloat16": "bf16", "float16": "fp16", "half": "f
 # Below this size float32 weights are no burden on a CPU, and pictures are the same in any batch: in bf16 the steps of
 # newbie-mini take two thirds of the time, but its pictures differ by up to 34 of 255 levels between batches, not 5.
 SMALL_MODEL_PARAMETERS = 500_000_000
+# Of compiled programs: how many oneDNN keeps, and how many of each kind torch records. A size of newbie-mini has 55.
+PROGRAMS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "12"}
 
 
 class Choice(NamedTuple):
@@ -126,27 +130,56 @@ def vae_dtype(name: str, device_name: str) -> Choice:
 
 
 def free_memory(device: str = "cpu") -> int:
-    """Bytes of a card, or of main memory without pushing others out; 0 where the system does not tell."""
+    """Bytes of a card, or of main memory without pushing others out; 0 where the system does not tell.
+
+    Where this process may have so many addresses only (`ulimit -v`), not more than are left of them.
+    """
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
-    return int(sizes.get("MemAvailable", "0 kB").split()[0]) * 1024
+    return int(min(proc_sizes("meminfo").get("MemAvailable", 0), _addresses_left()))
 
 
 def peak_memory(device: str = "cpu") -> int:
     """The most bytes that torch held on a card, or the process in main memory, since it began; 0 where nobody tells."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device)
+    return proc_sizes("self/status").get("VmHWM", 0)
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether memory ran out. On a CPU torch reports it as a plain RuntimeError, and a mapped file as an OSError."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def _addresses_left() -> float:
     try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        import resource
+    except ImportError:  # another system
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else max(limit - proc_sizes("self/status").get("VmSize", 0), 1)
+
+
+def proc_sizes(name: str) -> dict[str, int]:
+    """What Linux tells in kilobytes in a file of /proc, in bytes; nothing on other systems, or where it is gone."""
+    try:
+        lines = (Path("/proc") / name).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return 0
-    sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
-    return int(sizes.get("VmHWM", "0 kB").split()[0]) * 1024
+        return {}
+    sizes = (line.partition(":") for line in lines if line.endswith(" kB"))
+    return {key: int(value.split()[0]) * 1024 for key, _, value in sizes}
+
+
+def keep_few_programs() -> None:
+    """Let oneDNN keep fewer programs that it compiled for a shape, and torch fewer records of them: PROGRAMS.
+
+    Of each product of a new length each of the two keeps 0.3 MB, and 1024 of them: half a gigabyte, in the end, of
+    lengths that may never come again. They read this when they first compute in a process. What a person set stays.
+    """
+    for name, count in PROGRAMS.items():
+        os.environ.setdefault(name, count)
 
 
 def keep_compiled() -> Path:

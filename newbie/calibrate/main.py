@@ -21,12 +21,12 @@ from newbie.calibrate import prompts
 from newbie.calibrate.quantise import Layer, Quantised, quantise
 from newbie.calibrate.report import Report
 from newbie.calibrate.studio import draw, drawing, networks, with_network
-from newbie.calibrate.write import file_dtype, write
+from newbie.calibrate.write import file_dtype, require_free, write
 from newbie.checkpoints import locate
 from newbie.checkpoints.layouts import Component
 from newbie.checkpoints.save import write_json
 from newbie.errors import UsageError
-from newbie.pipeline import bundled
+from newbie.pipeline import BUNDLED, bundled
 from newbie.quant.choice import Choice
 from newbie.quant.fit import ROUNDINGS
 from newbie.quant.guests import GUESTS
@@ -69,9 +69,10 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     choice = Choice.parse(args.quant, args.quant_skip)
     _require_own(choice)
     model = args.model or bundled()
-    parts = locate(model, allow_pickle=args.allow_pickle, on_note=say)
+    parts = locate(model, allow_pickle=args.allow_pickle, spare=BUNDLED, on_note=say)
     place = parts.transformer.folder.parent
     _require_other_place(args.out, place)
+    require_free(parts, args.out, overwrite=args.overwrite)  # before the long part
     pipeline = Pipeline.open(
         model, settings=Settings(device=args.device, dtype=args.dtype), allow_pickle=args.allow_pickle
     )

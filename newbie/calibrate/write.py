@@ -14,7 +14,7 @@ from newbie.checkpoints.header import open_safetensors
 from newbie.checkpoints.index import Index
 from newbie.checkpoints.plan import plan_load
 from newbie.checkpoints.save import save_quantised, state_as_saved
-from newbie.checkpoints.targets import files
+from newbie.checkpoints.targets import File, files
 from newbie.errors import OutputError, UsageError
 
 
@@ -27,11 +27,8 @@ def write(parts: Components, place: Path, goal: Path, networks: Mapping[str, nn.
         UsageError: there is something already.
         OutputError: it could not be written, or does not read back as it was.
     """
-    plans = [plan_load(source) for source in parts.sources().values()]
-    targets = files(goal, plans)
+    targets = require_free(parts, goal, overwrite=overwrite)
     for file in targets:
-        if file.path.exists() and not overwrite:
-            raise UsageError(f"{file.path} is there already", "--overwrite replaces it")
         (plan,) = file.plans
         component = plan.part.component
         if component not in networks:
@@ -42,6 +39,15 @@ def write(parts: Components, place: Path, goal: Path, networks: Mapping[str, nn.
         save_quantised(file.path, networks[component], component, plan.config, dtype=dtype)
         _check(file.path, networks[component], dtype)
     beside(goal, place, targets)
+
+
+def require_free(parts: Components, goal: Path, *, overwrite: bool) -> list[File]:
+    """The files that will be written. Raises UsageError when one of them is there and not to be replaced."""
+    targets = files(goal, [plan_load(source) for source in parts.sources().values()])
+    there = [file.path for file in targets if file.path.exists()]
+    if there and not overwrite:
+        raise UsageError(f"{there[0]} is there already", "--overwrite replaces it, also where a run was killed")
+    return targets
 
 
 def file_dtype(index: Index) -> torch.dtype | None:

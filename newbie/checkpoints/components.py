@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from newbie.checkpoints import hub, licences
+from newbie.checkpoints import hub, licences, tokenizer_files
 from newbie.checkpoints.layouts import COMPONENTS, SPOKEN, Component
 from newbie.checkpoints.shards import read_json
 from newbie.checkpoints.source import OtherPart, SeveralFound, Source, find, flag, search
@@ -79,12 +79,14 @@ def locate(
     vae: str | Path | None = None,
     allow_pickle: bool = False,
     axes_dims: Sequence[int] | None = None,
+    spare: Path | None = None,
     on_note: Callable[[str], None] | None = None,
     on_download: Callable[[hub.Download], None] | None = None,
 ) -> Components:
     """Find the parts of `model` (a folder, a file, or a hub id "user/repo"); a part named by itself goes first.
 
-    `axes_dims` are the transformer's RoPE axes where neither a config nor the shapes tell. `on_note` is told what
+    `axes_dims` are the transformer's RoPE axes where neither a config nor the shapes tell. An encoder that has no
+    tokenizer gets that of `model`, or of the folder `spare`, where its tokens fit. `on_note` is told what
     was chosen without being asked. `on_download` is called with the size before anything is fetched from a hub, and
     may raise to stop; without it the size goes to `on_note`.
 
@@ -112,6 +114,11 @@ def locate(
             found[part] = find_in_tree(part, root, allow_pickle=allow_pickle)
             if root is not None and root.is_file():
                 say(f"{SPOKEN[part]}: found {found[part].folder.name}/{found[part].files[0].name} beside {root.name}")
+    for part in tokenizer_files.BESIDE:
+        lenders = (place for place in (root, spare) if place is not None and place.exists())
+        places = (place for lender in lenders for place in _tokenizer_places(part, lender))
+        if part in found:
+            found[part] = tokenizer_files.with_tokenizer(found[part], places, say)
     if axes_dims is not None:
         found["transformer"] = replace(found["transformer"], config={"axes_dims": list(axes_dims)})
     card = read_card(root)
@@ -206,15 +213,25 @@ def find_in_tree(part: Component, root: Path | None, *, allow_pickle: bool = Fal
 
 def _places(part: Component, root: Path) -> list[Path]:
     """Existing folders that may hold the part, the likeliest first."""
-    if root.is_file():
-        tops = [root.parent, root.parent.parent]
-    else:
-        tops = [root, *(root / outer for outer in OUTER if (root / outer).is_dir())]
+    tops = _tops(root)
     places = []
     for top in tops:
         inside = sorted(path for path in top.iterdir() if path.is_dir())
         places += [path for name in FOLDERS[part] for path in inside if _same(path.name, name)]
     return list(dict.fromkeys([*places, tops[0]]))
+
+
+def _tops(root: Path) -> list[Path]:
+    """The folders in which those of the parts may lie."""
+    if root.is_file():
+        return [root.parent, root.parent.parent]
+    return [root, *(root / outer for outer in OUTER if (root / outer).is_dir())]
+
+
+def _tokenizer_places(part: Component, root: Path) -> list[Path]:
+    """Where a model keeps the tokenizer of one of its encoders."""
+    apart = [top / name for top in _tops(root) for name in tokenizer_files.BESIDE[part]]
+    return [*_places(part, root), *apart]
 
 
 def _same(name: str, other: str) -> bool:

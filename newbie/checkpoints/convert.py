@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import get_args
 
 from newbie.checkpoints import stream, targets, tokenizer_files
 from newbie.checkpoints.components import CARD, MissingPart, existing, find_in_tree
+from newbie.checkpoints.kinds import TYPES, require_type
 from newbie.checkpoints.layouts import COMPONENTS, SPOKEN, Component, recognise, unrecognised
-from newbie.checkpoints.outgoing import TYPES, Wanted, counted
+from newbie.checkpoints.outgoing import Wanted, counted
 from newbie.checkpoints.plan import Plan, plan_load
 from newbie.checkpoints.readers import open_weights
 from newbie.checkpoints.report import listed
@@ -67,7 +67,7 @@ def convert(
 ) -> Conversion:
     """Write `source` (a file or a folder) once more: as a file (.safetensors, .gguf) or as a folder.
 
-    `layout` is one of `targets.LAYOUTS` (default: GGUF for such a file, else official), `type` one of `outgoing.TYPES`;
+    `layout` is one of `targets.LAYOUTS` (default: GGUF for such a file, else official), `type` one of `kinds.TYPES`;
     `parts` are those to take (default: all there are), `skip` pieces of names that are not quantised, beside the usual.
 
     Raises:
@@ -75,6 +75,7 @@ def convert(
         WeightsError: the source is damaged or incomplete.
         OutputError: it could not be written; what is there is used by the next run.
     """
+    require_type(type)
     place, goal = existing(source, "source"), Path(target).expanduser()
     say = on_progress or (lambda text: None)
     done = Conversion()
@@ -177,7 +178,7 @@ def beside(goal: Path, place: Path, files: Sequence[targets.File]) -> list[str]:
         write_json(goal / MODEL_INDEX, model_index(configs, tokenizers))
     for name in (CARD, VOCABULARY_FILE):
         if (root / name).is_file() and len(files) > 1:
-            shutil.copyfile(root / name, goal / name)
+            write_bytes(goal / name, (root / name).read_bytes())
     return notes
 
 
@@ -187,7 +188,7 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("source", help="a weights file, a *.index.json, or a model folder")
     parser.add_argument("target", help="a file that ends in .safetensors or .gguf, or a folder")
     parser.add_argument("--layout", choices=targets.LAYOUTS, default="", help="whose names and places")
-    parser.add_argument("--type", choices=TYPES, default="keep", metavar="TYPE", help=f"one of: {', '.join(TYPES)}")
+    parser.add_argument("--type", default="keep", metavar="TYPE", help=f"one of: {', '.join(TYPES)}")
     parser.add_argument("--part", choices=get_args(Component), action="append", default=[], help="take this part only")
     parser.add_argument("--skip", action="append", default=[], metavar="TEXT", help="do not quantise names with it")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")

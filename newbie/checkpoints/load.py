@@ -23,6 +23,7 @@ from newbie.checkpoints.plan import Plan, plan_load
 from newbie.checkpoints.report import LoadReport
 from newbie.checkpoints.source import Source, find
 from newbie.checkpoints.translate import Recipe
+from newbie.devices import is_shortage
 from newbie.errors import MemoryShortage, WeightsError
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT
@@ -175,7 +176,9 @@ def fetch(plan: Plan, module: nn.Module, names: Iterable[str], device: torch.dev
         for name in names:
             for place, tensor in read(plan, name, target, dtype).items():
                 put(module, place, tensor)
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_shortage(error):
+            raise
         raise MemoryShortage(
             f"{plan.source.name}: no room on {target} for the {SPOKEN[plan.part.component]} "
             f"({sum(t.numel() for t in plan.module.state_dict().values()) * dtype.itemsize / 2**30:.1f} GiB)",
@@ -277,13 +280,13 @@ def find_tokenizer(plan: Plan, kind: Kind) -> Tokenizer:
     data = tokenizer_files.embedded(plan)
     if data is not None:
         return Tokenizer.from_spiece(data, kind, name=f"{plan.source.name}: its own tokenizer")
-    place = tokenizer_files.folder(plan)
+    place = tokenizer_files.folder(plan.source)
     if place is not None:
         return Tokenizer.from_folder(place, kind)
     folder = plan.source.folder
     raise WeightsError(
         f"{plan.source.name}: no tokenizer for the {SPOKEN[plan.part.component]} in the file or in {folder}",
-        f"put tokenizer.json (or {SPIECE_NAMES[0]}) of the original model there",
+        f"put tokenizer.json (or {SPIECE_NAMES[0]}) of the original model there, or name one that has it with --model",
     )
 
 

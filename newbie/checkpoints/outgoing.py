@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from newbie.checkpoints.gguf_write import Form, can_hold
+from newbie.checkpoints.kinds import CASTS, EIGHT_BITS, require_type
 from newbie.checkpoints.layouts import Component
 from newbie.checkpoints.origin import Origin
 from newbie.checkpoints.plan import Plan
@@ -27,9 +28,6 @@ from newbie.quant.gguf import BLOCKS, Gguf
 
 SMALL = 1024  # numbers; GGUF keeps such tensors, and all vectors, in float32
 
-CASTS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-EIGHT_BITS = ("fp8", "fp8-scaled", "fp8-scaled-old")
-TYPES = ("keep", *CASTS, *EIGHT_BITS, *WRITABLE)
 _E4M3 = torch.float8_e4m3fn
 
 # Parts of names that keep 16 bits when the rest is quantised: small, or harmful to round.
@@ -44,15 +42,14 @@ SKIPPED: dict[Component, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for: one of TYPES, for a container, but not for names with a part of `skip`."""
+    """What is asked for: one of `kinds.TYPES`, for a container, but not for names with a part of `skip`."""
 
     type: str
     gguf: bool
     skip: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.type not in TYPES:
-            raise UsageError(f"there is no type {self.type!r}", f"use one of: {', '.join(TYPES)}")
+        require_type(self.type)
         if self.type in WRITABLE and not self.gguf:
             raise UsageError(f"{self.type} is written to GGUF files only", "give a target that ends in .gguf")
         if self.type in EIGHT_BITS and self.gguf:

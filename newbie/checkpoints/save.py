@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import secrets
 from collections.abc import Container, Iterator, Mapping
@@ -24,6 +25,11 @@ from newbie.errors import OutputError, UsageError
 from newbie.model.config import VARIANTS, NextDiTConfig
 from newbie.quant.layers import Compressed
 from newbie.request import Recommended
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 class Official(NamedTuple):
@@ -208,11 +214,18 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes its name when it is complete; what had the name before stays until then."""
+    """A file that takes its name when it is complete; what had the name before stays until then.
+
+    What others left who were killed meanwhile goes: these files can be large, and nobody would look for them.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}.tmp"):
+            _discard(left)
         with temporary.open("xb") as file:
+            with suppress(OSError):  # not every network folder has locks
+                _lock(file)
             yield file
         temporary.replace(path)
     except OSError as error:
@@ -220,3 +233,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _discard(left: Path) -> None:
+    """Remove a file unless somebody is writing it, or it cannot be removed."""
+    with suppress(OSError):
+        if fcntl is None:  # then what is open cannot be removed
+            left.unlink()
+            return
+        with left.open("rb") as file:
+            _lock(file)
+            left.unlink()
+
+
+def _lock(file: BinaryIO) -> None:
+    """Let nobody else lock a file until this process closes it or dies. Raises OSError where somebody has."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

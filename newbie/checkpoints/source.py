@@ -51,6 +51,7 @@ class Source:
     folder: Path
     allow_pickle: bool = False
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)  # what the caller knows better
+    tokenizer: Path | None = None  # the folder with another model's, for an encoder that has none of its own
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ from newbie.checkpoints.readers import open_weights
 from newbie.checkpoints.report import listed
 from newbie.checkpoints.save import MODEL_INDEX
 from newbie.checkpoints.source import Source
+from newbie.checkpoints.tokenizer_files import KINDS
 from newbie.errors import NewbieError, WeightsError
 from newbie.text.tokens import check_vocabulary
 
@@ -161,11 +162,11 @@ def _headers(source: Source, findings: list[Finding]) -> Plan | None:
 
 def _tokenizer(plan: Plan, findings: list[Finding]) -> None:
     component = plan.part.component
-    if component not in ("text_encoder", "clip"):
+    if component not in KINDS:
         return
     what = f"{SPOKEN[component]}, tokenizer"
     try:
-        tokenizer = find_tokenizer(plan, "gemma" if component == "text_encoder" else "jina")
+        tokenizer = find_tokenizer(plan, KINDS[component])
         check_vocabulary(SPOKEN[component], tokenizer, plan.config.vocab_size)
     except NewbieError as error:
         findings.append(_bad(what, error))

@@ -7,6 +7,7 @@ from outside are shown, not obeyed. Colour is a hint on terminals only and never
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -230,6 +231,8 @@ def as_newbie_error(error: BaseException) -> NewbieError:
 def _is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
+    if isinstance(error, OSError):  # a file that could not be mapped
+        return error.errno == errno.ENOMEM
     # torch has no type of its own for an allocation that fails on the CPU: its text is all there is.
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
 

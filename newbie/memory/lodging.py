@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from newbie.checkpoints.load import Loaded, fetch, find_tokenizer, furnished, read
+from newbie.checkpoints.tokenizer_files import KINDS
 from newbie.memory.carrier import carrier
 from newbie.memory.fetched import Fetched
 from newbie.memory.heap import apart, give_back
@@ -18,9 +19,6 @@ from newbie.memory.planner import MemoryPlan
 from newbie.memory.streamed import BlockStream
 from newbie.memory.ways import Part, Stay
 from newbie.model.swap import with_modules
-from newbie.text.tokens import Kind
-
-TOKENIZERS: dict[str, Kind] = {"text_encoder": "gemma", "clip": "jina"}
 
 
 class Lodger:
@@ -31,7 +29,7 @@ class Lodger:
         self.here = False
         self.stream: BlockStream | None = None
         plan = part.plan
-        self.tokenizer = find_tokenizer(plan, TOKENIZERS[name]) if name in TOKENIZERS else None  # before the long part
+        self.tokenizer = find_tokenizer(plan, KINDS[name]) if name in KINDS else None  # before the long part
         network = furnished(plan, part.dtype)
         moving = part.moving(stay)
         layers = moving if stay == "layers" else moving[plan.config.n_layers :] if stay == "blocks" else []
@@ -86,7 +84,7 @@ class Lodging:
 
     def bring_encoder(self, encoder: str) -> None:
         """`bring`, by the name that a text stack gives its encoders."""
-        self.bring(next(part for part, known in TOKENIZERS.items() if known == encoder))
+        self.bring(next(part for part, known in KINDS.items() if known == encoder))
 
     def stays(self, name: str) -> bool:
         """Whether a part's tensors are the same from beginning to end."""

@@ -7,9 +7,10 @@ take back at any time without asking. A limit is held by both together; they are
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
+
+from newbie.devices import proc_sizes
 
 ITSELF = "self"
 
@@ -27,23 +28,13 @@ class Resident(NamedTuple):
     @classmethod
     def now(cls, process: int | str = ITSELF) -> Resident:
         """Of this process, or of another by its number. Zeros where the system does not tell."""
-        sizes = _sizes(process)
+        sizes = proc_sizes(f"{process}/status")
         return cls(sizes.get("RssAnon", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0))
 
 
 def highest(process: int | str = ITSELF) -> int:
     """Bytes that a process has had resident at most since it began; 0 where the system does not tell."""
-    return _sizes(process).get("VmHWM", 0)
-
-
-def _sizes(process: int | str) -> dict[str, int]:
-    """What Linux says of a process in kilobytes, in bytes."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # another system, or a process that is gone
-        return {}
-    sizes = (line.partition(":") for line in lines if line.endswith(" kB"))
-    return {name: int(value.split()[0]) * 1024 for name, _, value in sizes}
+    return proc_sizes(f"{process}/status").get("VmHWM", 0)
 
 
 class Meter:

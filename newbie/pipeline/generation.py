@@ -29,7 +29,6 @@ from newbie.images import FORMAT, is_blank
 from newbie.memory.amount import told
 from newbie.memory.heap import give_back
 from newbie.pipeline.events import OnPicture, OnStep, StepEvent
-from newbie.pipeline.shortage import is_shortage
 from newbie.prompt import canonical_text
 from newbie.prompt.asked import Prompt
 from newbie.prompt.learnt import unlearnt
@@ -250,7 +249,7 @@ class Generation:
         try:
             return self._denoised(denoiser, seeds, first, on_step)
         except (MemoryError, RuntimeError) as error:
-            if len(seeds) == 1 or not is_shortage(error):
+            if len(seeds) == 1 or not devices.is_shortage(error):
                 raise
             return None
 
@@ -301,7 +300,7 @@ class Generation:
             try:
                 return pipeline.vae.decode(latents) if tiling is None else tiling.decode(pipeline.vae, latents)
             except (MemoryError, RuntimeError) as error:
-                if smaller is None or not is_shortage(error):
+                if smaller is None or not devices.is_shortage(error):
                     raise
             self.notes.append(f"too little memory to decode at once: decoded in tiles of {smaller.side} pixels")
         raise AssertionError("the last one returns or raises")

@@ -69,6 +69,7 @@ def opened(
         UsageError: a setting that cannot be honoured on this machine.
         MemoryShortage: it does not fit.
     """
+    devices.keep_few_programs()
     quant = Quant.parse(settings.quant, settings.quant_skip)
     places = placed(parts, settings, drawing) if settings.device_map else {}
     if places:

@@ -32,7 +32,7 @@ from newbie.memory.opening import leaner, told_leaner
 from newbie.model.nextdit import NextDiT
 from newbie.pipeline.events import OnPicture, OnStep
 from newbie.pipeline.generation import Generation
-from newbie.pipeline.opening import bundled, opened
+from newbie.pipeline.opening import BUNDLED, bundled, opened
 from newbie.pipeline.shortage import memory_errors
 from newbie.prompt.asked import Prompt, understood
 from newbie.prompt.learnt import Vocabulary
@@ -121,6 +121,7 @@ class Pipeline:
             vae=vae,
             allow_pickle=allow_pickle,
             axes_dims=axes_dims,
+            spare=BUNDLED,
             on_note=say,
         )
         weights = weights_hash(parts)

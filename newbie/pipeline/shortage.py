@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
+from newbie.devices import is_shortage
 from newbie.errors import Cancelled, MemoryShortage
-
-
-def is_shortage(error: BaseException) -> bool:
-    """Whether memory ran out. On a CPU PyTorch reports it as a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 @contextmanager
@@ -20,7 +14,7 @@ def memory_errors(device: str) -> Iterator[None]:
     """Raise MemoryShortage and Cancelled in place of whatever says so inside."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, OSError) as error:
         if is_shortage(error):
             raise MemoryShortage(
                 f"out of memory on {device}", "try --memory auto, a smaller --size, --batch-size 1, or --dtype bf16"

@@ -12,9 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from newbie.checkpoints import load_gemma, load_jina, load_transformer, load_vae, locate, weights_hash
+from newbie.checkpoints.convert import convert
+from newbie.checkpoints.gguf import open_gguf
 from newbie.checkpoints.save import save_table, save_weights
 from newbie.checkpoints.translate import untranslate
 from newbie.errors import WeightsError
+from newbie.text.gemma import build_gemma
+
+from .conftest import GEMMA, random_, tokenizer_json
 
 LOADERS = {"transformer": load_transformer, "text_encoder": load_gemma, "clip": load_jina, "vae": load_vae}
 
@@ -129,6 +134,63 @@ def test_an_all_in_one_file_is_all_four_parts(tmp_path, parts):
             assert loaded.config == config
         expected = parts[component].module.state_dict()
         assert all(torch.equal(loaded.module.state_dict()[name], expected[name]) for name in expected)
+
+
+# ---- encoders without a tokenizer
+
+
+@pytest.fixture
+def bare(tmp_path, saved_model) -> dict[str, Path]:
+    """Both encoders as GGUF files that are alone in a folder, without tokens."""
+    files = {}
+    for component, folder in (("text_encoder", "text_encoder"), ("clip", "clip_model")):
+        files[component] = tmp_path / "downloads" / f"{component}.gguf"
+        convert(saved_model / folder / "model.safetensors", files[component])
+        assert open_gguf(files[component]).spiece is None
+    return files
+
+
+def test_an_encoder_without_a_tokenizer_takes_that_of_the_named_model_and_says_so(saved_model, bare):
+    notes: list[str] = []
+    components = locate(saved_model, **bare, on_note=notes.append)
+    for component, folder, note in zip(bare, ("text_encoder", "clip_model"), notes, strict=True):
+        words = LOADERS[component](getattr(components, component)).tokenizer
+        own = LOADERS[component](saved_model / folder).tokenizer
+        assert words.encode("blue hair").ids == own.encode("blue hair").ids
+        assert f"{component}.gguf has no tokenizer; that of tiny-newbie/{folder} " in note and note.endswith("is used")
+
+
+def test_one_of_its_own_goes_before_one_that_stands_in(saved_model, bare):
+    own = bare["text_encoder"].parent / "tokenizer"
+    own.mkdir()
+    (own / "tokenizer.json").write_bytes(tokenizer_json("<bos>", None, "<pad>").replace(b'"hair":4', b'"hare":4'))
+    notes: list[str] = []
+    components = locate(saved_model, text_encoder=bare["text_encoder"], on_note=notes.append)
+    assert not notes and load_gemma(components.text_encoder).tokenizer.encode("hare").ids[-1] == 4
+
+
+def test_the_spare_models_tokenizer_serves_where_no_model_is_named(saved_model, bare, tmp_path):
+    parts = {"transformer": saved_model / "transformer", "vae": saved_model / "vae", **bare}
+    components = locate(**parts, spare=saved_model)
+    assert load_jina(components.clip).tokenizer.encode("blue hair").ids[1:-1] == [4, 5]
+    with pytest.raises(WeightsError, match=r"text_encoder\.gguf: no tokenizer"):
+        load_gemma(locate(**parts, spare=tmp_path / "is not there").text_encoder)
+
+
+@pytest.mark.parametrize("rows", [6, 6 + 64])
+def test_a_tokenizer_of_another_size_does_not_stand_in(saved_model, tmp_path, rows):
+    config = dataclasses.replace(GEMMA, vocab_size=rows)  # 6 tokens there: 6 rows fit, 70 do not
+    file = tmp_path / "alone" / "gemma.safetensors"
+    save_weights(file, dict(random_(build_gemma(config), 1).state_dict()), "text_encoder", config)
+    notes: list[str] = []
+    components = locate(saved_model, text_encoder=file, on_note=notes.append)
+    if rows == 6:
+        assert load_gemma(components.text_encoder).tokenizer.vocab_size == 6
+        return
+    assert any("has 6 tokens for 70 rows of its table: not used" in note for note in notes)
+    with pytest.raises(WeightsError, match="no tokenizer") as caught:
+        load_gemma(components.text_encoder)
+    assert "--model" in caught.value.hint
 
 
 def test_parts_named_one_by_one_need_no_model(saved_model, parts):

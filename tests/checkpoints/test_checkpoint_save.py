@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -10,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from newbie.checkpoints import save_model, save_weights
-from newbie.checkpoints.save import Trained, config_json, save_table
+from newbie.checkpoints.save import Trained, config_json, replacing, save_table, write_bytes
 from newbie.errors import OutputError, UsageError
 from newbie.model.config import RELEASE, NextDiTConfig
 from newbie.request import Recommended
@@ -121,3 +125,47 @@ def test_a_module_in_training_is_written_without_its_gradients(tmp_path, parts):
     finally:
         module.requires_grad_(False)
     assert load_file(tmp_path / "vae" / "diffusion_pytorch_model.safetensors")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from newbie.checkpoints.save import replacing
+
+with replacing(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9")
+def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"the one before")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"the one before" and len(list(tmp_path.iterdir())) == 2
+    write_bytes(path, b"whole")
+    assert [each.name for each in tmp_path.iterdir()] == [path.name] and path.read_bytes() == b"whole"
+
+
+def test_what_another_process_is_writing_stays(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    path, other = tmp_path / "a.json", tmp_path / ".a.json.0123abcd.tmp"
+    neighbour = tmp_path / ".b.json.0123abcd.tmp"  # of another file
+    neighbour.touch()
+    with other.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write_bytes(path, b"{}")
+        assert other.exists()
+    write_bytes(path, b"{}")
+    assert not other.exists() and neighbour.exists()
+
+
+def test_writers_lock_what_they_write(tmp_path):
+    path = tmp_path / "a.json"
+    with replacing(path) as file:
+        write_bytes(path, b"first")  # by somebody else meanwhile
+        file.write(b"second")
+    assert path.read_bytes() == b"second" and len(list(tmp_path.iterdir())) == 1

@@ -456,6 +456,12 @@ def test_a_disk_that_is_too_small_is_known_before_a_tensor_is_written(tmp_path, 
     assert not (tmp_path / "a.gguf").exists()
 
 
+def test_a_card_that_cannot_be_written_is_told_like_any_other_file(tmp_path, saved_model):
+    (tmp_path / "new" / "newbie.json").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"newbie\.json: could not be written"):
+        convert(saved_model, tmp_path / "new")
+
+
 def test_what_was_damaged_meanwhile_is_written_again(tmp_path, wide, whole):
     target = tmp_path / "a.gguf"
     with pytest.raises(Stopped):
@@ -513,6 +519,45 @@ def test_one_tensor_at_a_time_is_in_memory(tmp_path, wide, monkeypatch):
     convert(wide, tmp_path / "a.gguf", type="Q8_0")
     convert(tmp_path / "a.gguf", tmp_path / "b.safetensors", type="bf16")
     assert len(alive) > 100
+
+
+# ---- types that cannot be written
+
+
+@pytest.mark.parametrize(
+    ("asked", "instead"),  # as many bits: those of ggml's block structures, 4.5, 5.5, 6.5625, 2.625, 4.25
+    [("Q4_K", "Q4_0"), ("q4_k_m", "Q4_0"), ("Q5_K_S", "Q5_0"), ("Q6_K", "Q5_1"), ("Q2_K", "Q4_0"), ("IQ4_XS", "Q4_0")],
+)
+def test_a_type_that_is_only_read_is_told_with_the_nearest_that_is_written(tmp_path, wide, asked, instead):
+    with pytest.raises(UsageError, match=f"{asked} can be read, but not written") as caught:
+        main([str(wide), str(tmp_path / "a.gguf"), "--type", asked], print)
+    assert f"use --type {instead} " in caught.value.hint
+    written, read = caught.value.hint.split("written: ")[1].split("; only read: ")
+    packed = {kind for kind in written.split(", ") if kind in BY_NAME}
+    assert packed == set(WRITABLE) and set(read.split(", ")) == BY_NAME.keys() - packed
+    convert(wide, tmp_path / "b.gguf", type=instead)  # what is told works
+
+
+@pytest.mark.parametrize(
+    ("asked", "guess"),
+    [("q8_0", "Q8_0"), ("Q80", "Q8_0"), ("bfloat16", "bf16"), ("fp32", "float32"), ("fp8-scald", "fp8-scaled")],
+)
+def test_a_misspelt_type_is_told_what_was_probably_meant(tmp_path, wide, asked, guess):
+    with pytest.raises(UsageError, match=f"there is no type '{asked}'") as caught:
+        main([str(wide), str(tmp_path / "a.gguf"), "--type", asked], print)
+    assert caught.value.hint.startswith(f"did you mean {guess}? ")
+
+
+def test_types_of_nobody_and_schemes_of_ours_are_told_apart(tmp_path):
+    nowhere = tmp_path / "is looked at later.safetensors"
+    with pytest.raises(UsageError, match="Q8_K can neither be read nor written"):
+        convert(nowhere, tmp_path / "a.gguf", type="Q8_K")
+    with pytest.raises(UsageError, match="svdquant is a scheme of ours") as caught:
+        convert(nowhere, tmp_path / "a.gguf", type="svdquant")
+    assert "newbie quantize svdquant" in caught.value.hint
+    with pytest.raises(UsageError, match="there is no type 'xyzzy'") as caught:
+        convert(nowhere, tmp_path / "a.gguf", type="xyzzy")
+    assert caught.value.hint.startswith("written: keep, ")
 
 
 # ---- the command

@@ -1,5 +1,6 @@
 """What is printed fits the console it is printed on; every failure has an exit code and two lines."""
 
+import errno
 import io
 import json
 
@@ -110,6 +111,8 @@ class OutOfMemoryError(RuntimeError):
         (MemoryError(), 5),
         (OutOfMemoryError("CUDA out of memory"), 5),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"), 5),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 5),  # a file that could not be mapped
+        (OSError(errno.EIO, "Input/output error"), 1),
         (BlankPicture("x"), 6),
         (OutputError("x"), 7),
         (Cancelled(), 130),

@@ -77,8 +77,8 @@ class Goal:
 GOALS = {
     "balanced": Goal(1.8, 0.05, 0.97),
     "fast": Goal(2.8, 0.10, 0.93),
-    "draft": Goal(4.0, 0.25),
-}  # beyond it is another picture
+    "draft": Goal(4.0, 0.25),  # beyond that error it is another picture
+}
 
 
 # ---- what is walked

@@ -94,6 +94,9 @@ class Guess(Protocol):
 
     def guess(self, step: Step, slot: Any) -> Tensor: ...
 
+    @property
+    def tensors(self) -> int: ...
+
 
 @dataclass(frozen=True)
 class Delta:

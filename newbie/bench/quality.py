@@ -28,7 +28,8 @@ from safetensors.torch import save_file
 
 from newbie import Pipeline, Request, Settings, devices, images
 from newbie.accel import methods
-from newbie.accel.calibration import Calibration
+from newbie.accel.calibration import PRESETS, Calibration
+from newbie.accel.plan import Plan
 from newbie.bench import lpips, machine, peer_cache, plots, results, tables
 from newbie.bench.options import without_folders
 from newbie.bench.results import Result
@@ -325,6 +326,8 @@ def main(argv: Sequence[str], say: Say) -> int:
         say(f"no LPIPS: {absent}")
     work, whole = _work(typed, argv, pipeline, asked, tasks, probe, say)
     work.trials.perceptual = perceptual
+    if plans := plan_files(settings or ()):
+        work.identity["plans"] = plans
     work.open()
     with torch.no_grad():
         work.exact()
@@ -342,6 +345,17 @@ def main(argv: Sequence[str], say: Say) -> int:
         say(line)
     say(f"{typed.output}: {', '.join(written)}")
     return 0
+
+
+def plan_files(settings: Sequence[Setting]) -> dict[str, str]:
+    """What is in the plan files that settings name, as hashes: a setting says no more than where they are.
+
+    Raises:
+        UsageError: one cannot be read.
+    """
+    named = {each.plan for each in settings} - {"", *PRESETS}
+    plans = {name: json.dumps(Plan.read(Path(name).expanduser()).to_json()) for name in sorted(named)}
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in plans.items()}
 
 
 def _work(

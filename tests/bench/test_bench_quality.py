@@ -15,6 +15,7 @@ from PIL import Image
 from newbie import Request
 from newbie.accel import methods
 from newbie.accel.calibration import Calibration
+from newbie.accel.plan import Plan, Run
 from newbie.bench import lpips, peer_cache, plots, quality, results, tables
 from newbie.bench import main as bench
 from newbie.bench.peer import peer_with_clip
@@ -179,6 +180,19 @@ def test_the_sweep_can_be_read(mini):
     assert sum(each.cfg_trunc is not None for each in found) == 3
     alone = quality.sweep(replace(request, cfg_scale=1.0), calibrated)
     assert not any(each.cfg_trunc or "delta" in each.accel for each in alone)
+
+
+def test_a_plan_file_is_known_by_what_is_in_it(tmp_path):
+    file, run = tmp_path / "plan.json", Run(3, 96, 4, "euler", "official", 1.5, (True,) * 4)
+    found = []
+    for skipped in ("skip", "forecast"):
+        actions = ("compute", "compute", skipped, "compute")
+        file.write_text(json.dumps(Plan.of(run, step_actions=actions).to_json()))
+        found.append(quality.plan_files([Setting(plan=str(file)), Setting(plan="fast"), Setting(accel="delta")]))
+    assert [list(each) for each in found] == [[str(file)]] * 2
+    assert found[0] != found[1]
+    with pytest.raises(UsageError, match="cannot be read"):
+        quality.plan_files([Setting(plan=str(tmp_path / "nowhere.json"))])
 
 
 # ---- others

@@ -156,6 +156,8 @@ def test_a_method_is_judged_by_fewer_steps_at_equal_evaluations_and_at_equal_tim
     assert (rival.factor, rival.factor_in_time) == pytest.approx((2.0, 2.0))
     assert known.error_at(3.0) == pytest.approx(0.32)  # half-way between 0.16 and 0.64
     assert known.error_at(1.15) == pytest.approx(0.02) and math.isnan(known.error_at(5.0))
+    slow = method(9.1, 0.001, 0.9)  # slower than the exact picture, however near
+    assert known.error_at(0.9) == 0.0 and word(known.beside(slow)) == "fewer evaluations, no less time"
     words = {
         "recommended": method(9.1, 0.08, 2.0),
         "fewer evaluations, no less time": method(9.1, 0.08, 1.3),

@@ -23,6 +23,7 @@ from typing import Any
 from newbie import Pipeline, Request, Settings, devices, images
 from newbie.accel.calibration import FILE, PRESETS
 from newbie.cli import args
+from newbie.errors import UsageError
 from newbie.train.figures import sample
 from newbie.train.figures.names import NAMED
 from newbie.train.figures.spec import HELD_OUT_PAIRS
@@ -132,6 +133,8 @@ def main(argv: Sequence[str], say: Say) -> int:
     """Exit code 0; raises NewbieError."""
     typed = parser().parse_args(argv)
     args.require_together(vars(typed))
+    if typed.count < 1:
+        raise UsageError(f"--count {typed.count} leaves nothing to evaluate", "1 at least; 1024 for narrow intervals")
     probe = load(typed.probe, devices.device().value)  # before anything is drawn: without it nothing can be judged
     lost: dict[str, list[str]] = {}
     if typed.prompts is not None:

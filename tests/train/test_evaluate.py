@@ -219,6 +219,8 @@ def test_pictures_from_before_a_plan_was_written_are_drawn_again(tmp_path: Path)
 def test_accelerations_that_do_not_go_together_are_refused_before_anything_loads(tmp_path: Path):
     with pytest.raises(UsageError, match="do not go together"):
         evaluate.main(["--accel", "fora,deepcache", "--probe", str(tmp_path / "none")], print)
+    with pytest.raises(UsageError, match="nothing to evaluate"):
+        evaluate.main(["--count", "0", "--probe", str(tmp_path / "none")], print)
     with pytest.raises(UsageError, match="cannot be read"):
         evaluate.main(["--plan", str(tmp_path / "nowhere.json"), "--probe", str(tmp_path / "none")], print)
 

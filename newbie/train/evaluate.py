@@ -132,7 +132,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str], say: Say) -> int:
     """Exit code 0; raises NewbieError."""
     typed = parser().parse_args(argv)
-    args.require_together(vars(typed))
+    given = {name: value for name, value in vars(typed).items() if name in (*REQUEST_FLAGS, "seed")}
+    args.require_together(given)
     if typed.count < 1:
         raise UsageError(f"--count {typed.count} leaves nothing to evaluate", "1 at least; 1024 for narrow intervals")
     probe = load(typed.probe, devices.device().value)  # before anything is drawn: without it nothing can be judged
@@ -145,7 +146,7 @@ def main(argv: Sequence[str], say: Say) -> int:
         tasks = tasks_of(typed.suites, typed.count, typed.seed)
     settings = Settings(quant=typed.quant, quant_skip=typed.quant_skip)
     pipeline = Pipeline.open(typed.model, settings=settings, on_note=say)
-    request = Request(**args.request_fields(vars(typed)), height=typed.side).resolved(pipeline.recommended)
+    request = Request(**args.request_fields(given), height=typed.side).resolved(pipeline.recommended)
     for line in pipeline.expected(request):
         say(line)
     folder, since = typed.out / "pictures", _settled(pipeline, request)

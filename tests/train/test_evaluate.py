@@ -244,6 +244,7 @@ def test_a_report_under_acceleration_says_what_was_left_out(tmp_path: Path, monk
         reports[accel] = json.loads((folder / "report.json").read_text()), "\n".join(said)
     (plain, _), (quick, told) = reports.values()
     assert "accelerations" not in plain and plain["request"]["accel"] == ""
+    assert quick["request"]["count"] == 1  # of each prompt; --count is of prompts
     assert quick["request"]["accel"] == "deepcache:interval=2,warmup=1,cooldown=1"
     did = quick["accelerations"]
     assert did["methods"] == ["deepcache:interval=2,warmup=1,cooldown=1"]

@@ -103,7 +103,7 @@ def test_work_is_counted_by_operations_in_evaluations_of_the_request(mini):
         return draw(replace(request, accel=accel, **more)).work
 
     # Evaluations 0, 2, 4 and 5 have both rows: 0, 2, 4 by the period, the last in any case. The cache computes these.
-    # The prompt's row has more words, and more than half of a pair; the last block, of the image alone, is less than one.
+    # The prompt's row, with more words, is more than half of a pair; the last block, for the image, is less than one.
     cache = "deepcache:interval=2,warmup=1,cooldown=1"
     assert 4 + 2 / 2 < work("delta:period=2") < 6
     assert work(cache) == pytest.approx(4 + 2 / layers, abs=0.15)

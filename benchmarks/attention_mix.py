@@ -35,7 +35,7 @@ from newbie import devices
 from newbie.accel.compose import Policies
 from newbie.accel.fastattn import FastAttention
 from newbie.accel.leaves import Leaves
-from newbie.accel.plan import Plan, Run, WindowShape
+from newbie.accel.plan import Plan, Run, WindowShape, leaves_a_residual
 from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.work import Work, saved
 from newbie.attention.choose import choose
@@ -83,9 +83,8 @@ def counts(plan: dict[tuple[int, int], str], evaluations: int, layers: int) -> C
     """How often each action runs; a computation whose residual is read later is another one."""
     found: Counter[str] = Counter()
     for (i, layer), action in plan.items():
-        later = (plan[each, layer] for each in range(i + 1, evaluations))
-        read = next((each for each in later if each == "compute" or "window" in each), "compute") != "compute"
-        found[WITH_RESIDUAL if action == "compute" and read else action] += 1
+        read = action == "compute" and leaves_a_residual(plan[each, layer] for each in range(i + 1, evaluations))
+        found[WITH_RESIDUAL if read else action] += 1
     return found
 
 

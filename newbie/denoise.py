@@ -164,17 +164,24 @@ class Denoiser:
         return replace(reusing, policies=composed.policies), composed
 
     def kept(self, pictures: int) -> int:
-        """Bytes that policies will remember of so many pictures drawn together."""
-        if not isinstance(self.policies, Policies):
-            return 0
+        """Bytes that policies will remember of so many pictures drawn together: of evaluations with and without the
+        negative prompt's rows, where there are both. Not less than what it will be."""
+        delta, found = self.guidance.delta, 0
+        if delta is not None:
+            found += delta.predict.tensors * pictures * self.transformer.config.in_channels * math.prod(self.size) * 4
+        if isinstance(self.policies, Policies):
+            for pair in set(self.paired()):
+                found += self._kept(self.policies, [PROMPT, NEGATIVE] if pair else [PROMPT], pictures)
+        return found
+
+    def _kept(self, policies: Policies, rows: list[int], pictures: int) -> int:
         wide = pictures * self.transformer.config.dim * 4  # float32 at most
-        rows = [PROMPT, NEGATIVE] if any(self.paired()) else [PROMPT]
         lengths = [self._lengths[row] for row in rows]
         whole = len(rows) * (useful_width(lengths, self.features.hidden.shape[1]) + self.image_tokens)
         image = len(rows) * self.image_tokens
         config = self.transformer.config
         shown = 2 * config.n_layers * config.n_kv_heads * config.head_dim * pictures * 4  # keys and values of a word
-        return self.policies.kept(image * wide, whole * wide, (whole - image) * shown)
+        return policies.kept(image * wide, whole * wide, (whole - image) * shown)
 
     def _reusing(self, period: int, predict: Predict) -> Denoiser:
         return replace(self, guidance=replace(self.guidance, delta=Delta(period, predict)))

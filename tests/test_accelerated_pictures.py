@@ -11,6 +11,7 @@ import pytest
 
 from newbie import Request, devices
 from newbie.accel.calibration import Calibration
+from newbie.denoise import Denoiser
 from newbie.errors import UsageError
 from newbie.sampling import times
 
@@ -38,6 +39,28 @@ def test_the_record_tells_what_was_skipped(mini):
     assert json.loads(json.dumps(record)) == record
     again = mini.generate(Request.from_json(record["request"]))
     assert again.images[0].tobytes() == result.images[0].tobytes()
+
+
+def test_a_batch_that_did_not_fit_holds_nothing_when_it_is_tried_again(mini, monkeypatch):
+    batches, held = [], []
+    plain = Denoiser.velocity
+
+    def velocity(denoiser, pictures):
+        held.append(sum(memory.nbytes for each in denoiser.velocities for memory in each.memories))
+        made = plain(denoiser, pictures)
+        batches.append((pictures, made))
+        return made
+
+    def full(event):
+        if event.pictures > 1 and event.index == 3:
+            assert sum(memory.nbytes for memory in batches[-1][1].memories) > 0
+            raise MemoryError("full")
+
+    monkeypatch.setattr(Denoiser, "velocity", velocity)
+    request = replace(REQUEST, accel="deepcache:interval=2,cooldown=1", count=2, batch_size=2)
+    result = mini.generate(request, on_step=full)
+    assert len(result.images) == 2 and "1 at a time" in " ".join(result.notes)
+    assert [pictures for pictures, _ in batches] == [2, 1, 1] and held == [0, 0, 0]
 
 
 def test_without_them_the_record_says_so(mini):

@@ -7,6 +7,7 @@ so does guidance, which enlarges errors in which its two halves differ. `accel.p
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,12 +23,14 @@ DETAIL = (
     "highly detailed", "high detail", "ultra-detailed", "ultra detailed", "intricate", "texture", "8k", "hands", "text",
     "lattice", "pattern", "高清", "细节丰富", "纹理清晰", "masterpiece", "best quality",
 )  # fmt: skip
+# Latin words as a whole, or in the plural: "texture" says nothing of text, and "handsome" nothing of hands.
+_SAID = [re.compile(rf"(?<![a-z0-9]){each}s?(?![a-z0-9])" if each.isascii() else each) for each in DETAIL]
 
 
 def detail(prompt: str) -> float:
     """How much detail a prompt asks for, from 0 to 1: three of the words of `DETAIL` are all of it. A weak guess."""
     text = prompt.lower().replace("_", " ")
-    return min(1.0, sum(word in text for word in DETAIL) / 3)
+    return min(1.0, sum(said.search(text) is not None for said in _SAID) / 3)
 
 
 def amplification(scale: float, rho: float) -> float:

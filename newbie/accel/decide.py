@@ -166,7 +166,7 @@ class Accumulate(Decide):
     def _wants(self, step: Step, state: State, probe: Probe) -> bool:
         state.moved += self.curve(_move(step, state, probe, ())) * _weight(self.weights, step)
         step.book.drift[step.index] = state.moved
-        return not state.moved < self.threshold
+        return not self.threshold > 0 or not state.moved < self.threshold  # a raw curve may be below 0
 
     def _note(self, state: State, probe: Probe, computed: bool) -> None:
         state.seen = probe()

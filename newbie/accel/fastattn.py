@@ -21,7 +21,7 @@ book says how often.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,6 +30,7 @@ from torch import Tensor
 
 from newbie.accel.layout import Half, Layout, mean_value, of_the_image, of_the_words, with_kernel
 from newbie.accel.leaves import Leaves
+from newbie.accel.plan import leaves_a_residual
 from newbie.attention.window import Windowed
 from newbie.errors import UsageError
 from newbie.model.block import Block, TokenSequence
@@ -45,11 +46,6 @@ Keep = Literal["planned", "all", "nothing"]
 KEY = "fast attention"
 LAYOUT = (KEY, "layout")
 Attending = Callable[[Tensor, Tensor, Tensor, TokenSequence], Tensor]
-
-
-def unshared(action: str) -> str:
-    """The same without sharing across guidance: for evaluations of one half alone."""
-    return {"cfg": "compute", "window+cfg": "window"}.get(action, action)
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class FastAttention:
 
         def computed(action: str) -> Tensor:
             if action == "compute":
-                y, rest = self._in_full(block, x, scale, seq, wants_rest=self._later(step, layer, "attn", "window"))
+                y, rest = self._in_full(block, x, scale, seq, wants_rest=self._leaves_a_residual(step, layer))
                 _put(step.memory, residual, rest)
                 return y
             if action == "mean_v":
@@ -134,7 +130,7 @@ class FastAttention:
         step.book.layers[layer, branch, step.index] = action
         y: Tensor = step.memory[output] if action == "reuse" else computed(action)
         readers = ("reuse", "cfg") if self.hold_words and branch == "attn" else ("reuse",)
-        _put(step.memory, output, y if any(self._later(step, layer, branch, each) for each in readers) else None)
+        _put(step.memory, output, y if self._is_read(step, layer, branch, readers) else None)
         return y
 
     def _layout(self, step: Step, x: Tensor, seq: TokenSequence) -> Layout:
@@ -200,19 +196,23 @@ class FastAttention:
             own = first[:, :0]
         return _joined(cond, uncond, first, own)
 
-    def _later(self, step: Step, layer: int, branch: str, name: str) -> bool:
-        """Whether a later evaluation reads what this one leaves, before another one leaves it anew."""
+    def _leaves_a_residual(self, step: Step, layer: int) -> bool:
         if self.keep != "planned":
             return self.keep == "all"
+        return leaves_a_residual(self._later(step, layer, "attn"))
+
+    def _is_read(self, step: Step, layer: int, branch: str, readers: Sequence[str]) -> bool:
+        """Whether the next evaluation reads this answer; it leaves one of its own, whatever it does."""
+        if self.keep != "planned":
+            return self.keep == "all"
+        following = next((action for action in self._later(step, layer, branch) if action != NOT_RUN), "")
+        return any(each in following for each in readers)
+
+    def _later(self, step: Step, layer: int, branch: str) -> Iterator[str]:
+        """What is said of later evaluations of the same kind."""
         for index in range(step.index + 1, step.count):
-            if self.paired and self.paired[index] != step.pair:
-                continue
-            action = self._said(branch, index, layer)
-            if name in action:
-                return True
-            if action == "compute" and name == "window":
-                return False
-        return False
+            if not self.paired or self.paired[index] == step.pair:
+                yield self._said(branch, index, layer)
 
     def _said(self, branch: str, index: int, layer: int) -> str:
         actions, known = (self.actions, ATTENTION) if branch == "attn" else (self.feed_actions, FEED)

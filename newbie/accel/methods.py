@@ -156,7 +156,7 @@ METHODS: dict[str, Method] = {
         "words stand still after a part of the evaluations, and blocks run for the image alone",
         {
             "at": Parameter(0.4, "share of the evaluations before; 1: never", 0, 1),
-            "refresh": Parameter(8, "words run again when what is kept is so many evaluations old; 1: always", 1),
+            "refresh": Parameter(4, "words run again when what is kept is so many evaluations old; 1: always", 1),
             "cooldown": _ENDS["cooldown"],
         },
     ),
@@ -274,10 +274,14 @@ def places(text: str, count: int) -> tuple[bool, ...]:
     return tuple(i in found for i in range(count))
 
 
-def help_lines() -> list[str]:
-    """Every method with its parameters, for people."""
+def help_lines(only: str | None = None) -> list[str]:
+    """Every method with its parameters, or one of them, for people. Raises UsageError for one that there is not."""
+    if only is not None:
+        _require_known(only, METHODS, "acceleration")
     lines = []
     for name, method in METHODS.items():
+        if only not in (None, name):
+            continue
         lines.append(f"{name}: {method.about}")
         for key, parameter in method.parameters.items():
             words = f"; one of {', '.join(parameter.words)}" if parameter.words else ""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -99,7 +99,7 @@ class Plan:
     @classmethod
     def of(cls, run: Run, **rest: Any) -> Plan:
         """For a run; what is not said computes."""
-        facts = {name: value for name, value in asdict(run).items() if name not in ("paired", "stack")}
+        facts = {name: value for name, value in asdict(run).items() if name != "paired"}
         rest.setdefault("step_actions", ("compute",) * len(run.paired))
         plan = cls(**facts, **rest)
         plan.check()
@@ -352,6 +352,12 @@ class Plan:
     def _row(self, layer: int, branch: str) -> str:
         row = self.actions(layer, branch)
         return "".join(SIGNS[row[i]] if self.runs(layer, i) else SIGNS["not run"] for i in range(self.evaluations))
+
+
+def leaves_a_residual(later: Iterable[str]) -> bool:
+    """Whether a `compute` is read by a window: of what follows at its layer, in evaluations of its kind, the first
+    that is a `compute` or a window decides."""
+    return "window" in next((action for action in later if action == "compute" or "window" in action), "")
 
 
 @cache

@@ -102,6 +102,7 @@ class Found:
     losses: list[float] = field(default_factory=list)  # of each evaluation, with everything that was chosen for it
     blocks: int = 0  # runs of a block, trials included
     tried: int = 0
+    failed: Counter[Choice] = field(default_factory=Counter)  # evaluations in a row, up to the last one
 
     def action(self, index: int, layer: int) -> str:
         """Of the attention: in the form that `FastAttention` takes."""
@@ -134,8 +135,9 @@ class Found:
             kept = json.loads(path.read_text(encoding="utf-8"))
             if kept["format"] != FORMAT:
                 raise UsageError(f"{path}: a search of format {kept['format']!r}", f"this version reads {FORMAT!r}")
+            failed = Counter({(branch, layer, action): times for branch, layer, action, times in kept["failed"]})
             found = cls(kept["settings"], path, kept["attention"], kept["feed"], kept["losses"], kept["blocks"],
-                        kept["tried"])  # fmt: skip
+                        kept["tried"], failed)  # fmt: skip
             whole = len(found.attention) == len(found.feed) == len(found.losses)
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path}: no search can be read from it ({error})", "delete it to search anew") from None
@@ -156,6 +158,7 @@ class Found:
         kept = {
             "format": FORMAT, "settings": self.settings, "losses": self.losses, "blocks": self.blocks,
             "tried": self.tried, "attention": self.attention, "feed": self.feed,
+            "failed": [[*choice, count] for choice, count in self.failed.items() if count],
         }  # fmt: skip
         part = self.path.with_name(self.path.name + ".part")
         try:
@@ -204,7 +207,6 @@ class Search:
     say: Callable[[str], None] = lambda line: None
     found: Found = field(default_factory=Found, compare=False)
     trials: Trials = field(default_factory=dict, compare=False, repr=False)
-    _failed: Counter[Choice] = field(default_factory=Counter, compare=False)
 
     def __post_init__(self) -> None:
         if not self.delta >= 0.0:  # also refuses NaN
@@ -315,10 +317,10 @@ class Search:
         return at.settle(x, range(len(at.m)), chosen), chosen, reached
 
     def _remember(self, choice: Choice, *, fits: bool) -> None:
-        self._failed[choice] = 0 if fits else self._failed[choice] + 1
+        self.found.failed[choice] = 0 if fits else self.found.failed[choice] + 1
 
     def _hopeless(self, choice: Choice) -> bool:
-        return self.patience is not None and self._failed[choice] >= self.patience
+        return self.patience is not None and self.found.failed[choice] >= self.patience
 
 
 class _Evaluation(NamedTuple):

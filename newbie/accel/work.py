@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from newbie.accel.plan import BRANCHES, KEPT
+from newbie.accel.plan import BRANCHES, KEPT, leaves_a_residual
 from newbie.attention.window import Windowed
 from newbie.model.config import NextDiTConfig
 from newbie.step import Book
@@ -126,15 +126,11 @@ def saved(
             action = attention(index, layer)
             whole = each.attention("compute") + each.feed("compute")
             done = each.attention(action) + each.feed(feed(index, layer))
-            if action == "compute" and _read_later(attention, index, layer, evaluations):
+            later = (attention(i, layer) for i in range(index + 1, evaluations))
+            if action == "compute" and leaves_a_residual(later):
                 done += each.residual()
             gone, everything = gone + whole - done, everything + whole
     return gone, everything
-
-
-def _read_later(attention: Callable[[int, int], str], index: int, layer: int, evaluations: int) -> bool:
-    later = (attention(each, layer) for each in range(index + 1, evaluations))
-    return next((action for action in later if action == "compute" or "window" in action), "compute") != "compute"
 
 
 class Operations(NamedTuple):
@@ -176,7 +172,7 @@ def of_generation(
                 else:
                     for branch in BRANCHES:
                         done[work, branch, mine.layers.get((layer, branch, i), "compute")] += 1
-                    done[work, "attn", "residual"] += _leaves_a_residual(mine, layer, i, paired)
+                    done[work, "attn", "residual"] += _left_a_residual(mine, layer, i, paired)
     counted = sum(count * _cost(*what) for what, count in done.items())
     ran = sum(whole[pair if both else alone] for both in paired)
     pruned = book.pruned.gained - book.pruned.overhead
@@ -202,10 +198,8 @@ def _cost(work: Work, branch: str, action: str) -> int:
     return work.attention(action) if branch == "attn" else work.feed(action)
 
 
-def _leaves_a_residual(book: Book, layer: int, index: int, paired: Sequence[bool]) -> bool:
-    """Whether the next evaluation of the same kind that acts here, other than by what is kept, sees a window."""
+def _left_a_residual(book: Book, layer: int, index: int, paired: Sequence[bool]) -> bool:
     if book.layers.get((layer, "attn", index)) != "compute":
         return False
     same_kind = (i for i in range(index + 1, len(paired)) if paired[i] == paired[index])
-    later = (book.layers.get((layer, "attn", i), "") for i in same_kind)
-    return "window" in next((action for action in later if action == "compute" or "window" in action), "")
+    return leaves_a_residual(book.layers.get((layer, "attn", i), "") for i in same_kind)

@@ -27,7 +27,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from newbie import Pipeline, Request, Settings, devices, images
-from newbie.accel.calibration import Calibration
+from newbie.accel import methods
+from newbie.accel.calibration import PRESETS, Calibration
+from newbie.accel.plan import Plan
 from newbie.bench import lpips, machine, peer_cache, plots, results, tables
 from newbie.bench.options import without_folders
 from newbie.bench.results import Result
@@ -55,7 +57,7 @@ Say = Callable[[str], None]
 
 
 def sweep(request: Request, calibration: Calibration) -> list[Setting]:
-    """Every method at several settings, alone and with reuse of guidance, and the model's presets."""
+    """Every method at several settings, alone and with reuse of guidance; guidance that ends; the model's presets."""
     assert request.steps
     found = [f"fora:interval={n},order={order}" for n in (2, 3) for order in (0, 1)]
     deep = [f"deepcache:interval={n},order={order},warmup=1,cooldown=1" for n in (2, 3, 4) for order in (0, 1)]
@@ -67,10 +69,14 @@ def sweep(request: Request, calibration: Calibration) -> list[Setting]:
     found += [f"teacache:threshold={t},curve={curve}" for t in (0.1, 0.2, 0.4)]
     if grid_of(request) in calibration.ratios:
         found += [f"magcache:threshold={t}" for t in (0.03, 0.06, 0.12)] + ["magcache:threshold=0.06,order=1"]
+    found += [f"mask:steps={name}" for name in ("ng-medium", "ng-fast") if request.steps == methods.MASKS_FOR]
+    found += [f"freeze:refresh={n}" for n in (2, 4, 8)] + ["prune"]
+    ends: list[Setting] = []
     if request.cfg_scale != 1.0:
         found += [f"delta:period={n}" for n in (2, 3, 4)] + ["delta:period=2,order=0"]
         found += [f"{each},delta:period=2" for each in (*deep[:4], "dbcache:threshold=0.2,order=1")]
-    return [Setting(accel=each) for each in found] + [Setting(plan=name) for name in calibration.presets]
+        ends = [Setting(cfg_trunc=f"time:{t}") for t in (0.25, 0.5, 0.75) if not request.cfg_trunc]
+    return [Setting(accel=each) for each in found] + ends + [Setting(plan=name) for name in calibration.presets]
 
 
 # ---- obedience
@@ -320,6 +326,8 @@ def main(argv: Sequence[str], say: Say) -> int:
         say(f"no LPIPS: {absent}")
     work, whole = _work(typed, argv, pipeline, asked, tasks, probe, say)
     work.trials.perceptual = perceptual
+    if plans := plan_files(settings or ()):
+        work.identity["plans"] = plans
     work.open()
     with torch.no_grad():
         work.exact()
@@ -337,6 +345,17 @@ def main(argv: Sequence[str], say: Say) -> int:
         say(line)
     say(f"{typed.output}: {', '.join(written)}")
     return 0
+
+
+def plan_files(settings: Sequence[Setting]) -> dict[str, str]:
+    """What is in the plan files that settings name, as hashes: a setting says no more than where they are.
+
+    Raises:
+        UsageError: one cannot be read.
+    """
+    named = {each.plan for each in settings} - {"", *PRESETS}
+    plans = {name: json.dumps(Plan.read(Path(name).expanduser()).to_json()) for name in sorted(named)}
+    return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in plans.items()}
 
 
 def _work(

@@ -116,7 +116,8 @@ def watched(pipeline: Pipeline, texts: Sequence[str], request: Request) -> list[
             each = replace(request, prompt=text, seed=request.seed + number, accel="", plan="")
             denoiser = replace(Generation(pipeline, each).denoiser(), policies=watching)
             shape = (pipeline.vae.config.latent_channels, *denoiser.size)
-            start = noise.draw([each.seed], shape).to(denoiser.features.hidden.device)
+            start = noise.draw([each.seed], shape) * times.initial_scale(grid_of(each).schedule, denoiser.grid)
+            start = start.to(denoiser.features.hidden.device)
             solvers.SOLVERS[denoiser.sampler](denoiser.velocity(1), start, denoiser.grid, None)
         found += watching.seen
     return found

@@ -86,7 +86,10 @@ class Baseline:
 
     def error_at(self, speed: float) -> float:
         """Of fewer steps that are `speed` times as fast as exact, between those that were tried (in proportion of
-        their logarithms; of what is between exact and the most steps, at most). NaN for a speed beyond them."""
+        their logarithms; of what is between exact and the most steps, at most). The exact picture, whose error is 0,
+        is as fast as whatever gains nothing. NaN for a speed beyond them."""
+        if speed <= 1:
+            return 0.0
         points = sorted([(1.0, 0.0), *((each.speed, each.error) for each in self.tried if each.speed > 1)])
         for (low, least), (high, most) in pairwise(points):
             if low <= speed <= high and high > low:

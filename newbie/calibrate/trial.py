@@ -24,10 +24,8 @@ from PIL import Image
 from torch import Tensor
 
 from newbie import Pipeline, Request
-from newbie.accel.plan import KEPT, PAIRED
 from newbie.calibrate.distance import psnr, ssim
 from newbie.errors import UsageError
-from newbie.request import Result
 
 MOST_DECIBELS = 100.0  # of the same picture, whose distance is infinite, where a mean is taken
 
@@ -95,7 +93,7 @@ class Drawn(NamedTuple):
     seconds: float  # from the words to the pixels
     requested: int  # evaluations that the solver asked for
     computed: int  # ... in which the stack ran
-    work: float  # whole guided evaluations' worth: by operations where they are told, else by rows and blocks
+    work: float  # by operations, in whole evaluations of the request (guided ones, if it is)
     saved: float | None = None  # share of the operations, where statistics tell
 
 
@@ -310,38 +308,11 @@ def drawer(pipeline: Pipeline, clock: Callable[[], float] = time.perf_counter) -
         requested = result.ran["evaluations"]
         did = result.ran.get("accel", {})
         computed = did.get("computed", requested)
-        share = did["gflop_saved"] / did["gflop"] if did.get("gflop") else None
-        work = work_of(result, len(pipeline.transformer.layers)) if share is None else requested * (1 - share)
+        share = did["gflop_saved"] / did["gflop"] if did else None  # told only where something was left out
+        work = requested * (1 - (share or 0.0))
         return Drawn(result.images[0], result.latents[0], seconds, requested, computed, work, share)
 
     return draw
-
-
-def work_of(result: Result, layers: int) -> float:
-    """What was computed of a picture's joint blocks, in whole guided evaluations: what a saving is compared at.
-
-    A row that runs alone is half an evaluation, a block of which one branch ran is half a block, and blocks that run in
-    an evaluation that is skipped otherwise (those that are looked at before a decision) count as they are.
-    """
-    rows, did = result.work["rows"], result.records[0].get("accel")
-    if did is None:
-        return rows / 2
-    requested, blocks = result.ran["evaluations"], did["layers"]
-    outer = sum("block" not in blocks.get(str(layer), {}) for layer in range(layers)) / layers
-    of = [2 if each == "computed" else 1 for each in did["guidance"]]
-    ran = [1.0 if did["steps"].get(str(i), "compute") == "compute" else outer for i in range(requested)]
-    branches = [blocks.get(str(layer), {}).get(name, {}) for layer in range(layers) for name in ("attn", "ffn")]
-    share = fmean(_share(each) for each in branches)
-    return rows / sum(of) * sum(a * b for a, b in zip(of, ran, strict=True)) / 2 * share
-
-
-def _share(actions: Mapping[str, int]) -> float:
-    """How much of a branch was computed where its block ran; 1 where nobody decided. A window counts as a whole."""
-    if not actions:
-        return 1.0
-    reused = sum(count for action, count in actions.items() if action in KEPT)
-    halved = sum(count for action, count in actions.items() if action in PAIRED) / 2
-    return 1 - (reused + halved) / sum(actions.values())
 
 
 def _plain(value: object) -> str:

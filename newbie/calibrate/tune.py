@@ -77,8 +77,8 @@ class Goal:
 GOALS = {
     "balanced": Goal(1.8, 0.05, 0.97),
     "fast": Goal(2.8, 0.10, 0.93),
-    "draft": Goal(4.0, 0.25),
-}  # beyond it is another picture
+    "draft": Goal(4.0, 0.25),  # beyond that error it is another picture
+}
 
 
 # ---- what is walked
@@ -106,7 +106,9 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
         stacks += [f"teacache:threshold={t},order={order}" for t, order in product((0.1, 0.2, 0.4), (0, 1))]
     if grid in calibration.ratios:
         stacks += [f"magcache:threshold={t},order={order}" for t, order in product((0.03, 0.06, 0.12, 0.24), (0, 1))]
-    deltas = ["", "delta:period=2", "delta:period=3"] if request.cfg_scale != 1.0 else [""]
+    stacks += [f"freeze:refresh={n}" for n in (2, 4)]
+    guided = request.cfg_scale != 1.0
+    deltas = ["", "delta:period=2", "delta:period=3"] if guided else [""]
     found = [Setting(accel=_both(stack, delta)) for stack, delta in product(stacks, deltas) if stack or delta]
     counts = sorted({max(2, round(request.steps * share)) for share in (0.7, 0.5, 0.4, 0.3, 0.22)}, reverse=True)
     slow = ["", "fora:interval=2,warmup=1,cooldown=1", "dbcache:threshold=0.1,order=1,warmup=2,weighting=none"]
@@ -115,6 +117,8 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
         Setting(accel=_both(stack, delta), steps=steps, shift=shift)
         for steps, shift, stack, delta in product(counts, near, slow, deltas[:2])
     ]
+    if guided and not request.cfg_trunc:  # guidance that ends before the picture does
+        found += [Setting(accel=stack, cfg_trunc=f"time:{end}") for end, stack in product((0.5, 0.75), slow)]
     stride = 37  # prime, and no divisor of such a length: every setting once, far from its neighbours
     while math.gcd(stride, len(found)) > 1:
         stride += 2

@@ -101,7 +101,7 @@ REQUEST_FLAGS = {
     ),
     "accel": Flag(
         "skip work that changes the picture a little: fbcache:threshold=0.08, fora:interval=2, delta, ...; several go "
-        "together, see docs/acceleration.md",
+        "together; python -m newbie plan methods lists them with their parameters",
         metavar="NAME[:KEY=X,...]",
         convert=values.accel,
         joined=True,

@@ -1,4 +1,5 @@
-"""`python -m newbie plan`: show a plan of accelerations, check whether it fits a model and a request, make one.
+"""`python -m newbie plan`: show a plan of accelerations, check whether it fits a model and a request, make one; list
+the methods that plans and `--accel` know.
 
 `plan search` has flags of its own: `plan_search`.
 """
@@ -31,6 +32,7 @@ examples:
   python -m newbie plan show fora.json                             layers x evaluations, a character each
   python -m newbie plan show fora.json --picture fora.png          the same as a picture
   python -m newbie plan check fora.json --steps 28                 whether it fits; flags are those of create.py
+  python -m newbie plan methods                                    every method of --accel, with its parameters
   python -m newbie plan search --level D3 --output d3.json         DiTFastAttn's search; --help tells its flags
 
 create.py --plan FILE draws by it. docs/acceleration.md tells the format, and which methods can be plans.
@@ -41,8 +43,11 @@ def parser() -> Parser:
     made = Parser(
         prog="python -m newbie plan", description="Show, check, make and search plans of accelerations.", epilog=_EPILOG
     )
-    made.add_argument("what", choices=("show", "check", "make", "search"))
-    made.add_argument("plan", metavar="FILE|METHOD", help="a plan file; for make: a method, as --accel takes it")
+    made.add_argument("what", choices=("show", "check", "make", "search", "methods"))
+    made.add_argument(
+        "plan", nargs="?", metavar="FILE|METHOD",
+        help="a plan file; for make: a method, as --accel takes it; for methods: the name of one, or nothing",
+    )  # fmt: skip
     made.add_argument("--output", "-o", type=Path, metavar="FILE", help="make: where the plan goes")
     made.add_argument("--picture", type=Path, metavar="FILE.png", help="show: also as a picture")
     made.add_argument("--overwrite", action="store_true", help="replace that file")
@@ -63,6 +68,16 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     typed = parser().strict(arguments)
     if typed.picture is not None and typed.what != "show":
         raise UsageError(f"--picture goes with show, not with {typed.what}", "plan show FILE --picture FILE.png")
+    if typed.what == "methods":
+        from newbie.accel.methods import help_lines
+
+        for line in help_lines(typed.plan):
+            say(line)
+        return 0
+    if typed.plan is None:
+        raise UsageError(
+            f"plan {typed.what} of what?", f"python -m newbie plan {typed.what} FILE, or a method for make"
+        )
     if typed.what == "make":
         return _make(typed, say)
     plan = Plan.read(Path(typed.plan).expanduser())

@@ -273,7 +273,10 @@ class Generation:
         shape = (pipeline.vae.config.latent_channels, *denoiser.size)
         start = noise.draw(seeds, shape).to(pipeline.chosen["device"].value)
         start = start * times.initial_scale(times.resolve(request.schedule, request.sampler), denoiser.grid)
-        latents = solvers.SOLVERS[request.sampler](velocity, start, denoiser.grid, report)
+        try:
+            latents = solvers.SOLVERS[request.sampler](velocity, start, denoiser.grid, report)
+        finally:
+            velocity.forget()  # at once: what did not fit may be tried again with fewer pictures
         if not torch.isfinite(latents).all():
             raise BlankPicture(
                 f"the transformer produced NaN or infinity (seeds {seeds[0]} to {seeds[-1]})",
@@ -284,7 +287,6 @@ class Generation:
         operations = denoiser.operations(velocity, n)
         if velocity.approximate or operations.guidance:
             ran["accel"] = summary(velocity.book, velocity.index, operations)
-        velocity.forget()
         self.notes.extend(note for note in velocity.book.notes if note not in self.notes)
         return latents, ran, details(velocity.book)
 

@@ -94,6 +94,9 @@ class Guess(Protocol):
 
     def guess(self, step: Step, slot: Any) -> Tensor: ...
 
+    @property
+    def tensors(self) -> int: ...
+
 
 @dataclass(frozen=True)
 class Delta:
@@ -244,7 +247,7 @@ class Velocity:
         return bool(book.stack or book.layers or book.pruned.whole or "reused" in book.guidance)
 
     def forget(self) -> None:
-        """Drop what policies remember: the generation is done, its numbers are in the book."""
+        """Drop what policies remember: the generation is done, or given up, and its numbers are in the book."""
         for memory in self.memories:
             memory.clear()
 

@@ -2,7 +2,7 @@
 
 Loss: |difference| + the same of horizontal and vertical differences (line art is edges) + the squared difference,
 which is what PSNR counts, + a trace of KL that keeps the latents bounded. The log-variance output starts near -6: with
-the usual start the noise drowns the gradient and training stalls at 15 dB (feasibility study). At the end the latents'
+the usual start the noise drowns the gradient and training stalls. At the end the latents'
 own mean and spread become shift and scale.
 
 Later the decoder may learn on alone, from the latents it will really be given: what was painted for stays valid.
@@ -85,7 +85,7 @@ def train_autoencoder(
             decoded = model.decoder(coded).float()
         flat = F.l1_loss(decoded, pixels)
         edge = _edges(decoded, pixels)
-        kl = posterior.kl().mean() / (recipe.crop // model.config.factor) ** 2
+        kl = posterior.kl().mean() / posterior.mean[0, 0].numel()  # by place, in crops and in whole pictures
         with torch.no_grad():
             decibel = psnr(decoded, pixels)
         loss = flat + recipe.edges * edge + recipe.squares * F.mse_loss(decoded, pixels) + recipe.kl * kl

@@ -3,6 +3,7 @@
     python -m newbie.train.probe train --out runs/probe
     python -m newbie evaluate --count 1024 --out runs/report
     python -m newbie evaluate --prompts FOLDER
+    python -m newbie evaluate --accel dbcache:threshold=0.2,delta --out runs/faster
 
 Beside the model's scores stand those of real drawings of the same specs (the ceiling) and what a model that ignores
 its prompt would score (chance). An interrupted report goes on where it stopped; see docs/evaluation.md.
@@ -14,12 +15,15 @@ import argparse
 import os
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from newbie import Pipeline, Request, Settings, devices
+from newbie import Pipeline, Request, Settings, devices, images
+from newbie.accel.calibration import FILE, PRESETS
+from newbie.cli import args
+from newbie.errors import UsageError
 from newbie.train.figures import sample
 from newbie.train.figures.names import NAMED
 from newbie.train.figures.spec import HELD_OUT_PAIRS
@@ -36,6 +40,7 @@ from newbie.train.studio import Picture, Studio
 Say = Callable[[str], None]
 SUITES = ("main", "pairs", "forms", "names")
 NEIGHBOURS_SHOWN = 12
+REQUEST_FLAGS = ("steps", "cfg_scale", "shift", "canonical", "accel", "plan")
 
 
 def tasks_of(chosen: Sequence[str], count: int, seed: int) -> list[Task]:
@@ -119,57 +124,87 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 8), help="processes that draw")
     flags.add_argument("--quant", default="", metavar="SCHEME", help="weights in fewer bits, as create.py has them")
     flags.add_argument("--quant-skip", default="", metavar="NAME,...", help="layers that stay as they are")
-    flags.add_argument("--cfg-scale", type=float, help="default: as the model recommends")
-    flags.add_argument("--shift", type=float, help="default: as the model recommends")
-    flags.add_argument("--steps", type=int, help="default: as the model recommends")
-    flags.add_argument("--canonical", action=argparse.BooleanOptionalAction, help="default: as the model recommends")
+    request = flags.add_argument_group("the request, as create.py has it; default: as the model recommends")
+    args.add_request_flags(request, only=REQUEST_FLAGS)
     return flags
 
 
 def main(argv: Sequence[str], say: Say) -> int:
     """Exit code 0; raises NewbieError."""
-    args = parser().parse_args(argv)
-    probe = load(args.probe, devices.device().value)  # before anything is drawn: without it nothing can be judged
+    typed = parser().parse_args(argv)
+    given = {name: value for name, value in vars(typed).items() if name in (*REQUEST_FLAGS, "seed")}
+    args.require_together(given)
+    if typed.count < 1:
+        raise UsageError(f"--count {typed.count} leaves nothing to evaluate", "1 at least; 1024 for narrow intervals")
+    probe = load(typed.probe, devices.device().value)  # before anything is drawn: without it nothing can be judged
     lost: dict[str, list[str]] = {}
-    if args.prompts is not None:
-        tasks, lost = suites.of_folder(args.prompts)
+    if typed.prompts is not None:
+        tasks, lost = suites.of_folder(typed.prompts)
         for name, words in lost.items():
             say(f"{name}: cannot be judged: {', '.join(words)}")
     else:
-        tasks = tasks_of(args.suites, args.count, args.seed)
-    pipeline = Pipeline.open(args.model, settings=Settings(quant=args.quant, quant_skip=args.quant_skip), on_note=say)
-    request = Request(
-        cfg_scale=args.cfg_scale, shift=args.shift, steps=args.steps, canonical=args.canonical, seed=args.seed
-    )
-    request = replace(request, height=args.side).resolved(pipeline.recommended)
+        tasks = tasks_of(typed.suites, typed.count, typed.seed)
+    settings = Settings(quant=typed.quant, quant_skip=typed.quant_skip)
+    pipeline = Pipeline.open(typed.model, settings=settings, on_note=say)
+    request = Request(**args.request_fields(given), height=typed.side).resolved(pipeline.recommended)
+    for line in pipeline.expected(request):
+        say(line)
+    folder, since = typed.out / "pictures", _settled(pipeline, request)
     pictures: list[Picture] = []
     for suite, part in groupby(tasks, key=lambda task: task.name.split("-")[0]):  # each begins with the first seed
         say(f"drawing {suite}")
-        pictures += draw_pictures(pipeline, list(part), request, folder=args.out / "pictures", say=say)
+        pictures += draw_pictures(pipeline, list(part), request, folder=folder, since=since, say=say)
     facts = {"ran": pipeline.describe(), "request": request.to_json(), "pictures": len(tasks), "not judged": lost}
-    with Studio(args.workers, request.height or 256) as studio:
+    if request.accel or request.plan:
+        facts["accelerations"] = accelerations([folder / f"{task.name}.png" for task in tasks])
+    with Studio(typed.workers, request.height or 256) as studio:
         say("judging")
         report, seen = evaluated(pictures, tasks, probe, studio, facts)
         places = [i for i, task in enumerate(tasks) if task.name.startswith("main-")]
         if places:
             pictures, seen = [pictures[i] for i in places], _only(seen, places)
-            facts["distances"] = distances(seen, probe, studio, args.seed)
-        if args.training:
-            facts["neighbours"] = neighbours(pictures, seen, probe, studio, args.training, args.out)
-    report.save(args.out)
+            facts["distances"] = distances(seen, probe, studio, typed.seed)
+        if typed.training:
+            facts["neighbours"] = neighbours(pictures, seen, probe, studio, typed.training, typed.out)
+    report.save(typed.out)
     found = [report.model[tasks[i].name] for i in places] or list(report.model.values())
-    contact_sheet(pictures).save(args.out / "sheet.png")
-    worst_sheet(pictures, found).save(args.out / "worst.png")
-    confusion_picture(found).save(args.out / "confusion.png")
+    contact_sheet(pictures).save(typed.out / "sheet.png")
+    worst_sheet(pictures, found).save(typed.out / "worst.png")
+    confusion_picture(found).save(typed.out / "confusion.png")
     written = "\n\n".join([tables.text(report), *_facts(facts)]) + "\n"
-    (args.out / "report.txt").write_text(written, encoding="utf-8")
+    (typed.out / "report.txt").write_text(written, encoding="utf-8")
     say(written)
-    say(f"{args.out}: report.txt, report.json, verdicts.jsonl, sheet.png, worst.png, confusion.png, pictures/")
+    say(f"{typed.out}: report.txt, report.json, verdicts.jsonl, sheet.png, worst.png, confusion.png, pictures/")
     return 0
+
+
+def accelerations(pictures: Sequence[Path]) -> dict[str, Any]:
+    """What approximate accelerations did in these pictures, by their records: methods, and means of what they left."""
+    ran = [images.read_record(path).record["ran"] for path in pictures]
+    did = [each.get("accel", {}) for each in ran]  # nothing where nothing was left out
+    return {
+        "methods": ran[0]["caches"],
+        "evaluations": fmean(each["evaluations"] for each in ran),
+        "computed": fmean(each.get("computed", one["evaluations"]) for each, one in zip(did, ran, strict=True)),
+        "operations saved": fmean(each["gflop_saved"] / each["gflop"] if each else 0.0 for each in did),
+    }
+
+
+def _settled(pipeline: Pipeline, request: Request) -> float:
+    """When the file that says what is left out was written; 0 where there is none. Older pictures are of another."""
+    if not request.plan or pipeline.parts is None:
+        return 0.0
+    if request.plan not in PRESETS:
+        return Path(request.plan).expanduser().stat().st_mtime
+    calibrated = None if pipeline.parts.folder is None else pipeline.parts.folder / FILE
+    return calibrated.stat().st_mtime if calibrated is not None and calibrated.is_file() else 0.0
 
 
 def _facts(facts: dict[str, Any]) -> list[str]:
     blocks = []
+    if did := facts.get("accelerations"):
+        said = f"{did['computed']:.1f} of {did['evaluations']:.1f} evaluations, {did['operations saved']:.1%} saved"
+        blocks.append(f"accelerations: {', '.join(did['methods']) or 'none'}; {said}")
     for name in ("distances", "neighbours"):
         if name in facts:
             lines = [f"{key:40}{value:>12.4g}" for key, value in facts[name].items()]

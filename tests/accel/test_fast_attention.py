@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from newbie.accel.cpu import CpuBlocks
-from newbie.accel.fastattn import ATTENTION, FEED, FastAttention, unshared
+from newbie.accel.fastattn import ATTENTION, FEED, FastAttention
 from newbie.accel.leaves import Leaves
 from newbie.accel.packed import Packed
 from newbie.accel.runner import InOrder, RunBlock
@@ -285,7 +285,10 @@ def test_what_is_kept_is_what_will_be_read():
     assert states == {(1, "residual")} and size == 2 * N * CONFIG.dim * 4
     assert watch({(3, 1): "window", (2, 1): "compute"})[0] == set()
     assert watch({(1, 2): "reuse"})[0] == {(2, "output")}
-    assert watch({}, {(2, 2): "reuse"})[0] == {(2, "feed")}
+    assert watch({}, {(1, 2): "reuse"})[0] == {(2, "feed")}
+    assert watch({(2, 2): "reuse"}, {(2, 2): "reuse"}) == (set(), 0)  # of evaluation 1, which answers anew
+    assert watch({(1, 2): "skip", (2, 2): "reuse"})[0] == {(2, "output")}  # of this one, as 1 does not run
+    assert watch({(1, 1): "cfg"}, hold_words=True)[0] == {(1, "output")}
     assert watch({}, keep="all")[0] == {(layer, what) for layer in every for what in ("residual", "output", "feed")}
 
 
@@ -320,9 +323,3 @@ def test_the_noise_refiner_is_left_alone():
     given = (batch.model.noise_refiner, image, m, batch.prepared.image)
     never = policy(lambda index, layer: pytest.fail("asked"), lambda index, layer: pytest.fail("asked"))
     assert torch.equal(runner(never).refine(*given), run_in_order(*given))
-
-
-def test_unshared_actions_need_no_pair():
-    assert {action: unshared(action) for action in ATTENTION if unshared(action) != action} == {
-        "cfg": "compute", "window+cfg": "window",
-    }  # fmt: skip

@@ -35,6 +35,7 @@ NEUTRAL = [
     "dbcache:threshold=1000,front=3",
     "deepcache:interval=4,front=2,back=1",
     "teacache:threshold=0,curve=identity",
+    "teacache:threshold=0,curve=lumina2-v2,clamp=no",
     "magcache:threshold=0",
     "delta:period=1",
     "freeze:at=1",
@@ -320,7 +321,8 @@ def test_a_neutral_setting_changes_no_bit_where_regions_end(biased):
 
 
 def test_bytes_foreseen_are_not_less_than_those_kept(model):
-    for accel in ("fora:interval=2", "dbcache:threshold=1000,order=1", "deepcache:interval=3,back=1"):
+    alone = ("fora:interval=2", "dbcache:threshold=1000,order=1", "deepcache:interval=3,back=1", "freeze:at=0.2")
+    for accel in (*alone, *(f"{each},delta:period=3" for each in alone)):  # which remembers both kinds of evaluations
         asked = accelerated(model, accel)
         _, velocity = solved(asked, (1, 2))
         assert velocity.book.kept <= asked.kept(2) <= 3 * velocity.book.kept

@@ -242,6 +242,7 @@ def test_detail_words_and_guidance_take_from_the_budget():
     prompts = ["1girl, simple", "1girl, highly detailed", "highly detailed, intricate", "8k, intricate, 高清, texture"]
     values = [detail(prompt) for prompt in prompts]
     assert values == [0.0, 1 / 3, 2 / 3, 1.0] and detail("Highly_Detailed") == 1 / 3
+    assert detail("textures") == 1 / 3 and detail("handsome, context") == 0.0  # words, not letters
     allowed = [Pruning(3, detail=value).allowed(None) for value in values]
     assert all(a > b for a, b in pairwise(allowed)) and allowed[-1] == pytest.approx(0.01)
     # From the specification: 5.70 where the halves err apart, 2.04 at 0.9, 1 where they err alike.

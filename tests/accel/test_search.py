@@ -232,9 +232,10 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("objective", ["paper", "ratio"])
-def test_a_search_that_was_killed_goes_on(studio, tmp_path, objective):
-    path, whole = tmp_path / "search.json", studio.search(objective=objective)
+@pytest.mark.parametrize(("objective", "patience"), [("paper", None), ("ratio", None), ("paper", 1)])
+def test_a_search_that_was_killed_goes_on(studio, tmp_path, objective, patience):
+    how = {"objective": objective, "patience": patience}
+    path, whole = tmp_path / "search.json", studio.search(**how)
     right = studio.draw(whole)[0]
 
     def kill(line):
@@ -242,14 +243,14 @@ def test_a_search_that_was_killed_goes_on(studio, tmp_path, objective):
             raise Killed
 
     with pytest.raises(Killed):
-        studio.draw(studio.search(objective=objective, found=Found.open(path, whole.settings()), say=kill))
-    resumed = studio.search(objective=objective, found=Found.open(path, whole.settings()))
+        studio.draw(studio.search(**how, found=Found.open(path, whole.settings()), say=kill))
+    resumed = studio.search(**how, found=Found.open(path, whole.settings()))
     assert len(resumed.found.losses) == 3
     tried = resumed.found.tried
     assert torch.equal(studio.draw(resumed)[0], right)
     assert (resumed.found.attention, resumed.found.losses) == (whole.found.attention, whole.found.losses)
     assert resumed.found.tried == whole.found.tried and 0 < tried < whole.found.tried
-    again = studio.search(objective=objective, found=Found.open(path, whole.settings()))
+    again = studio.search(**how, found=Found.open(path, whole.settings()))
     assert torch.equal(studio.draw(again)[0], right) and again.found.tried == whole.found.tried
 
 

@@ -13,10 +13,14 @@ import torch
 from PIL import Image
 
 from newbie import Request
+from newbie.accel import methods
+from newbie.accel.calibration import Calibration
+from newbie.accel.plan import Plan, Run
 from newbie.bench import lpips, peer_cache, plots, quality, results, tables
 from newbie.bench import main as bench
 from newbie.bench.peer import peer_with_clip
-from newbie.calibrate.trial import Case, Trials, drawer
+from newbie.calibrate.acceleration import grid_of
+from newbie.calibrate.trial import Case, Setting, Trials, drawer
 from newbie.errors import UsageError
 from newbie.train.probe import Scores
 from newbie.train.report import suites
@@ -166,14 +170,29 @@ def test_only_what_beats_fewer_steps_is_recommended():
 
 
 def test_the_sweep_can_be_read(mini):
-    from newbie.accel import methods
-
     request = Request().resolved(mini.recommended)
-    found = quality.sweep(request, mini.calibration)
+    calibrated = Calibration("m", ratios={grid_of(request): (1.0,) * (request.steps or 0)})
+    found = quality.sweep(request, calibrated)
     assert len(set(found)) == len(found)
-    assert {name for each in found for name in (c.name for c in methods.parse(each.accel))} >= {
-        "fora", "deepcache", "fbcache", "dbcache", "teacache", "delta",
-    }  # fmt: skip
+    tried = {choice.name for each in found for choice in methods.parse(each.accel)}
+    assert tried == set(methods.METHODS) - {"mask"}  # whose lists are for 28 evaluations
+    assert Setting(accel="mask:steps=ng-fast") in quality.sweep(replace(request, steps=28), calibrated)
+    assert sum(each.cfg_trunc is not None for each in found) == 3
+    alone = quality.sweep(replace(request, cfg_scale=1.0), calibrated)
+    assert not any(each.cfg_trunc or "delta" in each.accel for each in alone)
+
+
+def test_a_plan_file_is_known_by_what_is_in_it(tmp_path):
+    file, run = tmp_path / "plan.json", Run(3, 96, 4, "euler", "official", 1.5, (True,) * 4)
+    found = []
+    for skipped in ("skip", "forecast"):
+        actions = ("compute", "compute", skipped, "compute")
+        file.write_text(json.dumps(Plan.of(run, step_actions=actions).to_json()))
+        found.append(quality.plan_files([Setting(plan=str(file)), Setting(plan="fast"), Setting(accel="delta")]))
+    assert [list(each) for each in found] == [[str(file)]] * 2
+    assert found[0] != found[1]
+    with pytest.raises(UsageError, match="cannot be read"):
+        quality.plan_files([Setting(plan=str(tmp_path / "nowhere.json"))])
 
 
 # ---- others

@@ -96,7 +96,9 @@ def test_the_space_has_every_setting_once_and_only_what_can_be(mini):
     assert len(set(walked)) == len(walked) > 100
     assert not any("magcache" in each.accel or "teacache" in each.accel for each in walked)
     assert any("magcache" in each.accel for each in tune.space(request, known))
-    assert not any("delta" in each.accel for each in tune.space(replace(request, cfg_scale=1.0), bare))
+    assert {each.cfg_trunc for each in walked} == {None, "time:0.5", "time:0.75"}
+    alone = tune.space(replace(request, cfg_scale=1.0), bare)
+    assert not any("delta" in each.accel or each.cfg_trunc for each in alone)
 
 
 # ---- presets

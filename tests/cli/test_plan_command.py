@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from newbie.accel.methods import METHODS
 from newbie.cli.plan import main
 from newbie.errors import OutputError, UsageError
 
@@ -25,6 +26,21 @@ def test_a_plan_is_made_shown_and_checked(tmp_path):
             run("check", file, *flags)
     with pytest.raises(OutputError):
         run("make", "fora", "--output", file)
+
+
+def test_methods_are_listed_with_all_their_parameters():
+    lines = run("methods")
+    assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == list(METHODS)
+    for name, method in METHODS.items():
+        shown = run("methods", name)
+        assert shown[0] == f"{name}: {method.about}"
+        assert [line.strip().partition("=")[0] for line in shown[1:]] == list(method.parameters)
+        assert lines[lines.index(shown[0]) :][: len(shown)] == shown
+    with pytest.raises(UsageError) as caught:
+        run("methods", "dbcash")
+    assert "dbcache" in caught.value.hint
+    with pytest.raises(UsageError, match="plan show of what"):
+        run("show")
 
 
 def test_what_decides_on_the_way_is_no_plan():

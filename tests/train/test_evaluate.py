@@ -203,6 +203,56 @@ def test_pictures_of_other_weights_or_another_request_are_drawn_again(tmp_path: 
     assert len(other.requests) == 4
 
 
+def test_pictures_from_before_a_plan_was_written_are_drawn_again(tmp_path: Path):
+    tasks, engine = suites.held_out(2, seed=0), Engine()
+    draw_pictures(engine, tasks, Request(seed=1), folder=tmp_path)
+    written = (tmp_path / f"{tasks[0].name}.png").stat().st_mtime
+    draw_pictures(engine, tasks, Request(seed=1), folder=tmp_path, since=written - 1)
+    assert len(engine.requests) == 2
+    draw_pictures(engine, tasks, Request(seed=1), folder=tmp_path, since=written + 60)
+    assert len(engine.requests) == 4
+
+
+# ---- under acceleration
+
+
+def test_accelerations_that_do_not_go_together_are_refused_before_anything_loads(tmp_path: Path):
+    with pytest.raises(UsageError, match="do not go together"):
+        evaluate.main(["--accel", "fora,deepcache", "--probe", str(tmp_path / "none")], print)
+    with pytest.raises(UsageError, match="nothing to evaluate"):
+        evaluate.main(["--count", "0", "--probe", str(tmp_path / "none")], print)
+    with pytest.raises(UsageError, match="cannot be read"):
+        evaluate.main(["--plan", str(tmp_path / "nowhere.json"), "--probe", str(tmp_path / "none")], print)
+
+
+def test_a_report_under_acceleration_says_what_was_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tasks = evaluate.tasks_of(["main"], 2, 0)
+
+    class Blind(Knowing):
+        """Sees the first task in every picture."""
+
+        def look(self, pictures):
+            return super().look(numbered(1) * len(list(pictures)))
+
+    monkeypatch.setattr(evaluate, "load", lambda place, device: Blind([task.asked for task in tasks]))
+    flags = ["--suites", "main", "--count=2", "--side=64", "--steps=4", "--training=0", "--workers=0", "--out"]
+    reports = {}
+    for accel in ("none", "deepcache:interval=2,warmup=1,cooldown=1"):
+        said: list[str] = []
+        folder = tmp_path / accel.partition(":")[0]
+        assert evaluate.main([*flags, str(folder), "--accel", accel], said.append) == 0
+        reports[accel] = json.loads((folder / "report.json").read_text()), "\n".join(said)
+    (plain, _), (quick, told) = reports.values()
+    assert "accelerations" not in plain and plain["request"]["accel"] == ""
+    assert quick["request"]["count"] == 1  # of each prompt; --count is of prompts
+    assert quick["request"]["accel"] == "deepcache:interval=2,warmup=1,cooldown=1"
+    did = quick["accelerations"]
+    assert did["methods"] == ["deepcache:interval=2,warmup=1,cooldown=1"]
+    assert (did["evaluations"], did["computed"]) == (4, 3)  # 0, 2, and the last in any case
+    assert 0.15 < did["operations saved"] < 0.25  # a quarter of the evaluations, but for the first of seven blocks
+    assert "3.0 of 4.0 evaluations" in told
+
+
 def test_a_picture_has_the_shape_its_spec_asks_for():
     specs = [replace(sample(random.Random(0), characters=1), shape=shape) for shape in ("square", "portrait")]
     square, portrait = draw_pictures(Engine(), specs, Request(seed=0, height=128, width=128))

@@ -135,7 +135,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--model", "-m", help="folder, file or hub id (default: the bundled model)")
     flags.add_argument("--out", type=Path, help="folder (default: runs/WHAT)")
     flags.add_argument("--probe", type=Path, default=Path("runs/probe"), help="default: %(default)s")
-    flags.add_argument("--count", type=int, help=f"prompts, or conflicts for each question (default: {COUNTS})")
+    counts = ", ".join(f"{name} {count}" for name, count in COUNTS.items())
+    flags.add_argument("--count", type=int, help=f"prompts, or conflicts for each question (default: {counts})")
     flags.add_argument(
         "--seeds", type=int, default=10, help="pictures of a conflict at each weight (default: %(default)s)"
     )

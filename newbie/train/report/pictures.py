@@ -40,12 +40,14 @@ def draw_pictures(
     request: Request,
     *,
     folder: Path | None = None,
+    since: float = 0.0,
     say: Callable[[str], None] | None = None,
 ) -> list[Picture]:
     """One picture (H, W, 3) uint8 for each spec or task; picture i has the seed `request.seed` + i.
 
     The height of `request` is the side of a square; other shapes have about as many pixels. With `folder` the
-    pictures are kept there as PNG files with their records, and those of an interrupted run are not drawn again.
+    pictures are kept there as PNG files with their records, and those of an interrupted run are not drawn again, unless
+    they are older than `since` (seconds of the epoch): a request names its plan, and does not say what was in it.
 
     Raises:
         NewbieError: see `Pipeline.generate`.
@@ -58,7 +60,7 @@ def draw_pictures(
     for i, task in enumerate(tasks):
         wanted = request_of(task, request, i)
         path = folder / f"{task.name}.png" if folder is not None else None
-        kept = _kept(path, wanted, pipeline) if path is not None else None
+        kept = _kept(path, wanted, pipeline, since) if path is not None else None
         if kept is not None:
             pictures.append(kept)
             continue
@@ -87,9 +89,9 @@ def request_of(task: Task, request: Request, number: int) -> Request:
     )
 
 
-def _kept(path: Path, wanted: Request, pipeline: Engine) -> Picture | None:
-    """The picture at `path`, if it is this request's and these weights drew it."""
-    if not path.is_file():
+def _kept(path: Path, wanted: Request, pipeline: Engine, since: float) -> Picture | None:
+    """The picture at `path`, if it is this request's and these weights drew it, no earlier than `since`."""
+    if not path.is_file() or path.stat().st_mtime < since:
         return None
     try:
         record = images.read_record(path)

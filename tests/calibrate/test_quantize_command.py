@@ -19,7 +19,7 @@ from newbie.errors import UsageError
 from newbie.prompt import read
 from newbie.quant.layers import told
 
-FAST = ["--count", "1", "--pictures", "1", "--steps", "1", "--device", "cpu"]
+FAST = ["--count", "1", "--pictures", "1", "--steps", "1", "--side", "64", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_folder_loads_like_any_other_and_says_what_it_is(made):
 def test_it_draws_the_picture_that_the_report_compared(made):
     report = json.loads((made[0] / "quantised.json").read_text())
     pipeline, plain = (Pipeline.open(place, settings=Settings(device="cpu")) for place in (made[0], None))
-    request = Request(prompt=prompts.drawn_up(1)[0], seed=0, steps=1)
+    request = Request(prompt=prompts.drawn_up(1)[0], seed=0, steps=1, width=64, height=64)
     first, second = (each.generate(request).images[0] for each in (plain, pipeline))
     assert ssim(first, second) == pytest.approx(report["pictures"]["ssim"][0], abs=1e-6)
 

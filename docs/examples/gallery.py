@@ -1,10 +1,7 @@
-"""Draw the gallery of the README: the first held-out prompts and their pictures, none of them selected.
+"""Draw the gallery of the README: every prompt of prompts/gallery with the seeds 1, 2, ..., none left out.
 
-    python docs/examples/gallery.py                             12 pictures, into docs/images/gallery.png
-    python docs/examples/gallery.py --model path/to/weights --count 24 --columns 6 --output gallery.png
-
-They are those with which `python -m newbie evaluate` begins: one, two and three figures in turn, of combinations that
-are never trained, and picture i has the seed i.
+python docs/examples/gallery.py                              docs/images/gallery.png
+python docs/examples/gallery.py --seeds 1 --model path/to/weights --output other.png
 """
 
 from __future__ import annotations
@@ -15,28 +12,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from newbie import Pipeline, Request
-from newbie.train.report import draw_pictures, suites
+from newbie.prompt import read_file
 from newbie.train.report.sheets import sheet
 
 ROOT = Path(__file__).resolve().parents[2]
+PROMPTS = ROOT / "prompts" / "gallery"
+PAGE = ROOT / "docs" / "images" / "gallery.png"
+COLUMNS = 6
 
 
-def main(arguments: Sequence[str], pipeline: Any = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", help="default: newbie-mini")
-    parser.add_argument("--count", type=int, default=12)
-    parser.add_argument("--columns", type=int, default=4)
-    parser.add_argument("--steps", type=int, help="default: as the model recommends")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images" / "gallery.png")
-    typed = parser.parse_args(arguments)
-    pipeline = pipeline or Pipeline.open(typed.model)
-    request = Request(seed=0, steps=typed.steps).resolved(pipeline.recommended)
-    pictures = draw_pictures(pipeline, suites.held_out(typed.count, seed=0), request, say=print)
-    cells = [(picture, "") for picture in pictures]
-    sheet(cells, columns=typed.columns, side=request.height or 256).save(typed.output, optimize=True)
-    print(typed.output)
+def main(argv: Sequence[str], pipeline: Any = None) -> int:
+    """Draw and write the sheet."""
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags.add_argument("--model", help="default: the bundled one")
+    flags.add_argument("--seeds", type=int, default=2, help="pictures of each prompt (default: %(default)s)")
+    flags.add_argument("--side", type=int, default=208, help="pixels of a picture in the sheet (default: %(default)s)")
+    flags.add_argument("--output", type=Path, default=PAGE, help="default: docs/images/gallery.png")
+    args = flags.parse_args(argv)
+    pipeline = pipeline or Pipeline.open(args.model)
+    cells = []
+    for seed in range(1, args.seeds + 1):
+        for path in sorted(PROMPTS.iterdir()):
+            picture = pipeline.generate(Request(prompt=read_file(path).source.text, seed=seed)).images[0]
+            cells.append((np.asarray(picture), ""))
+    sheet(cells, columns=COLUMNS, side=args.side).save(args.output, optimize=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -1,58 +1,55 @@
-"""The gallery of the README shows the first held-out prompts, in their order, at the size the model draws."""
+"""The gallery of the README is every prompt of its folder, in order, and the model was taught all of their words."""
 
 from __future__ import annotations
 
-import sys
+import importlib.util
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import Image
 
-from newbie.request import Recommended
-
-pytest.importorskip("skia", reason="the drawing library of the extra `train` is not installed", exc_type=ImportError)
-
-from newbie.train.report import suites
-from newbie.train.report.sheets import GAP
+from newbie.prompt import read_file
 
 ROOT = Path(__file__).resolve().parents[2]
-SIDE = 32
+PROMPTS = sorted((ROOT / "prompts" / "gallery").iterdir())
+
+
+class Drawn(NamedTuple):
+    images: list[Image.Image]
 
 
 class Painter:
-    """Paints the seed, and remembers what was asked for."""
-
-    recommended = Recommended(width=SIDE, height=SIDE, steps=2)
+    """Paints one colour for a seed; remembers what it was asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
+        self.asked: list[tuple[str, int]] = []
 
-    def describe(self) -> dict[str, Any]:
-        return {}
-
-    def generate(self, request: Any) -> Any:
-        self.asked.append(request)
-        image = Image.new("RGB", (request.width, request.height), (request.seed, 0, 0))
-        return SimpleNamespace(images=[image], notes=[])
+    def generate(self, request: Any) -> Drawn:
+        self.asked.append((request.prompt, request.seed))
+        return Drawn([Image.new("RGB", (8, 8), (40 * request.seed, 0, 0))])
 
 
-def test_nothing_is_selected_and_nothing_is_scaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "docs" / "examples"))
-    import gallery
+def test_every_prompt_is_drawn_with_every_seed_and_none_is_left_out(tmp_path: Path) -> None:
+    where = importlib.util.spec_from_file_location("gallery", ROOT / "docs" / "examples" / "gallery.py")
+    assert where is not None and where.loader is not None
+    script = importlib.util.module_from_spec(where)
+    where.loader.exec_module(script)
+    painter, output = Painter(), tmp_path / "sheet.png"
+    script.main(["--seeds", "2", "--side", "8", "--output", str(output)], painter)
+    texts = [path.read_text("utf-8") for path in PROMPTS]
+    assert painter.asked == [(text, seed) for seed in (1, 2) for text in texts]
+    with Image.open(output) as page:
+        colours = {colour for _, colour in page.getcolors(1 << 16) or []}
+        assert colours == {(255, 255, 255), (40, 0, 0), (80, 0, 0)}
+        assert page.width == script.COLUMNS * 12 + 4
+        assert page.height == -(-len(painter.asked) // script.COLUMNS) * 12 + 4
 
-    try:
-        painter = Painter()
-        gallery.main(["--count", "5", "--columns", "2", "--output", str(tmp_path / "g.png")], painter)
-    finally:
-        sys.modules.pop("gallery", None)
-    tasks = suites.held_out(5, seed=0)
-    assert [(each.prompt, each.seed, each.steps) for each in painter.asked] == [
-        (task.prompt, i, 2) for i, task in enumerate(tasks)
-    ]
-    with Image.open(tmp_path / "g.png") as page:
-        assert page.size == (2 * (SIDE + GAP) + GAP, 3 * (SIDE + GAP) + GAP)
-        for i, task in enumerate(tasks):
-            middle = (GAP + i % 2 * (SIDE + GAP) + SIDE // 2, GAP + i // 2 * (SIDE + GAP) + SIDE // 2)
-            assert page.getpixel(middle) == (i, 0, 0), task.name
+
+@pytest.mark.parametrize("path", PROMPTS, ids=lambda path: path.name)
+def test_its_words_were_taught(path: Path) -> None:
+    pytest.importorskip("skia")
+    from newbie.prompt.learnt import unlearnt
+    from newbie.train.learnt import learnt
+
+    assert not unlearnt(read_file(path).scene, learnt())

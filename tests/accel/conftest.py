@@ -28,8 +28,8 @@ CONFIG = NextDiTConfig(
 )
 
 
-def small_model(*, clip=True, dtype=torch.float32):
-    config = CONFIG if clip else replace(CONFIG, clip_text_dim=None)
+def small_model(*, clip=True, dtype=torch.float32, layers=CONFIG.n_layers):
+    config = replace(CONFIG, n_layers=layers, clip_text_dim=CONFIG.clip_text_dim if clip else None)
     model, generator = NextDiT(config), torch.Generator().manual_seed(3)
     with torch.no_grad():
         for name, weight in model.named_parameters():

@@ -52,11 +52,20 @@ class Counting:
         return self.kernel(q, k, v, seq)
 
 
-@pytest.mark.parametrize("clip", [True, False], ids=["clip", "no clip"])
-@pytest.mark.parametrize("scale", [4.5, 1.0], ids=["guided", "unguided"])
-@pytest.mark.parametrize("sampler", ["euler", "heun", "res_multistep"])
-def test_a_recorded_generation_gives_the_same_latents(clip, scale, sampler):
-    request = replace(denoiser(small_model(clip=clip), scale=scale), sampler=sampler)
+# What is recorded is one evaluation, of each kind; a sampler is only who asks for it.
+@pytest.mark.parametrize(
+    ("sampler", "scale", "clip"),
+    [
+        ("euler", 4.5, True),
+        ("euler", 4.5, False),
+        ("euler", 1.0, True),
+        ("euler", 1.0, False),
+        ("heun", 4.5, True),
+        ("res_multistep", 4.5, False),
+    ],
+)
+def test_a_recorded_generation_gives_the_same_latents(sampler, scale, clip):
+    request = replace(denoiser(small_model(clip=clip, layers=1), scale=scale), sampler=sampler)
     recorded = replace(request, record=traced)
     expected = drawn(request, sampler=sampler, seeds=(7, 8))
     assert torch.equal(drawn(recorded, sampler=sampler, seeds=(7, 8)), expected)
@@ -65,7 +74,7 @@ def test_a_recorded_generation_gives_the_same_latents(clip, scale, sampler):
 
 def test_two_evaluations_ask_python_and_all_others_replay():
     kernel = Counting()
-    request = replace(denoiser(small_model(), kernel=kernel), record=traced)
+    request = replace(denoiser(small_model(layers=1), kernel=kernel), record=traced)
     drawn(request)  # three steps: run, recorded, replayed
     calls = kernel.calls
     drawn(request, seeds=(8, 9))
@@ -74,7 +83,7 @@ def test_two_evaluations_ask_python_and_all_others_replay():
 
 
 def test_batches_of_another_size_are_recorded_apart():
-    request = replace(denoiser(small_model()), record=traced)
+    request = replace(denoiser(small_model(layers=1)), record=traced)
     expected = drawn(replace(request, record=None), pictures=2)
     drawn(request)
     assert torch.equal(drawn(request, pictures=2), expected)
@@ -82,7 +91,7 @@ def test_batches_of_another_size_are_recorded_apart():
 
 
 def test_an_answer_is_not_overwritten_by_the_next():
-    request = replace(denoiser(small_model(), scale=1.0), record=traced)
+    request = replace(denoiser(small_model(layers=1), scale=1.0), record=traced)
     velocity, noise = request.velocity(1), torch.ones(1, 16, *request.size)
     for t in request.grid[:3].tolist():
         kept = velocity(noise, t)
@@ -95,7 +104,7 @@ def test_what_cannot_be_recorded_runs_as_ever_and_says_why():
     def refuses(run):
         raise RuntimeError("operation not permitted when stream is capturing\nand more lines")
 
-    request = denoiser(small_model())
+    request = denoiser(small_model(layers=1))
     recorded = replace(request, record=refuses)
     assert torch.equal(drawn(recorded), drawn(request))
     assert recorded.recorded.failed == "operation not permitted when stream is capturing"

@@ -22,12 +22,14 @@ from newbie.text.features import TextFeatures
 from .accelerating import Counted, drawn, noise, request, solved
 from .conftest import small_model
 
-GRID = Grid("euler", "official", 6.0, 12)
-MEASURED = Calibration("small", ratios={GRID: (1.0, *[0.98] * 11)})
+STEPS = 6  # of what is drawn many times; where evaluations are counted there are twelve
+MEASURED = Calibration(
+    "small", ratios={Grid("euler", "official", 6.0, n): (1.0, *[0.98] * (n - 1)) for n in (STEPS, 12)}
+)
 NEUTRAL = [
     "fora:interval=1",
     "deepcache:interval=1",
-    "mask:steps=0-11",
+    "mask:steps=0-5",
     "fbcache:threshold=0",
     "dbcache:threshold=0",
     "dbcache:threshold=1000,front=3",
@@ -41,12 +43,12 @@ NEUTRAL = [
     "prune:budget=0,fbcache:threshold=0",
 ]
 PRUNE = "prune:budget=3,rows=5,tile=1,radius=0,always=yes,refresh=2"
-# Each of them skips something in twelve evaluations of a random model.
+# Each of them skips something in so many evaluations of a random model.
 ACTIVE = [
     "fora:interval=2,cooldown=1",
     "fora:interval=3,parts=attn,order=1",
     "deepcache:interval=3,front=1,back=1,cooldown=1",
-    "mask:steps=0+3+6+9-11,order=1",
+    "mask:steps=0+2+5,order=1",
     "fbcache:threshold=1000,in_a_row=2",
     "dbcache:threshold=1000,front=2,order=1,warmup=3",
     "dbcache:threshold=1000,front=1,back=1,in_a_row=1",
@@ -66,8 +68,8 @@ BY_THEMSELVES = "fbcache:threshold=0.19,warmup=1,cooldown=1,scope=branch"
 BY_CLOCK = [each for each in ACTIVE if not methods.parse(each)[-1].name.startswith(("fb", "db", "tea", "prune"))]
 
 
-def accelerated(model, accel, **options):
-    return request(model, accel, calibration=MEASURED, **options)
+def accelerated(model, accel, *, steps=STEPS, **options):
+    return request(model, accel, steps=steps, calibration=MEASURED, **options)
 
 
 def also(asked, accel):
@@ -84,7 +86,10 @@ def exact(model):
     """What is drawn without anything, by how the leaves are computed; and the blocks for that."""
     cpu = InOrder(RunBlock(CpuBlocks.of([*model.noise_refiner, *model.layers]).leaves()))
     with torch.no_grad():
-        return {name: (each, drawn(request(model, blocks=each))) for name, each in (("plain", None), ("cpu", cpu))}
+        return {
+            name: (each, drawn(request(model, steps=STEPS, blocks=each)))
+            for name, each in (("plain", None), ("cpu", cpu))
+        }
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +148,7 @@ def test_a_cancelled_generation_leaves_nothing(packing, accel):
     before = {name: set(vars(module)) for name, module in packing.named_modules()}
 
     def stop(index, *_):
-        if index == 4:
+        if index == 3:
             raise Cancelled
 
     with pytest.raises(Cancelled):
@@ -163,7 +168,7 @@ def test_pictures_of_a_batch_do_not_see_each_other(padding, accel):
 
 def test_a_threshold_computes_a_batch_when_one_picture_asks_for_it(model):
     """Documented: rows of one batch are computed together."""
-    asked = accelerated(model, "fbcache:threshold=0.25,cooldown=1,warmup=1")
+    asked = accelerated(model, "fbcache:threshold=0.25,cooldown=1,warmup=1", steps=12)
     computed = [{i for i, a in solved(asked, seeds)[1].book.stack.items() if a == "compute"} for seeds in ((1,), (2,))]
     both = solved(asked, (1, 2))[1].book.stack
     first = min(i for i in range(1, 12) if i in computed[0] | computed[1])
@@ -172,7 +177,7 @@ def test_a_threshold_computes_a_batch_when_one_picture_asks_for_it(model):
 
 def test_counted_branches_are_those_of_the_plan(model):
     counted = Counted()
-    asked = accelerated(model, "fora:interval=3,warmup=1,cooldown=1", blocks=counted.blocks, words=(8, 8))
+    asked = accelerated(model, "fora:interval=3,warmup=1,cooldown=1", steps=12, blocks=counted.blocks, words=(8, 8))
     _, velocity = solved(asked)
     rows = asked.policies.plan.actions(0, "attn")
     assert rows.count("compute") == 5  # 0, 3, 6, 9, and the last one
@@ -184,7 +189,7 @@ def test_counted_branches_are_those_of_the_plan(model):
 def test_counted_blocks_are_those_of_the_mask(model):
     counted = Counted()
     asked = accelerated(
-        model, "deepcache:interval=4,front=1,back=1,warmup=1,cooldown=2", blocks=counted.blocks, words=(8, 8)
+        model, "deepcache:interval=4,front=1,back=1,warmup=1,cooldown=2", steps=12, blocks=counted.blocks, words=(8, 8)
     )
     _, velocity = solved(asked)
     computed = [i for i in range(12) if velocity.book.stack[i] == "compute"]
@@ -195,13 +200,14 @@ def test_counted_blocks_are_those_of_the_mask(model):
 
 def test_an_infinite_threshold_computes_warm_up_and_cool_down_only(model):
     for accel in ("fbcache:threshold=1000", "teacache:threshold=1000,curve=identity"):
-        book = solved(accelerated(model, f"{accel},warmup=3,cooldown=2"))[1].book
+        book = solved(accelerated(model, f"{accel},warmup=3,cooldown=2", steps=12))[1].book
         assert [i for i in range(12) if book.stack[i] == "compute"] == [0, 1, 2, 10, 11]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_no_more_are_skipped_in_a_row_than_allowed(model, limit):
-    book = solved(accelerated(model, f"dbcache:threshold=1000,warmup=1,cooldown=1,in_a_row={limit}"))[1].book
+    accel = f"dbcache:threshold=1000,warmup=1,cooldown=1,in_a_row={limit}"
+    book = solved(accelerated(model, accel, steps=12))[1].book
     runs = "".join("c" if book.stack[i] == "compute" else "s" for i in range(12)).split("c")
     assert max(map(len, runs)) == limit
 
@@ -243,7 +249,7 @@ def test_both_guidance_layouts_decide_alike(accel):
 def test_rows_apart_follow_the_prompts_decision(model, monkeypatch):
     monkeypatch.setattr("newbie.denoise.pays", lambda padding, block: True)
     accel = "fbcache:threshold=0.3,warmup=1,cooldown=1"
-    apart = accelerated(model, accel)
+    apart = accelerated(model, accel, steps=12)
     beside = replace(apart, savings=replace(Savings(), packed_rows=False))
     (one, first), (two, second) = solved(apart), solved(beside)
     assert first.book.stack == second.book.stack
@@ -255,11 +261,11 @@ def test_rows_apart_follow_the_prompts_decision(model, monkeypatch):
 @pytest.mark.parametrize("accel", ACTIVE)
 def test_guidance_that_ends_keeps_its_numbers_apart(padding, accel):
     """An interval: off, on, and off again."""
-    plain = request(padding)
+    plain = request(padding, steps=STEPS)
     guidance = replace(plain.guidance, truncation=Truncation("steps", 0.75, 0.25))
     latents, velocity = solved(also(replace(plain, guidance=guidance), accel))
     assert torch.isfinite(latents).all()
-    assert velocity.book.guidance.count("off") == 6
+    assert velocity.book.guidance.count("off") == STEPS // 2
 
 
 def test_what_was_learnt_is_counted_and_forgotten(model):
@@ -294,7 +300,7 @@ def test_inference_mode_and_bfloat16(model):
 def biased(packing):
     """A request whose rows lie by themselves while a bias acts, and together afterwards; and what it draws."""
     bias = torch.randn(6, 9 + 16, 9 + 16, generator=torch.Generator().manual_seed(4))
-    asked = replace(request(packing), biases=(lambda step: bias if step.index < 5 else None, None))
+    asked = replace(request(packing, steps=STEPS), biases=(lambda step: bias if step.index < 3 else None, None))
     with torch.no_grad():
         return asked, drawn(asked)
 
@@ -322,7 +328,7 @@ def test_bytes_foreseen_are_not_less_than_those_kept(model):
 
 def test_each_branch_decides_as_if_it_were_alone(padding):
     """With a scale of 0 only the negative prompt's velocity counts: its rows are those of a request with that alone."""
-    guided, alone = (accelerated(padding, BY_THEMSELVES, scale=scale) for scale in (0.0, 1.0))
+    guided, alone = (accelerated(padding, BY_THEMSELVES, steps=12, scale=scale) for scale in (0.0, 1.0))
     swapped = TextFeatures(*(None if each is None else each.flip(0) for each in alone.features))
     latents, pair = solved(guided)
     expected, single = solved(replace(alone, features=swapped))
@@ -334,11 +340,13 @@ def test_each_branch_decides_as_if_it_were_alone(padding):
 
 def test_blocks_are_counted_for_each_branch(model):
     counted = Counted()
-    _, velocity = solved(accelerated(model, BY_THEMSELVES, blocks=counted.blocks))
+    _, velocity = solved(accelerated(model, BY_THEMSELVES, steps=12, blocks=counted.blocks))
     computed = [list(book.stack.values()).count("compute") for book in (velocity.book, velocity.book.negative)]
     assert counted.calls["rest"] == 12 * len(model.noise_refiner) + 2 * 12 * 1 + sum(computed) * 2
 
 
 def test_a_threshold_of_zero_for_each_branch_changes_no_bit_of_rows_that_run_apart(padding, monkeypatch):
     monkeypatch.setattr("newbie.denoise.pays", lambda padding, block: True)
-    assert torch.equal(drawn(accelerated(padding, "dbcache:threshold=0,scope=branch")), drawn(request(padding)))
+    assert torch.equal(
+        drawn(accelerated(padding, "dbcache:threshold=0,scope=branch")), drawn(request(padding, steps=STEPS))
+    )

@@ -114,10 +114,13 @@ def algorithm_1(studio, delta, methods, loss, feed_methods=()):
     return plans, losses
 
 
-@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(
-    ("methods", "feed_methods"),
-    [(METHODS, ()), (METHODS[1:], ()), (METHODS, FEED_METHODS)],
+    ("loss", "methods", "feed_methods"),
+    [
+        ("paper_abs", METHODS, ()),
+        ("official_signed", METHODS[1:], ()),
+        ("official_signed", METHODS, FEED_METHODS),
+    ],
     ids=["attention", "without reuse", "and feed"],
 )
 def test_it_is_algorithm_1(studio, loss, methods, feed_methods):

@@ -215,10 +215,11 @@ def test_other_json_is_no_result_and_broken_json_is_an_error(tmp_path):
         read_all(tmp_path)
 
 
-def test_a_readme_without_marks_is_refused(folder, tmp_path):
+def test_a_readme_without_marks_is_refused(tmp_path):
     (tmp_path / "README.md").write_text("nothing\n")
+    write(Result("x", "a bench without a table", {}, {}), tmp_path)
     with pytest.raises(UsageError, match="has no lines"):
-        report.run(folder / "results", tmp_path / "README.md", print)
+        report.run(tmp_path, tmp_path / "README.md", print)
 
 
 def test_the_command_is_listed_and_refuses_what_it_does_not_know(capsys):

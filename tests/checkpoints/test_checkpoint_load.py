@@ -23,6 +23,7 @@ from newbie.errors import WeightsError
 from newbie.quant.fp8 import FORMATS
 from newbie.text.gemma import build_gemma
 
+from . import measure_load
 from .conftest import FILES, GEMMA, LOADERS
 
 
@@ -389,12 +390,19 @@ def test_an_embedded_sentencepiece_model_is_the_tokenizer(edit, tmp_path):
 # ---- memory
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("large") / "w.safetensors"
+    measure_load.write(path)
+    return path
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the memory counters of Linux")
 @pytest.mark.parametrize(("how", "dtype", "copies"), [("read", "float32", 1), ("mapped", "bfloat16", 0)])
-def test_a_load_never_holds_two_copies_of_the_model(how, dtype, copies, tmp_path):
+def test_a_load_never_holds_two_copies_of_the_model(how, dtype, copies, large):
     """Peak memory of a process grows by one model; by next to nothing where the file's own pages are used."""
-    script = [sys.executable, str(Path(__file__).with_name("measure_load.py")), str(tmp_path / "w.safetensors")]
-    grown, model = map(float, subprocess.check_output([*script, how, dtype], text=True).split())
+    script = [sys.executable, measure_load.__file__, str(large), how, dtype]
+    grown, model = map(float, subprocess.check_output(script, text=True).split())
     assert grown < copies * model + 24  # MiB; a second copy, in the format of the file, would be 97 more
 
 

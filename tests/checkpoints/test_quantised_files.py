@@ -53,13 +53,14 @@ def changed(file: Path, to: Path, *, said=None, metadata=None, tensors=None) -> 
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_what_is_written_loads_back_bit_for_bit(name, tmp_path):
-    first = load_transformer(MINI, quant=Rule(name), dtype=torch.bfloat16)
+    rest = [f"layers.{n}." for n in range(1, 7)]  # stay as they are: one block and the refiners tell as much as all
+    first = load_transformer(MINI, quant=Rule(name, (*SKIP, *rest)), dtype=torch.bfloat16)
     save_quantised(tmp_path / "x.safetensors", first.module, "transformer", first.config)
     second = load_transformer(tmp_path / "x.safetensors", dtype=torch.bfloat16)
     ours, theirs = first.module.state_dict(), second.module.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(ours[key].dtype == theirs[key].dtype and torch.equal(ours[key], theirs[key]) for key in ours)
-    assert told(second.module) == told(first.module) == f"{SCHEMES[name].codec.name} 55"
+    assert told(second.module) == told(first.module) == f"{SCHEMES[name].codec.name} 25"
     assert second.config == first.config
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import Lumina2Transformer2DModel
 from safetensors.torch import load_file
 
 from newbie.attention.sdpa import Sdpa
@@ -68,6 +67,8 @@ def to_diffusers(state, config):
 
 
 def peer_of(model):
+    from diffusers import Lumina2Transformer2DModel  # which takes seconds, here and not in every worker
+
     config = model.config
     peer = Lumina2Transformer2DModel(
         in_channels=config.in_channels,

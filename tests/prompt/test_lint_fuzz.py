@@ -38,7 +38,7 @@ def words(said: Meaning) -> list[object]:
 
 def test_findings_lie_in_the_text_and_corrections_keep_its_meaning_and_settle(fuzz: ModuleType) -> None:
     corrected = 0
-    for text in islice(fuzz.prompts(77), 1500):
+    for text in islice(fuzz.prompts(77), 600):
         reading = fuzz.tried(text)
         if reading is None:
             continue
@@ -52,4 +52,4 @@ def test_findings_lie_in_the_text_and_corrections_keep_its_meaning_and_settle(fu
         assert fixed(again).text == after.text, text
         if not after.corrected:
             assert after.text == text
-    assert corrected > 500
+    assert corrected > 200

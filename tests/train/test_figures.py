@@ -35,9 +35,9 @@ def test_the_same_seed_gives_the_same_specs_and_the_same_pixels():
     assert np.array_equal(draw(first[0], 64), draw(first[1], 64))
 
 
-def test_a_thousand_random_specs_draw_without_exception_and_are_never_blank():
+def test_hundreds_of_random_specs_draw_without_exception_and_are_never_blank():
     rng = random.Random(11)
-    for _ in range(1000):
+    for _ in range(300):
         spec = sample(rng, split="any")
         picture = draw(spec, 64)
         width, height = canvas(spec.shape, 64)

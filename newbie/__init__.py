@@ -3,7 +3,7 @@
     from newbie import Pipeline
 
     pipeline = Pipeline.open()
-    pipeline("<character_1>…</character_1>", height=128, width=128).images[0].save("picture.png")
+    pipeline("<character_1>…</character_1>", height=256, width=256).images[0].save("picture.png")
 
 The public names are imported when they are first used, so that reading a prompt never loads torch.
 """

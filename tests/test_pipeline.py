@@ -16,10 +16,12 @@ import torch
 
 from newbie import Pipeline, Request, Settings
 from newbie.errors import BlankPicture, Cancelled, PromptError, PromptRefused, UsageError, WeightsError
+from newbie.pipeline import BUNDLED
 
 ROOT = Path(__file__).resolve().parent.parent
 DUO = (ROOT / "prompts" / "duo.xml").read_text(encoding="utf-8")
-QUICK = Request(prompt=DUO, seed=11, steps=4)
+QUICK = Request(prompt=DUO, seed=11, steps=4, width=128, height=128)
+SMALL = {"height": 64, "width": 64, "num_inference_steps": 2}
 ROUNDING = 5  # levels of 255: the last bit of a latent may become another bfloat16 in the decoder
 
 
@@ -129,14 +131,21 @@ def test_the_call_people_know_gives_pillow_pictures(mini):
     assert result.seeds == [3, 4]
 
 
+def test_a_picture_without_a_size_has_that_of_the_models_card(mini):
+    card = json.loads((BUNDLED / "newbie.json").read_text(encoding="utf-8"))
+    result = mini.generate(Request(prompt="1girl", seed=5, steps=1, cfg_scale=1.0))
+    assert result.images[0].size == (card["width"], card["height"])
+    assert mini.generate(Request(prompt="1girl", seed=5, steps=1, width=64)).images[0].size == (64, 64)
+
+
 def test_a_generator_stands_for_its_seed(mini):
-    by_seed = mini("1girl", num_inference_steps=2, seed=5)
-    by_generator = mini("1girl", num_inference_steps=2, generator=torch.Generator().manual_seed(5))
+    by_seed = mini("1girl", **SMALL, seed=5)
+    by_generator = mini("1girl", **SMALL, generator=torch.Generator().manual_seed(5))
     assert np.array_equal(pixels(by_seed)[0], pixels(by_generator)[0])
 
 
 def test_a_list_of_prompts_gives_the_pictures_of_each(mini):
-    result = mini(["1girl, red_hair", "1girl, blue_hair"], num_inference_steps=2, seed=3)
+    result = mini(["1girl, red_hair", "1girl, blue_hair"], **SMALL, seed=3)
     assert len(result.images) == 2
     assert not np.array_equal(*pixels(result))
 
@@ -151,7 +160,7 @@ def test_callbacks_see_every_interval_and_a_small_preview(mini):
 
     mini.generate(QUICK, on_step=look)
     assert events == [(i, 4) for i in range(4)]
-    assert set(sizes) == {(16, 16)}
+    assert set(sizes) == {(QUICK.width // 8, QUICK.height // 8)}  # a pixel for each place of the latents
 
 
 def test_what_ran_is_stored_with_the_picture(mini):

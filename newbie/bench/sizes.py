@@ -56,7 +56,7 @@ SIZES: dict[str, Size] = {
     size.name: size
     for size in (
         Size("tiny", "two layers, for tests of the benchmark itself", _TINY, 64, (9, 3)),
-        Size("mini128", "newbie-mini at 128x128", _MINI, 128, (160, 24)),
+        Size("mini128", "newbie-mini's network at 128x128", _MINI, 128, (160, 24)),
         Size("mini256", "newbie-mini's network at 256x256", _MINI, 256, (160, 24)),
         Size("wide512", "768 wide, 12 layers, at 512x512", _WIDE, 512, (160, 24)),
         Size("release512", "the 3.5B network at 512x512", _RELEASE, 512, (256, 40)),

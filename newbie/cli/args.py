@@ -135,7 +135,7 @@ exit codes: 0 fine, 2 usage, 3 prompt, 4 model or weights, 5 memory, 6 blank pic
 examples:
   python create.py                                              the prompt loop
   python create.py --prompt "1girl, blue_hair, smile" --seed 7
-  python create.py --prompt prompts/duo.xml -n 4 --size 128
+  python create.py --prompt prompts/duo.xml -n 4 --size 192
   python create.py --prompt prompts/ --output gallery/          every prompt file; a second run does the rest
   python create.py --like outputs/duo-7.png                     make that picture again
   python create.py --prompt "1girl, {red|blue}_hair" --expand -n 4   other words for each picture

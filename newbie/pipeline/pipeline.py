@@ -204,7 +204,7 @@ class Pipeline:
         on_step: OnStep | None = None,
         **more: Any,
     ) -> Result:
-        """Draw; `pipeline(prompt, height=128, width=128).images[0]` is a Pillow picture.
+        """Draw; `pipeline(prompt, height=256, width=256).images[0]` is a Pillow picture.
 
         The names are those of common pipelines; `more` takes every other field of `Request`. Several prompts give
         the pictures of all of them, in order. Of a `generator` the initial seed is used: noise is always drawn on

@@ -21,6 +21,8 @@ DUO = """<character_1>
 </character_2>
 """
 
+SMALL = ("--size", "96x64")
+
 pytestmark = pytest.mark.skipif(not (MODEL / "model_index.json").exists(), reason="weights/newbie-mini is not here")
 
 
@@ -48,13 +50,13 @@ def create(pipeline, capsys, tmp_path, monkeypatch):
 
 def test_a_picture_repeats_itself_to_the_pixel(create):
     Path("双人.xml").write_text(DUO, encoding="utf-8")
-    create("--prompt", "双人.xml", "--seed", 7, "--steps", 6)
+    create("--prompt", "双人.xml", "--seed", 7, "--steps", 6, *SMALL)
     assert "pixels identical" in create("--like", "outputs/双人-7.png", "-o", "again.png").out
     assert Path("again.png").read_bytes() == Path("outputs/双人-7.png").read_bytes()
 
 
 def test_the_record_says_what_ran(create, pipeline):
-    out = create("--prompt", DUO, "--seed", 7, "--steps", 2, "--json").out
+    out = create("--prompt", DUO, "--seed", 7, "--steps", 2, *SMALL, "--json").out
     told = json.loads(out)
     stored = images.read_record(Path(told["path"]))
     assert stored.request.prompt == DUO
@@ -70,10 +72,11 @@ def test_a_second_run_of_a_batch_draws_nothing(create):
     Path("prompts").mkdir()
     for name in ("a", "b"):
         Path("prompts", f"{name}.xml").write_text(DUO.replace("blue", {"a": "red", "b": "green"}[name]))
-    create("--prompt", "prompts", "--seed", 1, "--steps", 2)
-    assert create("--prompt", "prompts", "--seed", 1, "--steps", 2).out.count("finished before") == 2
-    create("--prompt", "prompts", "--steps", 2, "-o", "random/")
-    assert create("--prompt", "prompts", "--steps", 2, "-o", "random/").out.count("finished before") == 2
+    flags = ("--prompt", "prompts", "--steps", 2, *SMALL)
+    create(*flags, "--seed", 1)
+    assert create(*flags, "--seed", 1).out.count("finished before") == 2
+    create(*flags, "-o", "random/")
+    assert create(*flags, "-o", "random/").out.count("finished before") == 2
 
 
 def test_explain_shows_the_tokens_of_every_element(create):
@@ -88,7 +91,7 @@ def test_explain_shows_the_tokens_of_every_element(create):
 
 def test_a_prompt_beyond_the_encoder_is_told_element_by_element(create):
     long = DUO.replace("twintails", ", ".join(f"tag_{i}" for i in range(900)))
-    assert "character_2.position" in create("--prompt", long, "--seed", 1, "--steps", 1).err
+    assert "character_2.position" in create("--prompt", long, "--seed", 1, "--steps", 1, *SMALL).err
 
 
 def test_the_loop_edits_and_draws_again(create, monkeypatch):
@@ -96,7 +99,7 @@ def test_the_loop_edits_and_draws_again(create, monkeypatch):
 
     script = f"{DUO}\n/steps 2\n/set character_1.appearance red_hair\n/again\n/undo\n/again\n/quit\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(script.encode())))
-    create("--seed", 3, "--steps", 2)
+    create("--seed", 3, "--steps", 2, *SMALL)
     first, edited, undone = (images.read_pixels(Path("outputs", f"newbie-3{n}.png")) for n in ("", "-2", "-3"))
     assert first == undone
     assert first != edited
@@ -114,7 +117,7 @@ def test_the_sample_runs_from_any_folder(tmp_path):
 
 @pytest.mark.slow
 def test_create_runs_from_any_folder_with_a_prompt_from_standard_input(tmp_path):
-    command = [sys.executable, ROOT / "create.py", "--prompt", "-", "--steps", "2", "--seed", "1"]
+    command = [sys.executable, ROOT / "create.py", "--prompt", "-", "--steps", "2", "--seed", "1", *SMALL]
     done = subprocess.run(command, cwd=tmp_path, input=DUO.encode(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert images.read_record(tmp_path / "outputs" / "newbie-1.png").request.prompt == DUO

@@ -114,7 +114,7 @@ def test_searches_of_other_settings_are_not_gone_on_with(opened, tmp_path):
         (["--level", "D1", "--patience", "0"], "--patience 0"),
         (["--level", "D1", "--pictures", "0"], "--pictures 0"),
         (["--level", "D1", "--radius", "-1"], "--radius -1"),
-        (["--level", "D1", "--tile", "8"], "show all of 8x8"),
+        (["--level", "D1", "--size", "128", "--tile", "8"], "show all of 8x8"),
         (["--level", "D1", "--steps", "1"], "one evaluation"),
         (["--level", "D1", "--steps", "0"], "steps 0"),
         (["--level", "D1", "--size", "100"], "width 100"),

@@ -12,7 +12,7 @@ from newbie.memory.carrier import buffers
 from newbie.memory.streamed import BlockStream
 
 CPU = torch.device("cpu")
-REQUEST = Request(prompt="1girl, blue_hair, smile", steps=2, seed=5)
+REQUEST = Request(prompt="1girl, blue_hair, smile", steps=2, width=64, height=64, seed=5)
 
 
 class Copy:

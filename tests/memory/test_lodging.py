@@ -23,7 +23,8 @@ from newbie.memory.opening import OFFLOAD
 from newbie.memory.planner import NothingFits, forced
 from newbie.model.nextdit import NextDiT
 
-REQUEST = Request(prompt="1girl, blue_hair, smile", negative="red_hair", steps=3, seed=5)
+SMALL = {"width": 64, "height": 64}
+REQUEST = Request(prompt="1girl, blue_hair, smile", negative="red_hair", steps=3, seed=5, **SMALL)
 
 
 def opened(**settings) -> Pipeline:
@@ -105,7 +106,7 @@ def test_weights_that_left_are_held_by_nobody():
 
 
 def test_encoders_leave_and_come_back_for_another_prompt(resident):
-    pipeline, other = opened(offload="text", leaves="plain"), Request(prompt="1boy, hat", steps=2, seed=1)
+    pipeline, other = opened(offload="text", leaves="plain"), Request(prompt="1boy, hat", steps=2, seed=1, **SMALL)
     pipeline.generate(REQUEST)
     again = pipeline.generate(other).images[0]
     assert again.tobytes() == resident["plain"].generate(other).images[0].tobytes()
@@ -144,7 +145,7 @@ def test_two_threads_take_turns(resident):
     pipeline, found = opened(offload="parts", leaves="plain"), {}
 
     def draw(seed: int) -> None:
-        request = Request(prompt=f"{seed}girls, hat", steps=2, seed=seed)
+        request = Request(prompt=f"{seed}girls, hat", steps=2, seed=seed, **SMALL)
         found[seed] = pipeline.generate(request).images[0].tobytes()
 
     threads = [threading.Thread(target=draw, args=(seed,)) for seed in (1, 2)]
@@ -153,7 +154,7 @@ def test_two_threads_take_turns(resident):
     for thread in threads:
         thread.join()
     for seed, picture in found.items():
-        request = Request(prompt=f"{seed}girls, hat", steps=2, seed=seed)
+        request = Request(prompt=f"{seed}girls, hat", steps=2, seed=seed, **SMALL)
         assert picture == resident["plain"].generate(request).images[0].tobytes()
 
 

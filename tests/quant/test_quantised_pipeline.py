@@ -20,7 +20,7 @@ from newbie.quant.choice import Rule
 from newbie.quant.layers import CompressedLinear
 from newbie.quant.schemes import SCHEMES
 
-REQUEST = Request(prompt="1girl, blue_hair, twintails, smile", seed=7, steps=3)
+REQUEST = Request(prompt="1girl, blue_hair, twintails, smile", seed=7, steps=3, width=128, height=128)
 WEIGHTS_ONLY = ("int8", "fp8", "nf4", "int4")
 
 

@@ -12,9 +12,10 @@ from newbie.prompt.schema import ELEMENTS, PLACES, lookup
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = sorted(path for path in (ROOT / "prompts").iterdir() if path.is_file())  # reuse/: test_reuse_examples.py
+GALLERY = sorted((ROOT / "prompts" / "gallery").iterdir())
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", EXAMPLES + GALLERY, ids=lambda p: p.name)
 def test_an_example_is_read_without_a_finding_and_sent_unchanged(path: Path) -> None:
     reading = read_file(path)
     assert reading.diagnostics == ()

@@ -11,7 +11,7 @@ from newbie.cli.files import as_in_file, write_whole
 from newbie.cli.parser import Parser
 from newbie.cli.sources import Source, resolve
 from newbie.errors import PromptError
-from newbie.prompt.format import formatted
+from newbie.prompt.format import foreign, formatted
 
 CHANGED = 1  # exit code of --check and --diff
 _COLOURS = {"+": "green", "-": "red", "@": "blue"}
@@ -63,7 +63,9 @@ class _Run:
         before = reading.source.text
         data = source.path.read_bytes() if source.path else None
         wanted = as_in_file(after, data or b"")
-        if data == wanted if data is not None else before == after:
+        if why := foreign(reading):
+            self.console.say(f"left as it is: {source.label} is {why}; python -m newbie convert reads it")
+        elif data == wanted if data is not None else before == after:
             self.same += 1
         else:
             self.changed += 1

@@ -100,7 +100,7 @@ class _Linter:
             return
         for finding in lint(reading, vocabulary=self.vocabulary, audience=self.audience, negative=self.negative):
             if finding.code not in self.ignored:
-                self._tell(finding, reading)
+                self._tell(finding, reading, typed)
 
     def _corrected(self, typed: Reading, source: Source) -> Reading:
         """The prompt with what can be corrected corrected, in its file too."""
@@ -112,9 +112,10 @@ class _Linter:
             _write_back(source.path, typed.source.text, after.text)
         return read(after.text, name=typed.source.name, negative=True)
 
-    def _tell(self, finding: Diagnostic, reading: Reading) -> None:
+    def _tell(self, finding: Diagnostic, reading: Reading, typed: Reading) -> None:
         self.found[finding.severity] += 1
-        self.found["fixable"] += bool(finding.fix)
+        here = reading.source.origin(finding.span)[0].name == typed.source.name  # a character file is a file of its own
+        self.found["fixable"] += bool(finding.fix) and here
         if self.style == "json":
             self.console.object(as_object(finding, reading.source))
         elif self.style == "github":

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
 from newbie.prompt.rules import structure
 from newbie.prompt.scan import MAX_DEPTH, Tag, too_deep
-from newbie.prompt.schema import CHARACTER, GENERAL, Element
+from newbie.prompt.schema import CHARACTER, GENERAL, Element, similar
 from newbie.prompt.source import Source, Span
 
 _LOOK_AHEAD = 8  # tags
@@ -51,6 +51,7 @@ class Balanced:
     dropped: list[Span] = field(default_factory=list)
     loose: list[Loose] = field(default_factory=list)
     found: list[Diagnostic] = field(default_factory=list)
+    misspelt_ends: set[int] = field(default_factory=set)  # where tags with unknown names end known elements
 
 
 def balance(source: Source, tags: list[Tag]) -> Balanced:
@@ -60,9 +61,11 @@ def balance(source: Source, tags: list[Tag]) -> Balanced:
         PromptError: more than MAX_DEPTH elements are open at once.
     """
     reading = _Reading(source)
+    ends = _next_ends(tags)
     for i, tag in enumerate(tags):
         if tag.known is None:
-            reading.note(tag)
+            if not reading.close_misspelt(tag, *ends[i]):
+                reading.note(tag)
         elif tag.form == "close":
             reading.close(tag, tags[i + 1 : i + 1 + _LOOK_AHEAD])
         else:
@@ -82,6 +85,31 @@ class _Reading:
         self.homes: list[int] = [0]  # beside `stack`: the block number inside each open element
         self.generals: dict[int, int] = {}  # all general_tags blocks of one parent are read as one
         self.ended: Counter[str] = Counter()  # elements we ended ourselves; their own end tag may still come
+        self.strangers: Counter[str] = Counter()  # unknown elements that are open
+
+    def close_misspelt(self, tag: Tag, next_tag: Tag | None, next_block: Tag | None) -> bool:
+        """Whether `</apperance>` was meant to end what is open: <appearance>, and nothing else does.
+
+        The next tag of the language, or for a block the next one of a block, must not be its own end tag: then this is
+        part of its text, and stays text in every layout.
+        """
+        if tag.form == "open":
+            self.strangers[tag.name] += 1
+        if tag.form != "close" or not self.stack:
+            return False
+        if self.strangers[tag.name]:
+            self.strangers[tag.name] -= 1
+            return False
+        may_end = {n.element.name: n for n in self.stack if n.element and n.kind != "wrapper"}
+        node = may_end.get(similar(tag.name, tuple(may_end)))
+        if node is None:
+            return False
+        following = next_tag if node.kind == "leaf" else next_block
+        if following is not None and following.form == "close" and following.name == node.name:
+            return False
+        self._end_by(tag, node)
+        self.result.misspelt_ends.add(tag.start)
+        return True
 
     def note(self, tag: Tag) -> None:
         if not (self.stack and self.stack[-1].kind == "leaf"):
@@ -117,12 +145,7 @@ class _Reading:
                 self.end(tag.start, f"up to </{tag.name}>")
             self._pop(tag.start, tag.stop)
         elif (other := self._mistaken_for(tag)) is not None and not _closes_soon(other.name, following):
-            while self.stack[-1] is not other:
-                self.end(tag.start, f"up to </{tag.name}>")
-            right = f"</{other.name}>"
-            message = f"<{other.name}> is closed by </{tag.name}>"
-            self._say(structure.WRONG_CLOSING, tag.span, message, f"write {right}", Edit(tag.span, right))
-            self._pop(tag.start, tag.stop)
+            self._end_by(tag, other)
         else:
             self.result.dropped.append(tag.span)
             if self.ended[tag.name]:
@@ -135,6 +158,15 @@ class _Reading:
                 hint = f"delete it, or write <{tag.name}> before its text"
                 message = f"</{tag.name}> closes nothing"
                 self._say(structure.CLOSES_NOTHING, tag.span, message, hint, Edit(self.source.whole_line(tag.span), ""))
+
+    def _end_by(self, tag: Tag, node: Node) -> None:
+        """End an open element by the end tag of another name."""
+        while self.stack[-1] is not node:
+            self.end(tag.start, f"up to </{tag.name}>")
+        right = f"</{node.name}>"
+        message = f"<{node.name}> is closed by </{tag.name}>"
+        self._say(structure.WRONG_CLOSING, tag.span, message, f"write {right}", Edit(tag.span, right))
+        self._pop(tag.start, tag.stop)
 
     def _mistaken_for(self, tag: Tag) -> Node | None:
         """The open element that a wrong end tag was probably meant for: a leaf for a leaf, a block for a block."""
@@ -174,6 +206,18 @@ class _Reading:
 
     def _say(self, rule: Rule, span: Span, message: str, hint: str, fix: Edit) -> None:
         self.result.found.append(Diagnostic(rule, span, message, hint, (fix,)))
+
+
+def _next_ends(tags: list[Tag]) -> list[tuple[Tag | None, Tag | None]]:
+    """For each tag the next one of the language behind it, and the next one of a block."""
+    found: list[tuple[Tag | None, Tag | None]] = []
+    known = block = None
+    for tag in reversed(tags):
+        found.append((known, block))
+        if tag.known:
+            known = tag
+            block = tag if tag.known.element.kind in ("character", "general", "panel") else block
+    return found[::-1]
 
 
 def _closes_soon(name: str, following: list[Tag]) -> bool:

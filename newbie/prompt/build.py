@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
+from newbie.prompt.dialect import plain_dialect
 from newbie.prompt.rules import elements, numbering, structure
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
 from newbie.prompt.schema import BY_NAME, CAPTION, CHARACTER, GENERAL, LOOSE, TAGS, TOP, Element, lookup
@@ -55,6 +56,8 @@ class _Reader:
         for value in parts.loose:
             note = "this text stands outside all elements; it is read as a caption"
             hint = f"write <{CAPTION}>…</{CAPTION}> around it"
+            if plain_dialect(value.text) == "tags":
+                hint = f"put tags into <{GENERAL}>: <quality>, <style>, <other> or the like"
             self.found.append(Diagnostic(structure.LOOSE_TEXT, value.span, note, hint))
         if any(leaf.value.text for leaf in parts.homeless):  # a character sheet without its block
             parts.characters.insert(0, Character(tuple(parts.homeless), number=_free(parts.characters)))

@@ -97,6 +97,8 @@ def caret(source: Source, span: Span) -> tuple[str, str]:
 
 def _cells(char: str, at: int) -> tuple[str, int]:
     """What to print for a character at cell `at`, and how many terminal cells it takes."""
+    if " " <= char <= "~":
+        return char, 1
     if char == "\t":
         width = 4 - at % 4
         return " " * width, width

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from newbie.prompt.infotext import COMMANDS
 from newbie.prompt.scene import Dialect
 
 # The words with which every system prompt of this model ends.
@@ -12,7 +13,7 @@ _JSON = re.compile(r'\{\s*+"')
 _SEPARATORS = re.compile(r"[\s,，、]*+")
 _CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f]")
 _SENTENCE_END = re.compile(r"[。！？]|[.!?](?:\s|$)")
-_SPLIT = re.compile(r"[,，、\n\r]+")
+_SPLIT = re.compile(r"[,，、\n\r]+|(?<!\S)BREAK(?!\S)")
 
 # Words that sentences need and Danbooru tags avoid.
 _SENTENCE_WORDS = frozenset(
@@ -24,6 +25,8 @@ _SENTENCE_WORDS = frozenset(
     )
 )
 _SENTENCE_SIGNS = re.compile("[的了着在是有把她他它們们]|一[个個位名只张幅]|です|ます|いる|ている|した|[をがはに]")
+BULLETS = frozenset("-*•·–—")  # in front of the lines of a list; no part of a tag
+_JOINED = re.compile(r"[^\W_]_\(?[^\W_]")
 MAX_TAG_WORDS = 4
 MAX_LONE_WORDS = 2
 MAX_CJK_TAG = 8
@@ -60,17 +63,35 @@ def plain_dialect(text: str) -> Dialect:
     items = [part.strip() for part in _SPLIT.split(text) if part.strip()]
     if not items:
         return "empty"
+    if is_booru_list(text):
+        return "tags"
     if len(items) == 1:
         return "tags" if looks_like_tag(items[0], MAX_LONE_WORDS) else "text"
     tags = sum(map(looks_like_tag, items))
     return "tags" if 2 * tags > len(items) else "text"
 
 
+def is_booru_list(text: str) -> bool:
+    """Tags as Danbooru's own search has them: blanks between them, underscores inside (`1girl blue_hair smile`).
+
+    At least three, of which one shows that underscores are inside; none that a sentence needs, and no weights, which
+    begin where commas end.
+    """
+    words = text.split()
+    if len(words) < 3 or _SPLIT.search(text.strip()):
+        return False
+    if not any(map(_JOINED.search, words)) or not all(map(looks_like_tag, words)):
+        return False
+    return not any(word.startswith("(") or word.lower() in _SENTENCE_WORDS or word in BULLETS for word in words)
+
+
 def looks_like_tag(item: str, max_words: int = MAX_TAG_WORDS) -> bool:
     """Whether a comma-separated part is a tag (`blue hair`, `>_<`, 蓝发) rather than part of a sentence."""
     words = item.split()
     item = " ".join(words)
-    if len(words) > max_words or ": " in item or not words:
+    if len(words) > max_words or ": " in item or " :" in item or not words or not COMMANDS.isdisjoint(words):
+        return False
+    if words[0] in BULLETS and len(words) > 1:
         return False
     if _CJK.search(item):
         return len(item) <= MAX_CJK_TAG and not _SENTENCE_END.search(item) and not _SENTENCE_SIGNS.search(item)

@@ -12,23 +12,24 @@ from bisect import bisect_right
 from collections import defaultdict
 
 from newbie.errors import NewbieError
-from newbie.prompt import dialect
+from newbie.prompt import dialect, infotext
 from newbie.prompt.canonical import Line, layout
 from newbie.prompt.meaning import meaning
 from newbie.prompt.read import Reading, read
 from newbie.prompt.scan import Scanned, attributes_at, attributes_text, scan
 from newbie.prompt.source import Span
+from newbie.prompt.suppress import is_suppression
 
 
 def formatted(reading: Reading) -> str:
-    """The text of a prompt in canonical layout. A JSON wrapper is returned as it is: the model reads its characters.
+    """The text of a prompt in canonical layout; what `foreign` names is returned as it is.
 
     Raises:
         NewbieError: a bug of ours; the formatted text would mean something else, so it is not handed out.
     """
-    scanned = scan(reading.source)
-    if dialect.is_json(scanned.view):
+    if foreign(reading):
         return reading.source.text
+    scanned = scan(reading.source)
     lines = list(layout(reading.scene, lambda place: _attributes(scanned, place)))
     body = "\n".join(_with_comments(lines, _comments(reading, scanned)))
     ending = "\n" if "\n" in reading.body[len(reading.body.rstrip()) :] else ""
@@ -42,14 +43,32 @@ def formatted(reading: Reading) -> str:
     return text
 
 
+def foreign(reading: Reading) -> str:
+    """Why a prompt has no canonical layout: the form of another program, whose lines matter; "" if it is ours."""
+    if not infotext.parts(reading.body).bare:
+        return "a web UI's prompt with its negative prompt or its settings"
+    return "JSON" if dialect.is_json(scan(reading.source).view) else ""
+
+
 def _attributes(scanned: Scanned, place: Span) -> str:
     return "" if place.empty else attributes_text(attributes_at(scanned.view, place.start))
 
 
 def _comments(reading: Reading, scanned: Scanned) -> list[tuple[int, str]]:
-    """Every whole comment behind the system prompt: where it stands, and its text."""
-    text = reading.source.text
-    return [(span.start, text[span.start : span.stop]) for span in scanned.comments if span.start >= reading.body_start]
+    """Every whole comment behind the system prompt: where it stands, and its text.
+
+    A comment to the linter speaks of its own line, so behind an element it goes where that element goes.
+    """
+    text, found = reading.source.text, []
+    for span in scanned.comments:
+        if span.start >= reading.body_start:
+            comment, at = text[span.start : span.stop], span.start
+            if is_suppression(comment):
+                line = text.rfind("\n", 0, at) + 1
+                before = scanned.view[line:at].rstrip()
+                at = line + len(before) - 1 if before else at
+            found.append((at, comment))
+    return found
 
 
 def _with_comments(lines: list[Line], comments: list[tuple[int, str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from newbie.errors import PromptError
@@ -11,6 +11,7 @@ from newbie.prompt.meaning import Elements, Meaning, meaning
 from newbie.prompt.read import Reading, read
 from newbie.prompt.rules.subject import Audience, Subject
 from newbie.prompt.rules.table import CHECKS
+from newbie.prompt.source import Source
 from newbie.prompt.suppress import suppressed
 from newbie.prompt.vocabulary import Vocabulary, bundled
 
@@ -34,7 +35,16 @@ def lint(
     """
     subject = Subject(reading, vocabulary or bundled(), audience, negative)
     found = [*reading.diagnostics, *(finding for check in CHECKS for finding in check(subject))]
-    return sort(suppressed(found, reading.source))
+    return sort(suppressed(_once(found, reading.source), reading.source))
+
+
+def _once(found: Iterable[Diagnostic], source: Source) -> Iterable[Diagnostic]:
+    """A character file that is used twice has its mistakes once."""
+    by_place: dict[object, Diagnostic] = {}
+    for finding in found:
+        origin, span = source.origin(finding.span)
+        by_place.setdefault((finding.code, origin.name, span, finding.message), finding)
+    return by_place.values()
 
 
 class Fixed(NamedTuple):

@@ -13,7 +13,7 @@ from newbie.prompt.build import build
 from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.rules import structure
 from newbie.prompt.scan import scan
-from newbie.prompt.scene import Dialect, Scene, cut
+from newbie.prompt.scene import Dialect, Scene, cut, words
 from newbie.prompt.source import Source, Span
 from newbie.prompt.unknown import misspelt
 from newbie.prompt.wellformed import document
@@ -140,7 +140,8 @@ def _understand(source: Source) -> Reading:
     else:
         body = cut(scanned.view, start, len(text))
         kind: Dialect = "text" if json else dialect.plain_dialect(body.text)
-        scene = Scene(tags=body.items, dialect=kind) if kind == "tags" else Scene(captions=(body,), dialect=kind)
+        tags = words(body) if dialect.is_booru_list(body.text) else body.items
+        scene = Scene(tags=tags, dialect=kind) if kind == "tags" else Scene(captions=(body,), dialect=kind)
         if kind == "empty":
             scene = replace(scene, captions=())
         found = [*scanned.found, *misspelt([tag for tag in scanned.tags if tag.known is None])]

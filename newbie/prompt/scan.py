@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from newbie.errors import PromptError
-from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.diagnostics import Diagnostic, Edit
 from newbie.prompt.rules import structure
 from newbie.prompt.schema import Known, lookup, meaningless
 from newbie.prompt.source import Source, Span
@@ -37,7 +37,8 @@ _TAG = re.compile(
 _PAIR = re.compile(r"""([A-Za-z_:][\w:.\-]*+)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'=]++)""")
 _DECLARATION = re.compile(r"<!(DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)|<\?xml-", re.IGNORECASE)
 _HEADER = re.compile(r"<\?xml\s[^<>?,]*+\?>", re.IGNORECASE)
-_QUIET = re.compile(rf"<!--|<!\[CDATA\[|{_HEADER.pattern}", re.IGNORECASE)
+FENCE = re.compile(r"^[ \t]*+`{3,}+[ \t]*+[\w+\-]*+[ \t]*+$", re.MULTILINE)  # around code, in Markdown
+_QUIET = re.compile(rf"<!--|<!\[CDATA\[|{_HEADER.pattern}|{FENCE.pattern}", re.IGNORECASE | re.MULTILINE)
 
 
 class Tag(NamedTuple):
@@ -139,7 +140,7 @@ def blank(text: str, spans: list[Span], first: str = " ") -> str:
 
 
 def _quiet(source: Source, start: int) -> tuple[list[Span], list[Diagnostic]]:
-    """XML headers, comments and the brackets of CDATA sections: places without content."""
+    """XML headers, the fences of Markdown, comments and the brackets of CDATA sections: places without content."""
     text = source.text
     spans: list[Span] = []
     found: list[Diagnostic] = []
@@ -152,13 +153,14 @@ def _quiet(source: Source, start: int) -> tuple[list[Span], list[Diagnostic]]:
             raise source.error(f"more than {MAX_TAGS} comments", "delete them", match.start())
         ending = {"<!--": "-->", "<![CDATA[": "]]>"}.get(opener)
         if ending is None:
+            found.append(_wrapping(source, [spans[-1]], "a code fence" if opener[0] != "<" else "an XML header"))
             continue
         if ends[ending] < at:
             stop = text.find(ending, at)
             ends[ending] = stop if stop >= 0 else len(text)
         stop = ends[ending]
         if stop == len(text):
-            message = f"{opener} without {ending}"
+            message = f"{opener} is never closed: what follows is read as part of the prompt"
             found.append(Diagnostic(structure.COMMENT, spans[-1], message, f"write {ending}, or delete it"))
         elif opener == "<!--":
             at = stop + len(ending)
@@ -168,7 +170,14 @@ def _quiet(source: Source, start: int) -> tuple[list[Span], list[Diagnostic]]:
                 found.append(Diagnostic(structure.COMMENT, spans[-1], note, "remove it, or use --canonical"))
         else:
             spans.append(Span(stop, stop + len(ending)))
+            found.append(_wrapping(source, spans[-2:], "a CDATA section"))
     return spans, found
+
+
+def _wrapping(source: Source, spans: list[Span], what: str) -> Diagnostic:
+    """What stands around a prompt and is not part of it. Without it the prompt says the same in fewer tokens."""
+    edits = tuple(Edit(source.whole_line(span), "") for span in spans)
+    return Diagnostic(structure.WRAPPING, spans[0], f"{what} is sent to the encoders too", "delete it", edits)
 
 
 def _tags(source: Source, view: str, start: int) -> Iterator[Tag]:

@@ -31,6 +31,11 @@ class Value:
         return tuple(cut(self.text, m.start(), m.end(), self.span.start) for m in found)
 
 
+def words(value: Value) -> tuple[Value, ...]:
+    """The parts of a value between blanks."""
+    return tuple(cut(value.text, m.start(), m.end(), value.span.start) for m in re.finditer(r"\S+", value.text))
+
+
 def cut(text: str, start: int, stop: int, base: int = 0) -> Value:
     """The part of `text` between two offsets, white space trimmed; `base` is added to the places."""
     part = text[start:stop]

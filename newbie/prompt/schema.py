@@ -184,8 +184,8 @@ def fields_of(block: str) -> tuple[str, ...]:
 
 
 @lru_cache(1024)
-def similar(written: str) -> str:
+def similar(written: str, among: tuple[str, ...] = tuple(BY_NAME)) -> str:
     """The element that was probably meant by an unknown tag name, or ""."""
     name = written.lower()[:32]
-    close = get_close_matches(name, [n for n in BY_NAME if len(n) > 2], 1, cutoff=0.75)
+    close = get_close_matches(name, [n for n in among if len(n) > 2], 1, cutoff=0.75)
     return BY_NAME[close[0]].name if close else ""

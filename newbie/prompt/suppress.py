@@ -14,7 +14,7 @@ from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.rules.suppression import USELESS
 from newbie.prompt.source import Source, Span
 
-_COMMENT = re.compile(r"<!--\s*newbie:\s*(?P<scope>ignore-file|ignore)\b(?P<codes>[^<>]*?)-->")
+_COMMENT = re.compile(r"<!--\s*newbie\s*:\s*(?P<scope>ignore-file|ignore)\b(?P<codes>[^<>]*?)-->", re.IGNORECASE)
 
 
 class Suppression(NamedTuple):
@@ -62,7 +62,7 @@ def _suppressions(source: Source) -> list[Suppression]:
 def _suppression(match: re.Match[str], source: Source) -> Suppression:
     codes = tuple(re.findall(r"[^\s,]+", match["codes"].upper()))
     line = 0
-    if match["scope"] == "ignore":
+    if match["scope"].lower() == "ignore":
         line = source.place(match.end() - 1).line
         line += source.line(line).strip() == match[0]  # alone in its line: it speaks of the next
     return Suppression(Span(*match.span()), codes, line)

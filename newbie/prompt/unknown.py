@@ -23,7 +23,7 @@ def add_unknown(balanced: Balanced, tags: list[Tag]) -> None:
     """Add further elements to `balanced.nodes`, the tags of foreign wrappers to `balanced.dropped`."""
     edges = sorted(offset for n in balanced.nodes for offset in (n.outer_start, n.outer_stop))
     inner_stop = -1
-    paired: set[int] = set()
+    paired = set(balanced.misspelt_ends)
     for opener, closer in _pairs(balanced.loose):
         if opener.start < inner_stop:
             continue  # inside another unknown element: part of its text
@@ -70,7 +70,9 @@ def misspelt(tags: list[Tag]) -> list[Diagnostic]:
     meant = {name: similar(name) for name in sorted(names)[:_MAX_GUESSES]}
     rule = structure.MISSPELT_ELEMENT
     return [
-        Diagnostic(rule, t.span, f"<{t.name}> is read as text", f"did you mean <{meant[t.name]}>?")
+        Diagnostic(
+            rule, t.span, f"<{'/' * (t.form == 'close')}{t.name}> is read as text", f"did you mean <{meant[t.name]}>?"
+        )
         for t in tags
         if meant.get(t.name)
     ]

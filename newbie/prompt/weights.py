@@ -33,7 +33,7 @@ _PIECE: Final = re.compile(
 _NUMBER: Final = re.compile(r"[+-]?+(?:nan|inf(?:inity)?+|(?:\d++\.?+\d*+|\.\d++)(?:e[+-]?+\d++)?+)", re.IGNORECASE)
 _YEAR: Final = re.compile(r"\d{3,4}")  # `(reverse:1999)`: nobody means that as a weight
 _WORD: Final = re.compile("[^\\W\\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_ITEM_ENDS: Final = re.compile(r"[^\S\n\r]*+(?:[,，、\n\r)]|</?[A-Za-z_]|\Z)")
+_ITEM_ENDS: Final = re.compile(r"[^\S\n\r]*+(?:[,，、\n\r)]|:\s*+[\d.]++\s*+\)|</?[A-Za-z_]|\Z)")
 
 
 class Mark(NamedTuple):

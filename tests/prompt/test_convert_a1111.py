@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from newbie.prompt import read
 from newbie.prompt.convert import convert, emphasis, recognise
-from newbie.prompt.convert.a1111 import parts, spelt
+from newbie.prompt.convert.a1111 import spelt
+from newbie.prompt.infotext import parts
 
 
 def weights(text: str) -> dict[str, float]:

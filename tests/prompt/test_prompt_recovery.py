@@ -80,6 +80,7 @@ def test_crossed_elements_keep_their_own_text() -> None:
         ("<character_1><n>$character_2$</n></character_1>", "NB205", "write $character_1$"),
         ("<!-- x --><caption>a</caption>", "NB108", "remove it, or use --canonical"),
         ("<caption>a <!-- b</caption>", "NB108", "write -->, or delete it"),
+        ("```xml\n<caption>a</caption>\n```", "NB115", "delete it"),
     ],
 )
 def test_each_finding_says_what_to_write_instead(text: str, code: str, hint: str) -> None:

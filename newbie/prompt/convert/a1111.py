@@ -10,46 +10,24 @@ BREAK cuts a prompt into parts: one for the picture, then one per person, as its
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
 
 from newbie.prompt.canonical import tag as canonical_tag
 from newbie.prompt.convert import emphasis
 from newbie.prompt.convert.flat import apart, lists_of
 from newbie.prompt.convert.sheet import Sheet, without_comments
-from newbie.prompt.convert.sort import sort
+from newbie.prompt.convert.sort import regional, sort
 from newbie.prompt.dialect import looks_like_tag
+from newbie.prompt.infotext import parts
 from newbie.prompt.read import Reading
 from newbie.prompt.scene import Scene, Value
 from newbie.prompt.weights import marks
 
 _BREAK = re.compile(r"(?<!\S)BREAK(?![^\s,])")
-_NEGATIVE = re.compile(r"^Negative prompt:[ \t]*", re.MULTILINE)
-_SETTINGS = re.compile(r"^Steps: \d+,.*\Z", re.MULTILINE)
-_SETTING = re.compile(r'\s*([\w /\-]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|\Z)')
 _NETWORK = re.compile(r"<(lora|lyco|hypernet):([^:<>]+):([\d.]+)[^<>]*>")
 # Underscores between words and before a bracket with words; an emoticon such as o_o has none.
 _JOINT = re.compile(r"(?:(?<=[^\W_]{2})|(?<=[^\W_]\)))_(?=\(?[^\W_]{2})")
-
-
-class Parts(NamedTuple):
-    """A text as the web UI shows it under a picture."""
-
-    prompt: str
-    negative: str
-    settings: Mapping[str, str]
-
-
-def parts(text: str) -> Parts:
-    """The prompt, the negative prompt and the settings of a text; the latter two are empty in a bare prompt."""
-    settings: dict[str, str] = {}
-    if match := _SETTINGS.search(text):
-        settings = {key.strip(): value.strip(' "') for key, value in _SETTING.findall(match[0])}
-        text = text[: match.start()].rstrip()
-    if match := _NEGATIVE.search(text):
-        return Parts(text[: match.start()].rstrip(), text[match.end() :].strip(), settings)
-    return Parts(text, "", settings)
 
 
 def looks_like_a1111(text: str) -> bool:
@@ -62,11 +40,11 @@ def read_a1111(reading: Reading) -> Sheet:
     sections = [_section(part) for part in _BREAK.split(found.prompt)]
     tags = [tags for tags, _ in sections]
     captions = tuple(Value(line) for _, lines in sections for line in lines)
-    if len(tags) > 1:
-        made = sort([[str(each) for each in part] for part in tags])
+    if len(tags) > 1 and (rows := regional([[str(each) for each in part] for part in tags])):
+        made = sort(rows)
         scene = replace(made, captions=(*made.captions, *captions))
     else:
-        values = tuple(Value(str(each)) for each in tags[0])
+        values = tuple(Value(str(each)) for part in tags for each in part)
         scene = Scene(tags=values, captions=captions, dialect="tags") if values else Scene(captions=captions)
     everything = [each for part in tags for each in part]
     return Sheet(scene, reading.system_prompt, found.negative, found.settings, notes=_notes(found.prompt, everything))

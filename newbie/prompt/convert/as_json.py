@@ -17,7 +17,7 @@ from newbie.errors import PromptError
 from newbie.prompt.canonical import normal
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.read import Reading
-from newbie.prompt.scan import MAX_DEPTH
+from newbie.prompt.scan import FENCE, MAX_DEPTH
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
 from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, PANEL, TAGS, content_of, lookup
 from newbie.prompt.source import Source
@@ -41,7 +41,7 @@ def load(text: str, name: str = "prompt") -> dict[str, Any]:
         return made
 
     try:
-        found = json.loads(text, object_pairs_hook=once)
+        found = json.loads(FENCE.sub("", text), object_pairs_hook=once)
     except json.JSONDecodeError as error:
         place = Source(text, name).place(error.pos)
         what = f"this is no JSON: {error.msg}"

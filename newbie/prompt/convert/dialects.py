@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from newbie.errors import PromptError, UsageError
 from newbie.prompt import dialect, safety
-from newbie.prompt.convert.a1111 import looks_like_a1111, parts, read_a1111, write_a1111
+from newbie.prompt.convert.a1111 import looks_like_a1111, read_a1111, write_a1111
 from newbie.prompt.convert.as_json import load, read_json, write_json
 from newbie.prompt.convert.flat import read_list, write_list
 from newbie.prompt.convert.lost import losses
@@ -17,9 +17,10 @@ from newbie.prompt.convert.prose import write_prose
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.convert.sort import structured
 from newbie.prompt.convert.template import is_template, read_template, write_template
+from newbie.prompt.infotext import parts
 from newbie.prompt.meaning import meaning
 from newbie.prompt.read import Reading, read
-from newbie.prompt.scan import scan
+from newbie.prompt.scan import FENCE, scan
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,17 @@ class Converted:
 
 def recognise(reading: Reading) -> str:
     """The dialect of a prompt, as a name in DIALECTS; "xml" stands for all that are XML."""
-    if dialect.is_json(reading.body) or reading.body.lstrip().startswith("{"):
+    body = FENCE.sub("", reading.body)
+    if dialect.is_json(body) or body.lstrip().startswith("{"):
         try:
-            return "template" if is_template(load(reading.body)) else "json"
+            return "template" if is_template(load(body)) else "json"
         except PromptError:  # braces mean other things too: {red|blue}_hair
-            if dialect.is_json(reading.body):
+            if dialect.is_json(body):
                 return "json"
     if reading.dialect == "xml":
         return "xml"
     found = parts(reading.body)
-    if found.negative or found.settings or looks_like_a1111(found.prompt):
+    if not found.bare or looks_like_a1111(found.prompt):
         return "a1111"
     return {"tags": "danbooru", "text": "text", "empty": "xml"}[reading.dialect]
 
@@ -122,7 +124,7 @@ def _read(reading: Reading, source: str) -> Sheet:
     text = reading.source.text
     end = max((tag.stop for tag in scan(reading.source).tags if tag.known), default=reading.body_start)
     below = parts(text[end:])  # an XML prompt in the web UI: its other lines stand behind the last tag
-    if not (below.negative or below.settings):
+    if below.bare:
         return read_markup(reading)
     above = read(text[:end] + below.prompt, name=reading.source.name, negative=True)
     return replace(read_markup(above), negative=below.negative, settings=below.settings)

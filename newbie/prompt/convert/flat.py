@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from newbie.prompt.canonical import tag
 from newbie.prompt.convert.sheet import Sheet, without_comments
-from newbie.prompt.dialect import plain_dialect
+from newbie.prompt.dialect import is_booru_list, plain_dialect
 from newbie.prompt.read import Reading
 from newbie.prompt.scene import Block, Scene, Value
 from newbie.prompt.schema import LOOSE, ORDER, content_of
@@ -31,7 +31,7 @@ class Lists(NamedTuple):
 def read_list(reading: Reading) -> Sheet:
     """A plain list of tags, perhaps with lines that are sentences; or sentences alone."""
     scene = reading.scene
-    if scene.dialect == "tags":
+    if scene.dialect == "tags" and not is_booru_list(without_comments(reading)):
         rest, sentences = apart(without_comments(reading))
         scene = Scene(tags=Value(rest).items, captions=tuple(map(Value, sentences)), dialect="tags")
     return Sheet(scene, system=reading.system_prompt)

@@ -81,12 +81,36 @@ def sort(parts: Sequence[Sequence[str]]) -> Scene:
     return Scene(tuple(characters), block(general), captions=tuple(map(Value, captions)))
 
 
+def regional(parts: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Parts as `sort` wants them, or none: BREAK also cuts what speaks of one person, or of the picture again.
+
+    A part of a list is that of a person unless all that is known of it belongs to the picture.
+    """
+    people = people_of(tag for part in parts for tag in part)
+    if people.number == 0 or people.alone:  # counted: nobody, or one
+        return []
+    words = bundled()
+    first, rest = list(parts[0]), []
+    for part in parts[1:]:
+        homes = {element_of(tag, words) for tag in part} - {OTHER}
+        speaks_of_picture = homes and homes.isdisjoint(fields_of(CHARACTER)) and not any(map(_counts, part))
+        if speaks_of_picture:
+            first += part
+        else:
+            rest.append(list(part))
+    return [first, *rest] if rest else []
+
+
+def _counts(tag: str) -> bool:
+    return bool(_PEOPLE.fullmatch(plain(tag)))
+
+
 def _person(number: int, tags: Iterable[str], words: Vocabulary, captions: Mapping[str, None]) -> Character:
     """What one part of a list says of one person."""
     found: dict[str, list[str]] = {}
     for tag in tags:
         if tag not in captions:
-            name = "gender" if _PEOPLE.fullmatch(plain(tag)) else element_of(tag, words)
+            name = "gender" if _counts(tag) else element_of(tag, words)
             found.setdefault(name if name in fields_of(CHARACTER) else "appearance", []).append(tag)
     return person(number, found)
 

@@ -106,6 +106,10 @@ def _check_name(written: str) -> None:
         raise Unusable(f"{written:.80} is no file name", "letters, digits, _ - and . do on every system", outside=True)
     if any(part.startswith(".") and part not in ("..", ".") for part in parts):
         raise Unusable(f"{written:.80} is hidden", "give the file a name without a dot in front", outside=True)
+    if written[0] in "“”‘’«»„＂":
+        raise Unusable(
+            f"{written:.80} stands in curly quotation marks", 'write straight ones: src="miku.xml"', outside=True
+        )
     if not written.lower().endswith(SUFFIXES):
         raise Unusable(f"{written:.80} is no character file", "its name ends in .xml or .txt", outside=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from newbie.prompt.canonical import tag as canonical
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
 from newbie.prompt.rules.subject import Item, Subject, block_items, blocks
 from newbie.prompt.schema import GENERAL, LOOSE
@@ -44,7 +45,8 @@ def repeated_tags(subject: Subject) -> Iterator[Diagnostic]:
                 first = seen.setdefault(plain(item.text), item)
                 if first is not item:
                     where = f"in <{first.element}> already" if first.element != item.element else "already"
-                    fix = (_without(subject, item),) if first.element == item.element else ()
+                    same = first.element == item.element and canonical(first.text) == canonical(item.text)
+                    fix = (_without(subject, item),) if same else ()  # another weight is for its author to choose
                     message = f"{item.text} was said {where}"
                     yield Diagnostic(REPEATED_TAG, item.span, message, "leave it out here", fix)
 

@@ -34,6 +34,7 @@ RULES = (LETTERS, FOREIGN)
 
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
 _TORN = re.compile(r"</?[ \t]*([A-Za-z_][\w\-]{1,39})(?=([\s>,/]|$))")
+_WIDE = re.compile(r"[＜〈《]/?[ \t]*([A-Za-z_][\w\-]{0,39})[^＞〉》\n]{0,40}[＞〉》]")  # typed with a Chinese keyboard
 _COMMAND = re.compile(
     r"<(?:lora|lyco|lycoris|hypernet|wildcard|embedding)\b:[^<>,]{1,200}>|\bembedding:[\w.\-]+"
     r"|\b(?:BREAK|AND|ADDBASE|ADDCOL|ADDROW|ADDCOMM)\b|^Negative prompt:|^Steps: \d+, .*",
@@ -45,6 +46,11 @@ def letters(subject: Subject) -> Iterator[Diagnostic]:
     if is_json(subject.source.text):  # all of it is letters
         return
     for value in subject.values:
+        for match in _WIDE.finditer(value.text):
+            if known := lookup(match[1]):
+                message = f"{match[0]} is no tag: its brackets are those of Chinese text"
+                tag = f"</{known.name}>" if "/" in match[0] else f"<{known.name}>"
+                yield Diagnostic(LETTERS, _at(value.span, match), message, f"write {tag}")
         if "&" in value.text:
             for match in _ENTITY.finditer(value.text):
                 message = f"{match[0]} is read as {len(match[0])} letters"
@@ -61,9 +67,17 @@ def letters(subject: Subject) -> Iterator[Diagnostic]:
 def foreign(subject: Subject) -> Iterator[Diagnostic]:
     for value in (Value(subject.source.text),) if subject.reading.dialect == "tags" else subject.values:
         for match in _COMMAND.finditer(value.text):
-            hint = "give adapters by --lora" if match[0].startswith("<") else "python -m newbie convert understands it"
+            hint = _hint(match[0])
             message = f"{match[0][:40]} speaks to another program, and is read as words"
             yield Diagnostic(FOREIGN, _at(value.span, match), message, hint)
+
+
+def _hint(command: str) -> str:
+    if command.startswith("<"):
+        return "give adapters by --lora"
+    if command.startswith(("BREAK", "Negative", "Steps")):
+        return "python -m newbie convert --to xml understands it"
+    return "delete it; there is nothing like it here"
 
 
 def _at(span: Span, match: re.Match[str]) -> Span:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -58,7 +59,10 @@ def blanks(subject: Subject) -> Iterator[Diagnostic]:
         right = canonical(item.text)
         if right != item.text and item.element not in _TRAINED_WITH_BLANKS:
             fix = (Edit(item.span, right),)
-            yield Diagnostic(BLANKS, item.span, f"blanks in the tag {item.text}", f"write {right}", fix)
+            name = item.text.lstrip("([{")  # of a weight, perhaps around several tags
+            name = re.sub(r":[\d.]+[)\]}:\d.]*\Z", "", name) if ":" in name else name
+            name = name if "(" in name else name.rstrip(")]}")
+            yield Diagnostic(BLANKS, item.span, f"blanks in the tag {name}", f"write {canonical(name)}", fix)
 
 
 def other_names(subject: Subject) -> Iterator[Diagnostic]:

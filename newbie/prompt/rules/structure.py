@@ -105,6 +105,15 @@ JSON_WRAPPER = Rule(
     "<general_tags>\n<count>1girl, solo</count>\n</general_tags>\n<caption>A girl waves.</caption>",
 )
 
+WRAPPING = Rule(
+    "NB115",
+    "info",
+    "a code fence, an XML header or CDATA brackets around the prompt",
+    "Chat programs and XML editors put them there. They are no part of the scene, but the model reads every sign.",
+    "```xml\n<caption>A girl waves.</caption>\n```",
+    "<caption>A girl waves.</caption>",
+)
+
 RULES = (
     NEVER_CLOSED,
     CLOSES_NOTHING,
@@ -118,5 +127,6 @@ RULES = (
     MISPLACED,
     MARKER_INSIDE,
     JSON_WRAPPER,
+    WRAPPING,
 )
 CHECKS = ()

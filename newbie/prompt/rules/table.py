@@ -15,6 +15,7 @@ from newbie.prompt.rules import (
     refusal,
     regions,
     reuse,
+    signs,
     spelling,
     structure,
     suppression,
@@ -24,7 +25,7 @@ from newbie.prompt.rules.subject import Check
 
 _MODULES = (
     refusal, structure, numbering, elements, people, places, spelling, homes, conflicts, markup, weights, limits,
-    suppression, reuse, regions,
+    suppression, reuse, regions, signs,
 )  # fmt: skip
 
 RULES: dict[str, Rule] = {

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from newbie.prompt import weights
+from newbie.prompt.canonical import tag as canonical
 from newbie.prompt.diagnostics import Diagnostic, Rule
 from newbie.prompt.rules.subject import Subject
 from newbie.prompt.source import Span
@@ -32,14 +33,19 @@ IMPOSSIBLE_WEIGHT = Rule(
 RULES = (STRAY_WEIGHT, IMPOSSIBLE_WEIGHT)
 
 _NUMBER = r"-?\d*\.?\d+"
+_BRACKETS = {"(": 1.1, "[": 1 / 1.1, "{": 1.05}  # what each weighs in the programs that read them
 _STRAY = re.compile(
     rf"""(?:\(\(+|\[\[+|\{{\{{+)[A-Za-z][^()\[\]{{}}]+[)\]}}]{{2,}}   # ((tag)), [[tag]]
     |    [\[{{][A-Za-z][\w \-]{{2,}}[\]}}] | \([A-Za-z][\w \-]{{3,}}\)  # [tag], {{tag}}, (tag)
     |    [A-Za-z][\w \-']{{2,}}:(?:[01]?\.\d{{1,2}}|[12]\.\d{{1,2}})      # tag:1.2
     |    \([A-Za-z][^()]*:{_NUMBER} | [A-Za-z][^():]*:{_NUMBER}\)       # (tag:1.2 and tag:1.2)
+    |    {_NUMBER}::[A-Za-z][\w \-]+(?:::)?                            # 1.2::tag::
     """,
     re.VERBOSE,
 )
+
+
+_DOUBLED = re.compile(rf"\(\(+[A-Za-z][^()]*:{_NUMBER}\s*\)\)+")
 
 
 def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
@@ -48,11 +54,25 @@ def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
     starts, stops = sorted(place.start for place in places), sorted(place.stop for place in places)
     for item in subject.items:
         text = item.text
-        if not _STRAY.fullmatch(text) or text in subject.vocabulary.tags or _inside(item.span, starts, stops):
-            continue
-        words = re.sub(rf":{_NUMBER}", "", text).strip("()[]{} ")
-        message = f"{text} is read as it stands, not as a weight"
-        yield Diagnostic(STRAY_WEIGHT, item.span, message, f"write ({words}:1.2), or {words}")
+        doubled = _DOUBLED.fullmatch(text)
+        stray = _STRAY.fullmatch(text) and not _inside(item.span, starts, stops)
+        if (stray or doubled) and text not in subject.vocabulary.tags:
+            what = "the outer parentheses are read as text" if doubled else "is read as it stands, not as a weight"
+            yield Diagnostic(STRAY_WEIGHT, item.span, f"{text}{':' if doubled else ''} {what}", _instead(text))
+
+
+def _instead(text: str) -> str:
+    """The same as our weight: what the brackets and the number weigh in the program they come from."""
+    words = canonical(re.sub(rf"{_NUMBER}::|::|:{_NUMBER}", "", text).strip("()[]{} "))
+    opening = text[: len(text) - len(text.lstrip("([{"))]
+    number = re.search(rf":\s*({_NUMBER})|({_NUMBER})::", text)
+    opening = opening[1:] if number and opening[:1] == "(" else opening
+    weight = float(number[1] or number[2]) if number else 1.0
+    for sign in opening:
+        weight *= _BRACKETS[sign]
+    if not 0 <= weight <= weights.MOST or weight == 1:
+        return f"write {words}"
+    return f"write ({words}:{weight:.3g}), or {words}"
 
 
 def impossible_weights(subject: Subject) -> Iterator[Diagnostic]:

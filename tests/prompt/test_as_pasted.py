@@ -1,0 +1,204 @@
+"""Prompts as people paste them: from galleries, from Danbooru, from chat programs, typed with a Chinese keyboard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from newbie.cli.main import main
+from newbie.prompt import Reading, read
+from newbie.prompt.convert import convert
+from newbie.prompt.format import formatted
+from newbie.prompt.infotext import parts
+from newbie.prompt.lint import fixed, lint
+from newbie.prompt.meaning import meaning
+from newbie.prompt.weights import marks
+
+GALLERY = """masterpiece, 1girl, ((blue hair)), [smile]
+Negative prompt: lowres, bad hands
+Steps: 30, CFG scale: 7.0, Seed: 5, Civitai resources: [{"type":"lora","name":"a, b: c"},{"weight":0.8}], Clip skip: 2
+"""
+
+
+def said(text: str) -> dict[str, str]:
+    """The hints of what the linter finds, by code."""
+    return {finding.code: finding.hint for finding in lint(read(text))}
+
+
+def tags(reading: Reading) -> list[str]:
+    return [tag.text for tag in reading.scene.tags]
+
+
+# ---- galleries
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_settings_are_settings_whatever_ends_the_file(end: str):
+    found = parts(GALLERY.rstrip() + end)
+    assert found.negative == "lowres, bad hands"
+    assert found.settings["Seed"] == "5" and found.settings["Clip skip"] == "2"
+    assert json.loads(found.settings["Civitai resources"])[0]["name"] == "a, b: c"
+
+
+def test_fmt_leaves_the_lines_of_a_web_ui_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "a.txt"
+    path.write_text(GALLERY, encoding="utf-8", newline="")
+    assert main(["fmt", str(path)]) == 0
+    assert path.read_bytes() == GALLERY.encode()
+    assert f"left as it is: {path}" in capsys.readouterr().err
+
+
+def test_break_is_no_word_of_a_tag():
+    text = "2girls, outdoors BREAK 1girl, blue hair BREAK 1girl, red hair"
+    mended = fixed(read(text)).text
+    assert mended == "2girls, outdoors BREAK 1girl, blue hair BREAK 1girl, red_hair" == formatted(read(text))
+    assert convert(read(mended), "xml").text == convert(read(text), "xml").text
+
+
+def test_a_part_behind_break_is_a_person_only_where_it_speaks_of_one():
+    one = convert(read("masterpiece BREAK 1girl, blue hair BREAK outdoors, night"), "xml").text
+    assert "<background>outdoors, night</background>" in one and "character_2" not in one
+    two = convert(read("2girls BREAK 1girl, blue hair BREAK 1girl, red hair BREAK sunset"), "xml").text
+    assert "<background>sunset</background>" in two and "character_3" not in two and "character_2" in two
+
+
+@pytest.mark.parametrize(
+    ("written", "ours"),
+    [
+        ("((long hair))", "(long_hair:1.21)"),
+        ("[smile]", "(smile:0.909)"),
+        ("blonde_hair:1.4", "(blonde_hair:1.4)"),
+        ("((masterpiece:1.2))", "(masterpiece:1.32)"),
+        ("1.5::red_hair::", "(red_hair:1.5)"),
+        ("{{hat}}", "(hat:1.1)"),
+    ],
+)
+def test_the_hint_about_a_foreign_weight_weighs_the_same(written: str, ours: str):
+    assert said(f"1girl, {written}, solo")["NB401"].startswith(f"write {ours}")
+    assert len(marks(ours)) == 1
+
+
+def test_weights_inside_weights_count_also_at_the_end():
+    text = "((blue_hair:1.2), (long_hair:1.1):1.3)"
+    assert {(text[m.inner.start : m.inner.stop], m.weight) for m in marks(text)} == {
+        ("blue_hair", 1.2),
+        ("long_hair", 1.1),
+        ("(blue_hair:1.2), (long_hair:1.1)", 1.3),
+    }
+
+
+# ---- Danbooru
+
+
+def test_tags_with_blanks_between_them_are_tags():
+    text = "1girl blue_hair rem_(re:zero) :3 looking_at_viewer"
+    assert tags(read(text)) == text.split()
+    assert formatted(read(text)) == ", ".join(text.split()) == fixed(read(text)).text
+    assert said(text)["NB307"] == "write commas between tags"
+    assert convert(read(text), "xml").source == "danbooru"
+
+
+@pytest.mark.parametrize("text", ["A girl with blue_hair smiles", "girl red dress beach", "my_lora is here", "a_b c"])
+def test_words_without_proof_are_no_list(text: str):
+    assert "NB307" not in said(text) and tags(read(text)) != text.split()
+
+
+def test_semicolons_and_dashes_are_told():
+    assert "NB307" in said("1girl; blue hair; smile")
+    assert "NB307" in said("- 1girl\n- blue hair\n- smile")
+    assert "NB307" not in said("1girl, ;), ;d, smile")
+    assert fixed(read("- blue hair, - smile, 1girl")).text == "- blue hair, - smile, 1girl"  # no -_blue_hair
+
+
+# ---- chat programs, editors, web pages
+
+
+@pytest.mark.parametrize("text", ["```xml\n{}\n```\n", "<?xml version='1.0'?>\n{}\n", "```\n{}\n```"])
+def test_what_is_wrapped_around_a_prompt_is_no_caption(text: str):
+    inside = "<character_1>\n<gender>1girl</gender>\n</character_1>"
+    reading = read(text.format(inside))
+    assert meaning(reading.scene) == meaning(read(inside).scene)
+    assert "NB115" in said(text.format(inside))
+    assert fixed(reading).text.strip() == inside
+
+
+def test_json_between_fences_is_json():
+    assert convert(read('```json\n{"caption": "A girl."}\n```'), "xml").text == "<caption>A girl.</caption>"
+
+
+def test_signs_that_nobody_sees_are_told_and_emoji_are_not():
+    assert "U+200B" in "".join(finding.message for finding in lint(read("1girl, blue\u200b_hair")))
+    assert "NB116" not in said("1girl, \U0001f469\u200d\U0001f467, \u2764\ufe0f")
+
+
+def test_brackets_of_a_chinese_keyboard_are_told():
+    assert said("＜character_1＞\n＜gender＞1girl＜/gender＞")["NB112"] == "write </gender>"
+    assert "NB112" not in said("＜３, 《书》, 1girl")
+
+
+# ---- end tags
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        (
+            "<character_1>\n<appearance>blue_hair</apperance>\n</character_1>",
+            "<character_1>\n<appearance>blue_hair</appearance>\n</character_1>",
+        ),
+        (
+            "<character_1>\n<gender>1girl</gender>\n</charcter_1>\n<caption>Hi.</caption>",
+            "<character_1>\n<gender>1girl</gender>\n</character_1>\n<caption>Hi.</caption>",
+        ),
+        (
+            "<general_tags>\n<count>1girl</count>\n</genral_tags>",
+            "<general_tags>\n<count>1girl</count>\n</general_tags>",
+        ),
+    ],
+)
+def test_a_misspelt_end_tag_ends_what_it_was_meant_for(text: str, right: str):
+    assert [finding.code for finding in lint(read(text))] == ["NB103"]
+    assert fixed(read(text)).text == right
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<appearance>a</apperance></appearance>",
+        "<character_1><appearance>x <apperance>y</apperance></appearance></character_1>",
+        "<character_1><charcter_1>x</charcter_1><gender>1girl</gender></character_1>",
+    ],
+)
+def test_a_misspelt_end_tag_before_the_right_one_ends_nothing(text: str):
+    assert "NB103" not in said(text)
+    assert meaning(read(formatted(read(text))).scene) == meaning(read(text).scene)
+
+
+# ---- what is said is done
+
+
+def test_a_comment_to_the_linter_moves_with_the_element_it_speaks_of():
+    text = (
+        "<character_1>\n<appearance>lnog_hair</appearance> <!-- newbie: ignore NB301 -->\n"
+        "<clothing>red_dress</clothing>\n</character_1>\n"
+    )
+    assert lint(read(text)) == ()
+    assert lint(read(formatted(read(text)))) == ()
+    assert formatted(read(formatted(read(text)))) == formatted(read(text))
+
+
+def test_only_what_is_corrected_is_called_fixable():
+    text = "blue_hair, (blue_hair:1.2), 1girl"
+    assert [finding.fix for finding in lint(read(text)) if finding.code == "NB303"] == [()]
+
+
+def test_a_character_file_that_is_used_twice_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "a.xml").write_text("<appearance>lnog_hair, blue hair</appearance>", encoding="utf-8")
+    prompt = tmp_path / "duo.xml"
+    prompt.write_text('<character_1 src="a.xml"/>\n<character_2 src="a.xml"/>', encoding="utf-8")
+    assert main(["lint", str(prompt)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.count("NB301") == captured.out.count("NB302") == 1
+    assert "--fix" not in captured.err  # it is another file's

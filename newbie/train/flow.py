@@ -9,7 +9,7 @@ Small pictures first: what words mean is learnt on cheap 128-pixel pictures, fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from newbie.accel.leaves import Leaves
 from newbie.accel.runner import InOrder, RunBlock
 from newbie.model import init as model_init
+from newbie.model.block import Modulation, TokenSequence
 from newbie.model.config import NextDiTConfig
 from newbie.model.nextdit import NextDiT, RunBlocks, run_in_order
 from newbie.text import gemma, jina
@@ -207,8 +208,15 @@ def train_flow(
 
 def run_compiled(backend: str = "inductor") -> RunBlocks:
     """The plain loop, over blocks whose parts before and after the kernel are compiled, their gradients too."""
-    leaves = Leaves.compiled(partial(torch.compile, dynamic=True, fullgraph=True, backend=backend))
-    return partial(InOrder(RunBlock(leaves)), None)
+    in_order = InOrder(RunBlock(Leaves.compiled(partial(torch.compile, dynamic=True, fullgraph=True, backend=backend))))
+
+    def run(blocks: Iterable[nn.Module], x: Tensor, m: Sequence[Modulation], seq: TokenSequence) -> Tensor:
+        # A graph is tied to what the code generator assumed of sizes and strides: three picture sizes need a dozen.
+        # Here and not around the training, since every thread has a configuration of its own.
+        with torch._dynamo.config.patch(recompile_limit=64):
+            return in_order(None, blocks, x, m, seq)
+
+    return run
 
 
 def sample_times(count: int, uniform_share: float, generator: torch.Generator, shift: float = 1.0) -> Tensor:

@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from newbie.bench.machine import facts
 from newbie.checkpoints import load_vae
 from newbie.devices import DTYPES, vae_dtype
-from newbie.images import read_pixels
 from newbie.memory.activations import of_decoding
 from newbie.memory.heap import give_back
 from newbie.memory.meter import Meter
@@ -39,7 +39,7 @@ WHOLE = 0  # a tile of no size: the picture at once
 
 def latents_of(vae: Autoencoder, sides: list[int]) -> dict[int, Tensor]:
     """Scaled latents by the side of the square that they are decoded to."""
-    image = from_uint8(torch.from_numpy(np.array(read_pixels(ROOT / "docs/images/gallery.png"))[None]))
+    image = from_uint8(torch.from_numpy(np.array(Image.open(ROOT / "docs/images/gallery.webp").convert("RGB"))[None]))
     corner = min(image.shape[2:])
     picture = F.interpolate(image[..., :corner, :corner], (ENCODED, ENCODED), mode="bicubic", antialias=True)
     encoded = vae.latents(vae.encode(picture.clamp(-1, 1)))

@@ -4,14 +4,16 @@ x_t = t * image + (1 - t) * noise, and the network learns the velocity image - n
 2024 for the logit-normal t). Captions are made anew at every visit, one in ten is empty, so guidance needs no other
 trick. The text encoders are the real classes with small configurations; their gradients come through the picture.
 
-Small pictures first: what words mean is learnt on cheap 128-pixel pictures, fine detail on few large ones.
+Small pictures first: what words mean is learnt on cheap 128-pixel pictures, fine detail on larger ones. The few steps
+with the largest are spread among those before them: at the end, where the learning rate is nearly zero, they would teach
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +49,7 @@ class Stage:
     steps: int
     batch: int
     shift: float = 1.0  # larger pictures need more noise to hide as much: sigma -> s sigma / (1 + (s - 1) sigma)
+    spread: bool = False  # its steps are spread evenly among those of the stage before, not put behind them
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,15 @@ class FlowRecipe:
 
     def stage_at(self, step: int) -> tuple[int, int]:
         """(which stage, which of its steps) the run's step `step` is."""
+        return self._order[step]
+
+    @cached_property
+    def _order(self) -> list[tuple[int, int]]:
+        order: list[tuple[float, int, int]] = []
         for number, stage in enumerate(self.stages):
-            if step < stage.steps:
-                return number, step
-            step -= stage.steps
-        raise IndexError("the run has no such step")
+            among = number - 1 if stage.spread and number else number
+            order += [(among + (place + 0.5) / stage.steps, number, place) for place in range(stage.steps)]
+        return [(number, place) for _, number, place in sorted(order)]
 
 
 class Painter(nn.Module):
@@ -165,7 +172,7 @@ def train_flow(
     muon, adam = split_parameters(model, NOT_FOR_MUON)
     optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr, eight_bit=recipe.eight_bit)
 
-    of_stage = lru_cache(maxsize=1)(latents)
+    of_stage = lru_cache(maxsize=2)(latents)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def part_loss(part: Part, noise: Tensor, t: Tensor, share: float) -> tuple[Tensor, tuple[Tensor | None, ...]]:

@@ -1,6 +1,8 @@
-"""Ways of running the blocks while they are trained: all of them give one loss and one gradient."""
+"""Training the transformer: which step is of which stage, and ways of running the blocks that have one gradient."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -41,3 +43,19 @@ def test_compiled_blocks_have_the_gradients_of_the_written_ones(recipe: FlowReci
     assert all(bool(gradient.abs().max() > 0) for gradient in plain)
     for a, b in zip(plain, compiled, strict=True):
         torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-6)
+
+
+def test_every_step_of_every_stage_comes_once_and_in_its_order() -> None:
+    recipe = MiniRecipe(half_steps=30, full_steps=50, double_steps=7).flow(vocabulary=40)
+    order = [recipe.stage_at(step) for step in range(recipe.steps)]
+    for number, stage in enumerate(recipe.stages):
+        assert [place for which, place in order if which == number] == list(range(stage.steps))
+    assert [which for which, _ in order[:30]] == [0] * 30
+
+
+def test_the_steps_with_the_largest_pictures_are_spread_among_those_before() -> None:
+    recipe = MiniRecipe(half_steps=30, full_steps=50, double_steps=7).flow(vocabulary=40)
+    places = [step for step in range(recipe.steps) if recipe.stage_at(step)[0] == 2]
+    gaps = [b - a for a, b in pairwise(places)]
+    assert set(gaps) <= {8, 9}  # 57 steps for 7
+    assert places[0] - 30 in range(3, 6) and recipe.steps - places[-1] in range(3, 7)

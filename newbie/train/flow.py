@@ -5,7 +5,7 @@ x_t = t * image + (1 - t) * noise, and the network learns the velocity image - n
 trick. The text encoders are the real classes with small configurations; their gradients come through the picture.
 
 Small pictures first: what words mean is learnt on cheap 128-pixel pictures, fine detail on larger ones. The few steps
-with the largest are spread among those before them: at the end, where the learning rate is nearly zero, they would teach
+with the largest are spread among those before them: at the end, where the learning rate is nearly zero, they teach
 nothing.
 """
 

@@ -13,7 +13,7 @@ _JSON = re.compile(r'\{\s*+"')
 _SEPARATORS = re.compile(r"[\s,，、]*+")
 _CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f]")
 _SENTENCE_END = re.compile(r"[。！？]|[.!?](?:\s|$)")
-_SPLIT = re.compile(r"[,，、\n\r]+|(?<!\S)BREAK(?!\S)")
+_SPLIT = re.compile(r"[,，、\n\r]+|(?<![^\s,，、])BREAK(?![^\s,，、])")
 
 # Words that sentences need and Danbooru tags avoid.
 _SENTENCE_WORDS = frozenset(

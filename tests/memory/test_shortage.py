@@ -45,8 +45,10 @@ with torch.no_grad():
 
 def grown(how: str, **environment: str) -> int:
     """Bytes that a hundred products of new lengths leave behind, after another hundred."""
+    # A model that was opened in this process before has left what `few` is about in its environment.
+    outside = {name: value for name, value in os.environ.items() if name not in devices.PROGRAMS}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAMS, how], capture_output=True, text=True, check=True, env=os.environ | environment
+        [sys.executable, "-c", PROGRAMS, how], capture_output=True, text=True, check=True, env=outside | environment
     )
     return int(done.stdout)
 

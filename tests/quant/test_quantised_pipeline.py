@@ -29,7 +29,7 @@ def opened(quant: str, **more) -> tuple[Pipeline, list[str]]:
     return Pipeline.open(settings=Settings(device="cpu", quant=quant, **more), on_note=notes.append), notes
 
 
-@pytest.mark.parametrize(("quant", "least"), [("w8a8", 0.97), ("int8", 0.98), ("nf4", 0.8), ("svdquant", 0.7)])
+@pytest.mark.parametrize(("quant", "least"), [("w8a8", 0.97), ("int8", 0.98), ("nf4", 0.8), ("svdquant", 0.6)])
 def test_pictures_are_near_those_of_the_model_as_it_is(quant, least, mini):
     pipeline, _ = opened(quant)
     codec = SCHEMES[quant].codec.name

@@ -84,7 +84,9 @@ def test_a_run_that_is_begun_again_goes_on_and_draws_nothing_twice(measured, mon
     after = json.loads(path.read_text())["values"]
     again, first = (each["trials"][0]["samples"] for each in (after, before))
     for row, other in zip(again, first, strict=True):  # beside the exact pictures as they were kept
-        assert row[:3] == pytest.approx(other[:3], abs=1e-2)  # bfloat16 decodes a pixel here and there otherwise
+        # bfloat16 decodes a pixel here and there otherwise; the second number is in decibels
+        assert row[:3:2] == pytest.approx(other[:3:2], abs=1e-3)
+        assert row[1] == pytest.approx(other[1], rel=1e-3)
     assert after["fewer"] == before["fewer"]
 
 

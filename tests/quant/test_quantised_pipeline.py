@@ -20,7 +20,7 @@ from newbie.quant.choice import Rule
 from newbie.quant.layers import CompressedLinear
 from newbie.quant.schemes import SCHEMES
 
-REQUEST = Request(prompt="1girl, blue_hair, twintails, smile", seed=7, steps=3, width=128, height=128)
+REQUEST = Request(prompt="1girl, blue_hair, twintails, smile", seed=7, steps=3)
 WEIGHTS_ONLY = ("int8", "fp8", "nf4", "int4")
 
 
@@ -29,7 +29,7 @@ def opened(quant: str, **more) -> tuple[Pipeline, list[str]]:
     return Pipeline.open(settings=Settings(device="cpu", quant=quant, **more), on_note=notes.append), notes
 
 
-@pytest.mark.parametrize(("quant", "least"), [("w8a8", 0.97), ("int8", 0.98), ("nf4", 0.8), ("svdquant", 0.6)])
+@pytest.mark.parametrize(("quant", "least"), [("w8a8", 0.97), ("int8", 0.98), ("nf4", 0.8), ("svdquant", 0.7)])
 def test_pictures_are_near_those_of_the_model_as_it_is(quant, least, mini):
     pipeline, _ = opened(quant)
     codec = SCHEMES[quant].codec.name

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -217,14 +217,13 @@ class Rotary(nn.Module):
         return angle.cos().to(x.dtype), angle.sin().to(x.dtype)
 
 
-def build_gemma(config: GemmaConfig, *, attention: Literal["eager", "sdpa"] = "eager") -> nn.Module:
+def build_gemma(config: GemmaConfig) -> nn.Module:
     """Gemma 3 without its last layer and final norm, on the current default device (meta included).
 
     Parameter names are the official ones below the text prefix (`embed_tokens.weight`, `layers.0. ...`). There
     are no buffers. On a real device the weights are not set: load them, or call `initialise`.
 
-    `attention`: "eager" is the arithmetic of the reference, operation by operation; a prompt is short, so it costs
-    nothing. "sdpa" is faster and smaller in training, and equal but for round-off.
+    Attention is the arithmetic of the reference, operation by operation; a prompt is short, so it costs nothing.
     """
     from transformers.models.gemma3.configuration_gemma3 import Gemma3TextConfig
     from transformers.models.gemma3.modeling_gemma3 import Gemma3TextModel
@@ -234,7 +233,7 @@ def build_gemma(config: GemmaConfig, *, attention: Literal["eager", "sdpa"] = "e
         "num_hidden_layers": built,
         "layer_types": list(config.layer_types[:built]),
         "use_cache": False,
-        "attn_implementation": attention,
+        "attn_implementation": "eager",
     }
     with torch.device("meta"):  # the parts replaced below must cost nothing
         model: nn.Module = Gemma3TextModel(Gemma3TextConfig(**settings))

@@ -133,5 +133,6 @@ def test_the_error_is_about_one_percent():
     x = torch.randn(500, 768, generator=torch.Generator().manual_seed(6))
     weights = torch.randn(96, 768, generator=torch.Generator().manual_seed(7))
     wanted = x @ weights.T
-    error = (W8A8().linear(W8A8().encode(weights), x, None) - wanted).norm() / wanted.norm()
+    # Not through W8A8.linear: where the processor has no fast product, or is busy, that rounds the weights alone.
+    error = (products.dynamic(x, **W8A8().encode(weights)) - wanted).norm() / wanted.norm()
     assert 0.008 < error < 0.014

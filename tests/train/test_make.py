@@ -158,10 +158,18 @@ class Letters:
         return self
 
 
-def test_stages_follow_each_other_step_by_step():
+def test_the_second_stage_follows_the_first_and_the_third_is_spread_among_it():
+    recipe = MiniRecipe(half_steps=2, full_steps=3, double_steps=2).flow(500)
+    assert [stage.size for stage in recipe.stages] == [128, 256, 512]
+    order = [recipe.stage_at(step) for step in range(recipe.steps)]
+    assert order[:2] == [(0, 0), (0, 1)]
+    assert order[2:] == [(1, 0), (2, 0), (1, 1), (2, 1), (1, 2)]
+
+
+def test_a_stage_without_steps_is_left_out():
     recipe = MiniRecipe(half_steps=3, full_steps=0, double_steps=2).flow(500)
-    assert [recipe.stage_at(step) for step in range(recipe.steps)] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
     assert [stage.size for stage in recipe.stages] == [128, 512]
+    assert sorted(recipe.stage_at(step) for step in range(recipe.steps)) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
 
 
 def test_the_recipe_of_the_bundled_model_fits_its_files():

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import platformdirs
 import torch
 
+from newbie import cgroup
 from newbie.errors import UsageError
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -132,11 +133,12 @@ def vae_dtype(name: str, device_name: str) -> Choice:
 def free_memory(device: str = "cpu") -> int:
     """Bytes of a card, or of main memory without pushing others out; 0 where the system does not tell.
 
-    Where this process may have so many addresses only (`ulimit -v`), not more than are left of them.
+    Where this process may have so many addresses only (`ulimit -v`), not more than are left of them; nor more than its
+    container, or whatever else it is put into, leaves it (`cgroup`).
     """
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
-    return int(min(proc_sizes("meminfo").get("MemAvailable", 0), _addresses_left()))
+    return int(min(proc_sizes("meminfo").get("MemAvailable", 0), _addresses_left(), cgroup.left()))
 
 
 def peak_memory(device: str = "cpu") -> int:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from newbie import cgroup
 from newbie.errors import NewbieError, UsageError
 
 REQUIRED = {  # the oldest version that works
@@ -169,14 +170,15 @@ def optional_rows(version_of: Callable[[str], str | None] = installed) -> list[R
 # ---- the machine
 
 
-def memory_rows(meminfo: Path = Path("/proc/meminfo")) -> list[Row]:
-    """Main memory, in GiB. Only Linux tells how much is free."""
+def memory_rows(meminfo: Path = Path("/proc/meminfo"), left: Callable[[], float] = cgroup.left) -> list[Row]:
+    """Main memory, in GiB, and what a container leaves of it. Only Linux tells how much is free."""
     try:
         entries = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
         total, free = (int(entries[key].split()[0]) / 2**20 for key in ("MemTotal", "MemAvailable"))
     except (OSError, KeyError, ValueError, IndexError):
         return [Row("memory", "unknown on this system", "note")]
-    return [Row("memory", f"{total:.1f} GiB, {free:.1f} GiB of it free")]
+    held = f"; this container or service may take {left() / 2**30:.1f} more" if left() / 2**30 < free else ""
+    return [Row("memory", f"{total:.1f} GiB, {free:.1f} GiB of it free{held}")]
 
 
 def processor_rows() -> list[Row]:

@@ -21,7 +21,7 @@ ROWS = [
     {"model", "vae", "text", "regions"},
     {"attention", "prompt"},
     {"request", "step", "devices"},
-    {"errors"},
+    {"errors", "cgroup"},
 ]
 HEIGHT = {name: -row for row, names in enumerate(ROWS) for name in names}
 # Neighbours that may be imported, one way each.

@@ -183,8 +183,9 @@ def _machine(settings: Settings, device: torch.device) -> Machine:
     if device.type == "cuda":
         before, free = CONTEXT, torch.cuda.mem_get_info(device)[0]
     else:
-        before = Resident.now().whole + LIBRARIES
-        free = before + devices.free_memory()
+        now = Resident.now()
+        before = now.whole + LIBRARIES
+        free = now.own + devices.free_memory()  # pages of files count as free already
     limit = int(free * RESERVE) if asked == amount.AUTO else amount.parse(asked)
     return Machine.of(device.type, limit, before, asked, devices.threads())
 

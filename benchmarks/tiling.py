@@ -25,9 +25,9 @@ from torch.nn import functional as F
 
 from newbie.bench.machine import facts
 from newbie.checkpoints import load_vae
-from newbie.devices import DTYPES, vae_dtype
+from newbie.devices import DTYPES, keep_few_programs, vae_dtype
 from newbie.memory.activations import of_decoding
-from newbie.memory.heap import give_back
+from newbie.memory.heap import apart, give_back
 from newbie.memory.meter import Meter
 from newbie.vae import Autoencoder, from_uint8
 from newbie.vae.tiling import Tiling
@@ -102,10 +102,12 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/newbie-mini/vae")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    keep_few_programs()
     dtype = DTYPES[vae_dtype("auto", "cpu").value]
-    vae = load_vae(given.vae, dtype=dtype).module.channels_last()
+    with apart():
+        vae = load_vae(given.vae, dtype=dtype).module.channels_last()
     rows: list[dict[str, Any]] = []
-    with torch.no_grad():
+    with torch.no_grad(), apart():  # as pictures are decoded for which there is a plan
         latents = latents_of(vae, given.sides)
         vae.decode(next(iter(latents.values()))[..., :8, :8])  # what libraries load when they first compute
         for side, its in latents.items():

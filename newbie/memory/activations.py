@@ -27,6 +27,7 @@ from newbie.vae.tiling import Tiling
 FLOAT32 = 4  # bytes
 WORDS = 512  # tokens that Gemma reads at most
 LIBRARY = 64 * 2**20  # what products and convolutions take for themselves: workspaces, arranged inputs
+PROGRAMS = 12 * 10**6  # what a processor's library keeps of a size that a decoder is given: programs it compiled
 
 
 class Rows(NamedTuple):
@@ -74,14 +75,16 @@ def of_modulations(config: NextDiTConfig, dtype: torch.dtype, rows: int, steps: 
 
 
 @cache
-def of_decoding(config: AutoencoderConfig, latent: tuple[int, int], dtype: torch.dtype, tiling: Tiling | None) -> int:
-    """One picture from its latents to pixels."""
-    tile = latent if tiling is None else tiling.largest(latent, config.factor)
+def of_decoding(
+    config: AutoencoderConfig, latent: tuple[int, int], dtype: torch.dtype, tiling: Tiling | None, device: str = "cpu"
+) -> int:
+    """One picture from its latents to pixels; on a CPU with `heap.apart`, for the heap would keep holes."""
+    tile = latent if tiling is None else tiling.tile(latent, config.factor)
     pixels = 0 if tile == latent else 3 * FLOAT32 * latent[0] * latent[1] * config.factor**2
     with torch.device("meta"):
         vae = Autoencoder(config).to(dtype)
         given = torch.empty(1, config.latent_channels, *tile)
-    return peak_of(lambda: vae.decode(given)) + pixels + LIBRARY
+    return peak_of(lambda: vae.decode(given)) + pixels + (PROGRAMS if device == "cpu" else LIBRARY)
 
 
 def _of_block(config: NextDiTConfig, rows: Rows, dtype: torch.dtype) -> int:

@@ -185,7 +185,7 @@ def working_bytes(model: Model, picture: Picture, tiling: Tiling | None = None) 
         transformer.plan.config, rows, transformer.dtype, leaves=model.leaves, steps=picture.steps
     )
     pixels = picture.batch * picture.width * picture.height * 3 * activations.FLOAT32
-    decoding = activations.of_decoding(vae.plan.config, latent, vae.dtype, tiling) + pixels
+    decoding = activations.of_decoding(vae.plan.config, latent, vae.dtype, tiling, vae.device.type) + pixels
     return {"transformer": evaluation, "text_encoder": encoding, "clip": encoding, "vae": decoding}
 
 

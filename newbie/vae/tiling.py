@@ -10,8 +10,9 @@ Pictures of a batch are decoded one after another (slicing), which is exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -26,17 +27,17 @@ SMALLEST = 64  # pixels
 
 
 class Cut(NamedTuple):
-    """One tile along one side: where it begins and ends in latents, and which of its ends meet another tile."""
+    """One tile along one side, in latents: where it begins and ends, and how much it shares with its neighbours."""
 
     start: int
     stop: int
-    first: bool
-    last: bool
+    before: int  # 0: there is none
+    after: int
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of `side` pixels; neighbours share a quarter of it.
+    """Tiles of `side` pixels at most, all of one size; neighbours share a quarter of it, or a little more.
 
     Raises:
         UsageError: tiles that are too small to see anything.
@@ -58,52 +59,50 @@ class Tiling:
             return vae.decode(latents)
         height, width = (size * factor for size in latents.shape[2:])
         pixels = torch.zeros(len(latents), 3, height, width, device=latents.device)
-        overlap = self._overlap(factor)
         for picture, its in zip(pixels, latents, strict=True):
             for row in rows:
                 for column in columns:
                     tile = vae.decode(its[None, :, row.start : row.stop, column.start : column.stop])[0]
                     # Weights of neighbours add up to one by their making: nothing is divided afterwards.
-                    tile *= _weights(row, overlap, factor, tile)[:, None] * _weights(column, overlap, factor, tile)
+                    tile *= _weights(row, factor, tile)[:, None] * _weights(column, factor, tile)
                     place = (slice(cut.start * factor, cut.stop * factor) for cut in (row, column))
                     picture[:, *place] += tile
+                    del tile  # the next one needs its room
         return pixels
 
     def cuts(self, size: int, factor: int) -> list[Cut]:
-        """A side of `size` latents in tiles that overlap by the same everywhere; the last may be shorter."""
-        side, overlap = max(self.side // factor, 2), self._overlap(factor)
-        return list(_cuts(size, side, overlap))
+        """A side of `size` latents in tiles of one length, whose overlaps differ by one at most.
 
-    def largest(self, size: tuple[int, int], factor: int) -> tuple[int, int]:
-        """The largest tile of latents (height, width)."""
-        height, width = (max(cut.stop - cut.start for cut in self.cuts(side, factor)) for side in size)
+        Of one length, for what computes them prepares itself for each size: in time, and in memory that it keeps.
+        """
+        side = max(self.side // factor, 2)
+        overlap = max(int(side * OVERLAP), 1)
+        if size <= side:
+            return [Cut(0, size, 0, 0)]
+        count = math.ceil((size - overlap) / (side - overlap))
+        length = math.ceil((size - overlap) / count) + overlap
+        starts = [number * (size - length) // (count - 1) for number in range(count)]
+        shared = [0, *(start + length - following for start, following in pairwise(starts)), 0]
+        return [Cut(start, start + length, shared[i], shared[i + 1]) for i, start in enumerate(starts)]
+
+    def tile(self, size: tuple[int, int], factor: int) -> tuple[int, int]:
+        """The size of a tile of latents (height, width)."""
+        height, width = (self.cuts(side, factor)[0].stop for side in size)
         return height, width
 
-    def _overlap(self, factor: int) -> int:
-        """In latents."""
-        return max(int(max(self.side // factor, 2) * OVERLAP), 1)
 
-
-def _cuts(size: int, side: int, overlap: int) -> Iterator[Cut]:
-    if size <= side:
-        yield Cut(0, size, True, True)
-        return
-    count = -(-(size - overlap) // (side - overlap))
-    # All of one length but for rounding: a narrow last tile would see little of the picture.
-    inner = size - overlap
-    for number in range(count):
-        start, stop = number * inner // count, (number + 1) * inner // count + overlap
-        yield Cut(start, stop, number == 0, number == count - 1)
-
-
-def _weights(cut: Cut, overlap: int, factor: int, like: Tensor) -> Tensor:
+def _weights(cut: Cut, factor: int, like: Tensor) -> Tensor:
     """(pixels,) of one tile along one side: ones, and ramps where it overlaps another."""
     weights = torch.ones((cut.stop - cut.start) * factor, device=like.device)
-    at = (torch.arange(overlap * factor, device=like.device) + 0.5) / (overlap * factor)
-    ramp = ((at - UNSEEN) / (1 - 2 * UNSEEN)).clamp(0, 1)
-    ramp = ramp * ramp * (3 - 2 * ramp)  # no kink at either end
-    if not cut.first:
-        weights[: len(ramp)] = ramp
-    if not cut.last:
-        weights[-len(ramp) :] = 1 - ramp
+    if cut.before:
+        weights[: cut.before * factor] = _ramp(cut.before * factor, like)
+    if cut.after:
+        weights[-cut.after * factor :] = 1 - _ramp(cut.after * factor, like)
     return weights
+
+
+def _ramp(length: int, like: Tensor) -> Tensor:
+    """(length,) from zero to one."""
+    at = (torch.arange(length, device=like.device) + 0.5) / length
+    ramp = ((at - UNSEEN) / (1 - 2 * UNSEEN)).clamp(0, 1)
+    return ramp * ramp * (3 - 2 * ramp)  # no kink at either end

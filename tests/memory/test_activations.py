@@ -39,7 +39,7 @@ def test_a_decoder_without_content_needs_what_a_real_one_does():
     latents = torch.randn(1, config.latent_channels, 48, 32)
     with torch.no_grad():
         real = peak_bytes(lambda: vae.decode(latents), CPU)
-    counted = activations.of_decoding(config, (48, 32), torch.float32, None) - activations.LIBRARY
+    counted = activations.of_decoding(config, (48, 32), torch.float32, None) - activations.PROGRAMS
     assert counted == pytest.approx(real, rel=0.2)  # convolutions arrange their input for themselves
 
 

@@ -31,13 +31,16 @@ class Nearest(Autoencoder):
 
 
 @given(size=st.integers(1, 400), side=st.integers(64, 600), factor=st.sampled_from([1, 2, 4, 8]))
-def test_tiles_cover_a_side_overlap_by_one_amount_and_are_never_larger_than_asked(size, side, factor):
+def test_tiles_cover_a_side_are_of_one_length_and_never_larger_than_asked(size, side, factor):
     tiling = Tiling(side)
     cuts = tiling.cuts(size, factor)
     assert (cuts[0].start, cuts[-1].stop) == (0, size)
-    overlaps = {a.stop - b.start for a, b in pairwise(cuts)}
-    assert len(overlaps) <= 1
-    assert all(cut.stop - cut.start <= max(side // factor, 2) for cut in cuts)
+    (length,) = {cut.stop - cut.start for cut in cuts}
+    assert length <= max(side // factor, 2)
+    overlaps = [a.stop - b.start for a, b in pairwise(cuts)]
+    assert not overlaps or (max(overlaps) <= min(overlaps) + 1 and min(overlaps) >= max(side // factor // 4, 1))
+    assert [cut.before for cut in cuts] == [0, *overlaps] and [cut.after for cut in cuts] == [*overlaps, 0]
+    assert all(cut.before + cut.after <= length for cut in cuts)  # no place is in three tiles
 
 
 @pytest.mark.parametrize("size", [(33, 47), (16, 64), (40, 16)])

@@ -11,11 +11,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import get_args
 
 from newbie.checkpoints import stream, targets, tokenizer_files
 from newbie.checkpoints.components import CARD, MissingPart, existing, find_in_tree
-from newbie.checkpoints.kinds import TYPES, require_type
+from newbie.checkpoints.kinds import TYPES, require_known, require_type
 from newbie.checkpoints.layouts import COMPONENTS, SPOKEN, Component, recognise, unrecognised
 from newbie.checkpoints.outgoing import Wanted, counted
 from newbie.checkpoints.plan import Plan, plan_load
@@ -76,6 +75,10 @@ def convert(
         OutputError: it could not be written; what is there is used by the next run.
     """
     require_type(type)
+    if layout:
+        require_known(layout, targets.LAYOUTS, "layout")
+    for part in parts:
+        require_known(part, COMPONENTS, "part")
     place, goal = existing(source, "source"), Path(target).expanduser()
     say = on_progress or (lambda text: None)
     done = Conversion()
@@ -187,9 +190,11 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     parser = argparse.ArgumentParser(prog="python -m newbie convert-weights", description=__doc__.split("\n")[0])
     parser.add_argument("source", help="a weights file, a *.index.json, or a model folder")
     parser.add_argument("target", help="a file that ends in .safetensors or .gguf, or a folder")
-    parser.add_argument("--layout", choices=targets.LAYOUTS, default="", help="whose names and places")
+    parser.add_argument("--layout", default="", metavar="LAYOUT", help=f"whose names: {', '.join(targets.LAYOUTS)}")
     parser.add_argument("--type", default="keep", metavar="TYPE", help=f"one of: {', '.join(TYPES)}")
-    parser.add_argument("--part", choices=get_args(Component), action="append", default=[], help="take this part only")
+    parser.add_argument(
+        "--part", action="append", default=[], metavar="PART", help=f"take this part only: {', '.join(COMPONENTS)}"
+    )
     parser.add_argument("--skip", action="append", default=[], metavar="TEXT", help="do not quantise names with it")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     parser.add_argument("--allow-pickle", action="store_true", help="also read .pth files (nothing is executed)")
@@ -200,7 +205,7 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
         options.target,
         layout=options.layout,
         type=options.type,
-        parts=options.part,
+        parts=[part.replace("-", "_") for part in options.part],  # as --device-map and --quant spell them
         skip=options.skip,
         overwrite=options.overwrite,
         allow_pickle=options.allow_pickle,

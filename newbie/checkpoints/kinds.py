@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 
 import torch
 
@@ -48,6 +49,14 @@ def require_type(text: str) -> None:
     close = difflib.get_close_matches(text.lower(), known, 1)
     guess = f"did you mean {known[close[0]]}? " if close else ""
     raise UsageError(f"there is no type {text!r}", guess + _all())
+
+
+def require_known(text: str, known: Sequence[str], what: str) -> None:
+    """Raise UsageError unless `text` is one of `known`: which is nearest, and all there are. `what` names the flag."""
+    if text not in known:
+        close = difflib.get_close_matches(text.lower(), known, 1)
+        guess = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(f"there is no {what} {text!r}", f"{guess}use one of: {', '.join(known)}")
 
 
 def _all() -> str:

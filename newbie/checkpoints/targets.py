@@ -17,6 +17,7 @@ from newbie.checkpoints import gguf as reading
 from newbie.checkpoints import gguf_write as gguf
 from newbie.checkpoints import header as safetensors
 from newbie.checkpoints import spiece, stream, tokenizer_files
+from newbie.checkpoints.kinds import require_known
 from newbie.checkpoints.layouts import SPIECES, SPOKEN, Component
 from newbie.checkpoints.outgoing import Outgoing, Wanted, outgoing
 from newbie.checkpoints.plan import Plan
@@ -81,8 +82,7 @@ def files(goal: Path, plans: Sequence[Plan], layout: str = "") -> list[File]:
         UsageError: the layout does not exist, or cannot be written to such a target.
     """
     layout = layout or ("gguf" if goal.suffix == ".gguf" else "official")
-    if layout not in LAYOUTS:
-        raise UsageError(f"there is no layout {layout!r}", f"use one of: {', '.join(LAYOUTS)}")
+    require_known(layout, LAYOUTS, "layout")
     if goal.suffix not in FILES:
         return [File(goal / _inside(plan.part.component, layout), (plan,), layout) for plan in plans]
     if (goal.suffix == ".gguf") != (layout == "gguf"):

@@ -573,3 +573,24 @@ def test_the_command_tells_what_it_wrote(tmp_path, wide, capsys):
     (line,) = said
     assert json.loads(line)["files"] == ["transformer/diffusion_pytorch_model.safetensors"]
     assert inspect(tmp_path / "b").checkpoints[0].parts[0].dtypes.keys() == {"float16"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "asked", "what", "guess"),
+    [
+        ("--layout", "diffuser", "layout", "diffusers"),
+        ("--layout", "ComfyUI ", "layout", "comfyui"),
+        ("--part", "transformers", "part", "transformer"),
+        ("--part", "text-encodr", "part", "text_encoder"),
+    ],
+)
+def test_a_misspelt_layout_or_part_is_told_what_was_probably_meant(tmp_path, wide, flag, asked, what, guess):
+    with pytest.raises(UsageError, match=f"there is no {what} '{asked.replace('-', '_')}'") as caught:
+        main([str(wide), str(tmp_path / "a.safetensors"), flag, asked], print)
+    assert caught.value.hint.startswith(f"did you mean {guess}? use one of: ")
+    assert not list(tmp_path.glob("a.*"))
+
+
+def test_a_part_may_be_spelt_as_other_flags_spell_it(tmp_path, wide):
+    with pytest.raises(WeightsError, match="holds no text encoder"):  # it is understood
+        main([str(wide), str(tmp_path / "a.safetensors"), "--part", "text-encoder"], print)

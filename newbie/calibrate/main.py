@@ -21,7 +21,7 @@ from newbie.calibrate import prompts
 from newbie.calibrate.quantise import Layer, Quantised, quantise
 from newbie.calibrate.report import Report
 from newbie.calibrate.studio import draw, drawing, networks, with_network
-from newbie.calibrate.write import file_dtype, require_free, write
+from newbie.calibrate.write import file_dtype, require_free, require_room, write
 from newbie.checkpoints import locate
 from newbie.checkpoints.layouts import Component
 from newbie.checkpoints.save import write_json
@@ -72,7 +72,8 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     parts = locate(model, allow_pickle=args.allow_pickle, spare=BUNDLED, on_note=say)
     place = parts.transformer.folder.parent
     _require_other_place(args.out, place)
-    require_free(parts, args.out, overwrite=args.overwrite)  # before the long part
+    targets = require_free(parts, args.out, overwrite=args.overwrite)  # before the long part, and so is this:
+    require_room(targets, args.out, choice, calibrated=args.count > 0)
     pipeline = Pipeline.open(
         model, settings=Settings(device=args.device, dtype=args.dtype), allow_pickle=args.allow_pickle
     )

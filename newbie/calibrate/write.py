@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from newbie.checkpoints import Components
+from newbie.checkpoints import Components, tokenizer_files
 from newbie.checkpoints.convert import beside, convert
 from newbie.checkpoints.header import open_safetensors
 from newbie.checkpoints.index import Index
-from newbie.checkpoints.plan import plan_load
+from newbie.checkpoints.plan import Plan, plan_load
 from newbie.checkpoints.save import save_quantised, state_as_saved
 from newbie.checkpoints.targets import File, files
 from newbie.errors import OutputError, UsageError
+from newbie.memory.amount import told
+from newbie.quant.choice import Choice, Rule, codec_bytes
+from newbie.quant.schemes import scheme
 
 
 def write(parts: Components, place: Path, goal: Path, networks: Mapping[str, nn.Module], *, overwrite: bool) -> None:
@@ -48,6 +53,50 @@ def require_free(parts: Components, goal: Path, *, overwrite: bool) -> list[File
     if there and not overwrite:
         raise UsageError(f"{there[0]} is there already", "--overwrite replaces it, also where a run was killed")
     return targets
+
+
+def require_room(targets: Sequence[File], goal: Path, choice: Choice, *, calibrated: bool) -> None:
+    """Raise OutputError where what `write` will write has no room, or the place cannot be written to."""
+    place = next(folder for folder in (goal.absolute(), *goal.absolute().parents) if folder.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            free = shutil.disk_usage(place).free
+    except OSError as error:
+        raise OutputError(f"{place}: cannot be written to ({error})", "name another folder with --out") from error
+    needed = room(targets, choice, calibrated=calibrated)
+    if needed > free:
+        raise OutputError(
+            f"{goal}: needs {told(needed)}, the disk has {told(free)} free",
+            f"make room for {told(needed - free)} more, or name a folder on another disk with --out",
+        )
+
+
+def room(targets: Sequence[File], choice: Choice, *, calibrated: bool) -> int:
+    """Bytes of disk that `write` takes at most: a file that is replaced stays until the new one is whole."""
+    taken = most = 0
+    for file in targets:
+        (plan,) = file.plans
+        taken += _bytes(plan, choice.rule(plan.part.component), calibrated=calibrated)
+        taken += sum(path.stat().st_size for path in tokenizer_files.files(plan))
+        most = max(most, taken)
+        taken -= file.path.stat().st_size if file.path.exists() else 0
+    return most
+
+
+def _bytes(plan: Plan, rule: Rule | None, *, calibrated: bool) -> int:
+    """Of the weights of one part, before they are quantised."""
+    if rule is None:
+        return sum(plan.index[name].nbytes for name in plan.index)
+    kind, dtype = scheme(rule.scheme), file_dtype(plan.index)
+    codec = (kind.calibrated or kind.codec) if calibrated else kind.codec
+    sizes = 0
+    layers = {f"{path}.weight" for path in rule.layers(plan.module)}
+    for name, tensor in plan.module.state_dict().items():
+        if name in layers:
+            sizes += codec_bytes(codec, *tensor.shape)
+        else:
+            sizes += tensor.numel() * (dtype if dtype and tensor.is_floating_point() else tensor.dtype).itemsize
+    return sizes
 
 
 def file_dtype(index: Index) -> torch.dtype | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,17 @@ from newbie import Pipeline, Request, Settings
 from newbie.calibrate import prompts
 from newbie.calibrate.distance import psnr, ssim
 from newbie.calibrate.main import main
-from newbie.errors import UsageError
+from newbie.calibrate.write import require_free, room
+from newbie.checkpoints import locate
+from newbie.errors import OutputError, UsageError
+from newbie.pipeline import bundled
 from newbie.prompt import read
+from newbie.quant.choice import Choice
 from newbie.quant.layers import told
 
 FAST = ["--count", "1", "--pictures", "1", "--steps", "1", "--side", "64", "--device", "cpu"]
+
+SKIP = "refiner,layers.2,layers.3,layers.4,layers.5,layers.6"  # two blocks tell as much as seven
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +35,7 @@ def made(tmp_path_factory) -> tuple[Path, list[str]]:
     out = tmp_path_factory.mktemp("quantize") / "mini"
     said: list[str] = []
     scheme = "transformer=int4,text-encoder=int8,clip=nf4"
-    skip = "refiner,layers.2,layers.3,layers.4,layers.5,layers.6"  # two blocks tell as much as seven
-    assert main([scheme, "--out", str(out), "--rounding", "gptq", "--quant-skip", skip, *FAST], said.append) == 0
+    assert main([scheme, "--out", str(out), "--rounding", "gptq", "--quant-skip", SKIP, *FAST], said.append) == 0
     return out, said
 
 
@@ -76,6 +82,40 @@ def test_what_is_there_is_not_replaced_unasked(made, monkeypatch):
     monkeypatch.setattr(Pipeline, "open", lambda *args, **more: pytest.fail("the long part began first"))
     with pytest.raises(UsageError, match="is there already"):
         main(["int8", "--out", str(made[0]), "--count", "0", "--pictures", "0"], lambda text: None)
+
+
+def test_the_room_that_is_asked_for_beforehand_is_what_is_taken(made):
+    """Twice: into a new folder, and over the one that is there, of which each file stays until its own is whole."""
+    parts = locate(bundled())
+    choice = Choice.parse("transformer=int4,text-encoder=int8,clip=nf4", SKIP)
+    written = [path for path in made[0].rglob("*") if path.suffix == ".safetensors" or "tokenizer" in path.name]
+    whole = sum(path.stat().st_size for path in written)
+    new = require_free(parts, made[0].with_name("absent"), overwrite=False)
+    assert room(new, choice, calibrated=True) == pytest.approx(whole, rel=0.02)
+    over = require_free(parts, made[0], overwrite=True)
+    sizes = [file.path.stat().st_size for file in over]
+    assert room(over, choice, calibrated=True) == pytest.approx(max(sizes), rel=0.05)
+
+
+def test_a_disk_without_room_is_told_before_the_long_part(monkeypatch, tmp_path):
+    monkeypatch.setattr(Pipeline, "open", lambda *args, **more: pytest.fail("the long part began first"))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("newbie.calibrate.write.shutil.disk_usage", lambda place: usage._replace(free=10**6))
+    out = tmp_path / "new" / "folder"
+    with pytest.raises(OutputError, match=r"folder: needs \d+\.\d MB, the disk has 1\.00 MB free") as refused:
+        main(["int8", "--out", str(out)], lambda text: None)
+    assert "--out" in refused.value.hint and not out.parent.exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_the_long_part(monkeypatch, tmp_path):
+    monkeypatch.setattr(Pipeline, "open", lambda *args, **more: pytest.fail("the long part began first"))
+
+    def refused(dir):
+        raise PermissionError(f"Permission denied: {dir}")
+
+    monkeypatch.setattr("newbie.calibrate.write.tempfile.TemporaryFile", refused)
+    with pytest.raises(OutputError, match="cannot be written to"):
+        main(["int8", "--out", str(tmp_path / "new")], lambda text: None)
 
 
 def test_the_model_itself_is_never_the_target():

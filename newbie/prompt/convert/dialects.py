@@ -14,12 +14,14 @@ from newbie.prompt.convert.flat import read_list, write_list
 from newbie.prompt.convert.lines import read_lines, write_lines
 from newbie.prompt.convert.lost import losses
 from newbie.prompt.convert.markup import canonical, comfyui, nodes, read_markup, readme
+from newbie.prompt.convert.novelai import read_novelai, write_novelai
 from newbie.prompt.convert.prose import write_prose
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.convert.sort import structured
 from newbie.prompt.convert.template import is_template, read_template, write_template
 from newbie.prompt.infotext import parts
 from newbie.prompt.meaning import meaning
+from newbie.prompt.novelai import is_novelai
 from newbie.prompt.outline import list_of
 from newbie.prompt.read import Reading, read
 from newbie.prompt.scan import FENCE, scan
@@ -45,6 +47,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "json": Dialect("plain JSON, one key per element", read_json, write_json),
     "danbooru": Dialect("a list of tags with underscores", read_list, write_list, whole=False),
     "a1111": Dialect("tags with blanks and weights, negative prompt, settings", read_a1111, write_a1111, whole=False),
+    "novelai": Dialect("tags with {braces}, [brackets], 1.5::numbers::", read_novelai, write_novelai, whole=False),
     "outline": Dialect("lines with dashes or numbers, under headings", read_lines, write_lines, whole=False),
     "text": Dialect("sentences", read_list, write_prose, whole=False),
 }
@@ -77,6 +80,8 @@ def recognise(reading: Reading) -> str:
     if list_of(reading):
         return "outline"
     web_ui = parts(reading.body)
+    if is_novelai(web_ui.prompt):
+        return "novelai"
     if not web_ui.bare or looks_like_a1111(web_ui.prompt):
         return "a1111"
     return {"tags": "danbooru", "text": "text", "empty": "xml"}[reading.dialect]
@@ -104,7 +109,7 @@ def convert(
     source = recognise(reading) if source == "auto" else source
     sheet = _read(reading, source)
     sheet = replace(sheet, negative=beside) if beside else sheet
-    wanted = sheet if DIALECTS[target].write in (write_list, write_a1111) else structured(sheet)
+    wanted = sheet if DIALECTS[target].write in (write_list, write_a1111, write_novelai) else structured(sheet)
     text = DIALECTS[target].write(wanted)
     if not is_negative:  # of both, without what stands below as a negative prompt
         for said in (reading.source.text, text):
@@ -144,7 +149,7 @@ def _lost_beside(sheet: Sheet, target: str) -> list[str]:
         lost.append(f"{sheet.comments} comment{'s' * (sheet.comments > 1)}")
     if sheet.attributes and not DIALECTS[target].attributes:
         lost.append(f"attributes:{';'.join(sheet.attributes.values())}"[:200])
-    if sheet.negative and target not in ("a1111", "outline"):
+    if sheet.negative and target not in ("a1111", "novelai", "outline"):
         lost.append(f"the negative prompt: {sheet.negative}")
     if sheet.settings and target != "a1111":
         lost.append("the settings: " + ", ".join(f"{key}: {value}" for key, value in sheet.settings.items()))

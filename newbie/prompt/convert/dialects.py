@@ -15,6 +15,7 @@ from newbie.prompt.convert.lines import read_lines, write_lines
 from newbie.prompt.convert.lost import losses
 from newbie.prompt.convert.markup import canonical, comfyui, nodes, read_markup, readme
 from newbie.prompt.convert.novelai import read_novelai, write_novelai
+from newbie.prompt.convert.places import box_in, boxed
 from newbie.prompt.convert.prose import write_prose
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.convert.sort import structured
@@ -109,6 +110,7 @@ def convert(
     source = recognise(reading) if source == "auto" else source
     sheet = _read(reading, source)
     sheet = replace(sheet, negative=beside) if beside else sheet
+    sheet = boxed(sheet) if DIALECTS[target].attributes or target == "template" else sheet
     wanted = sheet if DIALECTS[target].write in (write_list, write_a1111, write_novelai) else structured(sheet)
     text = DIALECTS[target].write(wanted)
     if not is_negative:  # of both, without what stands below as a negative prompt
@@ -147,8 +149,9 @@ def _lost_beside(sheet: Sheet, target: str) -> list[str]:
         lost.append(f"the pasted system prompt: {json.dumps(sheet.system[:60])}")
     if sheet.comments:
         lost.append(f"{sheet.comments} comment{'s' * (sheet.comments > 1)}")
-    if sheet.attributes and not DIALECTS[target].attributes:
-        lost.append(f"attributes:{';'.join(sheet.attributes.values())}"[:200])
+    gone = [each for each in sheet.attributes.values() if target != "template" or not box_in(each)]
+    if gone and not DIALECTS[target].attributes:
+        lost.append(f"attributes:{';'.join(gone)}"[:200])
     if sheet.negative and target not in ("a1111", "novelai", "outline"):
         lost.append(f"the negative prompt: {sheet.negative}")
     if sheet.settings and target != "a1111":

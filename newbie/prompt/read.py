@@ -156,6 +156,7 @@ def _understand(source: Source) -> Reading:
 def _plain(scanned: Scanned, start: int, *, json: bool) -> Scene:
     """A prompt without tags of the language."""
     body = cut(scanned.view, start, len(scanned.view))
+    json = json or dialect.is_json(body.text)  # behind a system prompt
     listed = None if json or scanned.tags else outline(scanned.view, start)
     if listed and listed.scene:
         return listed.scene

@@ -96,10 +96,8 @@ def test_the_whole_picture_is_no_box():
 
 
 def test_corners_that_could_be_sizes_are_not_guessed():
-    """Independent of the reader: every box in tenths is given back from its corners, unless it is one as a size too."""
-    for x, y, right, bottom in (
-        (a, b, c, d) for a in range(10) for b in range(10) for c in range(11) for d in range(11)
-    ):
+    """Every box in tenths is given back from its corners, unless it is one as a corner and a size too."""
+    for x, y, right, bottom in product(range(10), range(10), range(11), range(11)):
         if right <= x or bottom <= y:
             continue
         found = from_list([100 * x, 100 * y, 100 * right, 100 * bottom])

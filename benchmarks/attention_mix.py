@@ -32,10 +32,10 @@ import torch
 from torch import Tensor
 
 from newbie import devices
-from newbie.accel.compose import Policies
 from newbie.accel.fastattn import FastAttention
 from newbie.accel.leaves import Leaves
 from newbie.accel.plan import Plan, Run, WindowShape, leaves_a_residual
+from newbie.accel.policies import Policies
 from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.work import Work, saved
 from newbie.attention.choose import choose

@@ -15,7 +15,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from newbie.accel.apart import Apart, pays
-from newbie.accel.compose import Around, Composed, Facts, Policies, compose
+from newbie.accel.compose import Composed, Facts, compose
 from newbie.accel.decide import intervals
 from newbie.accel.graphs import Record, Recorded
 from newbie.accel.last import in_order, in_order_to_the_image, to_the_image
@@ -23,6 +23,7 @@ from newbie.accel.leaves import Leaves
 from newbie.accel.modulation import ModulationTable
 from newbie.accel.packed import Packed
 from newbie.accel.plan import Run, WindowShape
+from newbie.accel.policies import Around, Policies
 from newbie.accel.predict import Hold, Predict
 from newbie.accel.runner import InOrder, RunBlock
 from newbie.accel.savings import Savings
@@ -59,7 +60,7 @@ class Denoiser:
         biases: what is added to the scores of the prompt's rows, and of the negative prompt's (`regions.bias`).
         watch: is shown what the prompt's rows attend to (`regions.heat`).
         stream: the joint blocks are not all in memory, and come as it says (`memory.streamed`).
-        policies: approximate accelerations of the joint blocks (`accel.compose`); None: all of them run.
+        policies: approximate accelerations of the joint blocks (`accel.policies`); None: all of them run.
     """
 
     transformer: NextDiT

@@ -1,4 +1,4 @@
-"""What is asked for becomes what runs: the order of all policies, and what is refused, in one place.
+"""What is asked for becomes what runs: every method, and the order of all of them.
 
     guidance:   Truncation -> Delta -> ...            which rows run in an evaluation
     the stack:  Streamed(Sides(Packed | Apart(        weights, biases, padding
@@ -8,9 +8,10 @@
                 BranchCache | FastAttention           which branches run; or how much of them
                 | PrunedHeads))))))
 
-Everything outside `StackCache` is exact and is arranged by `newbie.denoise`. A new policy is an `Attend`, a `Feed` or a
-rule for the stack (one function in `STACKS`), and a line in `RULINGS` for each thing that it cannot go together with.
-Nothing of torch is needed to check what was asked for, so refusals come before weights load.
+Everything outside `TextFreeze` is exact and is arranged by `newbie.denoise`; the rest by `accel.policies`. A new policy
+is an `Attend`, a `Feed` or a rule for the stack (one function in `STACKS`), and a line in `accel.rulings` for each
+thing that it cannot go together with. Nothing of torch is needed to check what was asked for, so refusals come before
+weights load.
 """
 
 from __future__ import annotations
@@ -20,89 +21,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any
 
 from newbie.accel import methods
 from newbie.accel.budget import CLASSES, Pruning
 from newbie.accel.calibration import PRESETS, Calibration
 from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Freeze, Mask, weighted
 from newbie.accel.methods import Choice
-from newbie.accel.plan import BRANCHES, KEPT, Plan, Run, Stack, WindowShape
+from newbie.accel.plan import BRANCHES, Plan, Run, Stack
+from newbie.accel.policies import Middle, Policies
 from newbie.accel.predict import AsPlanned, Predict, Taylor
+from newbie.accel.rulings import refuse_together
 from newbie.errors import UsageError
 from newbie.step import Memory, Step
 
-if TYPE_CHECKING:
-    from newbie.accel.runner import Attend, Feed, InOrder, Runner
-    from newbie.accel.stack import Look
-    from newbie.attention.window import Tiles, Windowed
-
 LATE = 0.15  # of the evaluations are computed at the end, where the grid is shifted:
 SHIFTED = 3.0
-
-
-class Ruling(NamedTuple):
-    """These and those do not go together."""
-
-    these: frozenset[str]
-    those: frozenset[str]
-    why: str
-    hint: str
-
-
-BLOCKS = frozenset(("fora", "deepcache", "mask", "fbcache", "dbcache", "teacache", "magcache"))  # act on the blocks
-ATTENTION = frozenset(("fora", "prune", "plan"))  # act on the attention of a layer
-INSIDE = BLOCKS | ATTENTION
-RULINGS = (
-    Ruling(BLOCKS, BLOCKS, "both decide which blocks run", "name one of them; delta goes with each"),
-    Ruling(BLOCKS, frozenset({"plan"}), "a plan says already what every block does", "leave one of them out"),
-    Ruling(
-        frozenset({"freeze"}),
-        ATTENTION,
-        "what is kept of branches is of words and image, and words that are frozen do not run",
-        "a method that skips whole blocks, such as dbcache or deepcache, goes with freeze",
-    ),
-    Ruling(
-        frozenset({"prune"}),
-        ATTENTION,
-        "both say how much of a layer's attention is computed",
-        "name one of them; prune goes with delta, and with methods that skip whole blocks",
-    ),
-    Ruling(
-        frozenset({"exact"}),
-        INSIDE | {"delta", "freeze"},
-        "exact means without approximations",
-        "leave out --plan or --accel",
-    ),
-    Ruling(
-        INSIDE | {"freeze"},
-        frozenset({"cuda graphs"}),
-        "a recorded evaluation repeats its work and decides nothing",
-        "leave out --cuda-graphs; delta alone goes with it",
-    ),
-    Ruling(
-        INSIDE | {"freeze"},
-        frozenset({"heat-maps"}),
-        "a heat-map needs the attention of every evaluation",
-        "leave out --heatmaps, or draw that picture without",
-    ),
-    Ruling(
-        frozenset({"a plan of window, cfg or mean_v"}),
-        frozenset({"regions"}),
-        "a bias on the scores is for whole rows, and for each half of a pair by itself",
-        "--regions off, or a plan without these actions",
-    ),
-    Ruling(
-        frozenset({"prune"}),
-        frozenset({"regions"}),
-        "what queries see is sampled without a bias on their scores",
-        "--regions off and no weights on words, or no prune",
-    ),
-)
-
-
-# The tiles that a plan names -> attention through them, for rows of one length and the grid of the picture.
-Windows = Callable[["Tiles"], "Windowed"]
 
 
 @dataclass(frozen=True)
@@ -123,130 +57,6 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Middle:
-    """A rule for the stack: a `StackCache` without its surroundings."""
-
-    decide: Decide
-    predict: Predict
-    front: int = 0
-    back: int = 0
-    look: Look | None = None
-    apart: bool = False  # the negative prompt's rows decide for themselves
-
-
-class Around(Protocol):
-    """What is put around the blocks of a request: `Policies`, or something that watches."""
-
-    @property
-    def together(self) -> bool:
-        """Whether both halves of a guided pair must be in one batch."""
-        ...
-
-    @property
-    def apart(self) -> bool:
-        """Whether each half decides for itself, and so runs by itself."""
-        ...
-
-    @property
-    def padded(self) -> bool:
-        """Whether rows of unequal length must lie beside each other in that batch, not behind each other."""
-        ...
-
-    def around(
-        self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows
-    ) -> Runner: ...
-
-
-@dataclass(frozen=True)
-class Policies:
-    """What acts on the joint blocks of a request. `around` puts it where it belongs."""
-
-    middle: Middle | None = None
-    plan: Plan | None = None  # of branches; and of the stack, if that is known before
-    paired: tuple[bool, ...] = ()  # of each evaluation that a plan is for: do the negative prompt's rows run?
-    freeze: Freeze | None = None
-    pruning: Pruning | None = None
-
-    @property
-    def together(self) -> bool:
-        return self.padded or (self.plan is not None and self.plan.shares)
-
-    @property
-    def padded(self) -> bool:
-        return self.pruning is not None
-
-    @property
-    def apart(self) -> bool:
-        return self.middle is not None and self.middle.apart
-
-    @property
-    def window(self) -> WindowShape:
-        """What the action "window" sees."""
-        return WindowShape() if self.plan is None else self.plan.window
-
-    def around(self, blocks: InOrder, *, grid: tuple[int, int], pictures: int, trim: bool, windows: Windows) -> Runner:
-        """`blocks` with these policies; `trim`: the last block runs for the image alone where that is possible."""
-        from newbie.accel.branch import BranchCache
-        from newbie.accel.fastattn import FastAttention
-        from newbie.accel.freeze import TextFreeze
-        from newbie.accel.last import to_the_image
-        from newbie.accel.prune import PrunedHeads
-        from newbie.accel.stack import StackCache
-        from newbie.attention.window import Tiles
-
-        plan, layers = self.plan, 0
-        if plan is not None:
-            layers, run_block = plan.layers, blocks.run_block
-            cut = {branch: plan.cut(branch) for branch in BRANCHES}
-            attend: Attend | None = None
-            feed: Feed | None = None
-            if plan.shares:
-                tiles = windows(Tiles(plan.window.side, plan.window.radius))
-                of_attention, of_feed = (plan.by_evaluation(branch) for branch in BRANCHES)
-                fast = FastAttention(run_block.leaves, tiles, of_attention, pictures, of_feed, paired=self.paired)
-                attend, feed = fast.attend, fast.feed
-            else:
-                if cut["attn"]:
-                    attend = BranchCache("attn", plan, {"compute": run_block.plain_attend})
-                if cut["ffn"]:
-                    feed = BranchCache("ffn", plan, {"compute": run_block.plain_feed})
-            run_block = replace(run_block, attend=attend, feed=feed, layers=cut["attn"] | cut["ffn"])
-            blocks = replace(blocks, run_block=run_block)
-        if self.pruning is not None:
-            tiles = windows(Tiles(self.pruning.tile, self.pruning.radius))
-            heads = PrunedHeads(blocks.run_block.leaves, tiles, pictures, self.pruning)
-            run_block = replace(blocks.run_block, attend=heads.attend, layers=self.pruning.inner)
-            blocks, layers = replace(blocks, run_block=run_block), self.pruning.layers
-        if trim or self.freeze is not None:  # a frozen evaluation has nothing but the image
-            blocks = to_the_image(blocks, layers - 1)
-        middle = self.middle
-
-        def stacked(blocks: InOrder) -> Runner:
-            if middle is None:
-                return blocks
-            given = (middle.decide, middle.predict, math.prod(grid), pictures, middle.front, middle.back, middle.look)
-            return StackCache(blocks, *given, middle.apart)
-
-        return stacked(blocks) if self.freeze is None else TextFreeze(self.freeze, blocks, stacked, pictures)
-
-    def kept(self, image: int, whole: int, words: int) -> int:
-        """Bytes that will be remembered, of rows whose image tokens have `image` bytes and whose tokens `whole`, and
-        whose words have keys and values of `words` bytes in all layers together."""
-        found = words if self.freeze is not None else 0
-        if self.middle is not None:
-            found += (whole if self.middle.back else image) * self.middle.predict.tensors
-            found += 2 * image * (self.middle.look is not None)
-        if self.plan is not None:
-            rows = list(self.plan.layer_actions.values())
-            found += whole * sum(any(action in KEPT for action in row) for row in rows) * (self.plan.stack.order + 1)
-            found += image * sum(any("window" in action for action in row) for row in rows)  # residuals
-        if self.pruning is not None:
-            each = whole * ("reuse" in self.pruning.classes) + image * ("window" in self.pruning.classes)
-            found += each * len(self.pruning.inner)
-        return found
-
-
-@dataclass(frozen=True)
 class Composed:
     """What was asked for, in full."""
 
@@ -264,12 +74,12 @@ def asked(
     `typed`: fields of a `Request` that are known already; a plan for others is refused.
 
     Raises:
-        UsageError: see `methods.parse`, `Plan.read` and `RULINGS`.
+        UsageError: see `methods.parse`, `Plan.read` and `accel.rulings`.
     """
     choices = methods.parse(accel)
     read = Plan.read(Path(plan).expanduser()) if plan and plan not in PRESETS else None
     names = [choice.name for choice in choices] + (["exact" if plan == "exact" else "plan"] if plan else [])
-    _check_together(names, besides)
+    refuse_together(names, besides)
     for name, ours in () if read is None else _grid_of(read):
         if typed.get(name) not in (None, "auto", ours):
             raise UsageError(
@@ -295,50 +105,26 @@ def compose(accel: str, plan: str, facts: Facts) -> Composed:
         preset = facts.calibration.preset(plan, facts.run)
         notes.append(preset.told(plan))
         choices = (*methods.parse(preset.accel), *choices)
-        _check_together([choice.name for choice in choices], facts.besides)
-    policies: Policies | None = None
-    delta, freeze = None, None
-    for choice in (each for each in choices if each.name == "delta" and each.whole("period") > 1):
-        delta = choice.whole("period"), Taylor(choice.whole("order"))
-        if facts.paired is not None:
-            facts = replace(facts, run=replace(facts.run, paired=facts.paired(delta[0])))
-    pruning: Pruning | None = None
-    for choice in choices:
-        if choice.name == "delta":
-            continue
-        if choice.name == "freeze":
-            stop = facts.evaluations - _cooldown(choice, facts)
-            freeze = Freeze.between(choice.number("at"), stop, choice.whole("refresh"), facts.evaluations)
-            continue
-        if choice.name == "prune":
-            pruning = _prune(choice, facts)
-            continue
+        refuse_together([choice.name for choice in choices], facts.besides)
+    told = [str(choice) for choice in choices] + ([f"plan {Path(plan).name}"] if read is not None else [])
+    named = {choice.name: choice for choice in choices}
+    delta, facts = _delta(named.pop("delta", None), facts)
+    freeze, pruning = _freeze(named.pop("freeze", None), facts), _prune(named.pop("prune", None), facts)
+    policies = Policies()
+    for choice in named.values():  # one at most: two methods that decide about blocks are refused
         if choice.name in PLANNED:
             policies = _planned(PLANNED[choice.name](choice, facts), facts)
         else:
             policies = Policies(STACKS[choice.name](choice, facts))
     if read is not None:
         read.refuse(facts.run, plan)
-        _check_together(["a plan of window, cfg or mean_v"] if read.shares else [], facts.besides)
+        refuse_together(["a plan of window, cfg or mean_v"] if read.shares else [], facts.besides)
         policies = _planned(read, facts)
-    if freeze is not None:
-        policies = replace(policies or Policies(), freeze=freeze)
-        if policies.middle is not None and policies.middle.back:
-            raise UsageError(
-                f"freeze and back={policies.middle.back} do not go together: what last blocks are given has no words",
-                "back=0",
-            )
-    if pruning is not None and pruning.inner:
-        policies = replace(policies or Policies(), pruning=pruning)
-        if policies.apart:
-            raise UsageError(
-                "prune and scope=branch do not go together: heads are pruned alike in both halves of a pair",
-                "scope=shared",
-            )
-        if pruning.detail:
-            notes.append(f"prune: the prompt asks for detail, so the budget is {pruning.allowed(None):.3g}")
-    told = [str(choice) for choice in choices] + ([f"plan {Path(plan).name}"] if read is not None else [])
-    return Composed(policies, delta, tuple(told), tuple(notes))
+    policies = replace(policies, freeze=freeze, pruning=pruning)
+    policies.refuse()
+    if pruning is not None and pruning.detail:
+        notes.append(f"prune: the prompt asks for detail, so the budget is {pruning.allowed(None):.3g}")
+    return Composed(None if policies == Policies() else policies, delta, tuple(told), tuple(notes))
 
 
 def compiled(choice: Choice, facts: Facts) -> Plan:
@@ -356,25 +142,26 @@ def compiled(choice: Choice, facts: Facts) -> Plan:
     return PLANNED[choice.name](choice, facts)
 
 
-def _planned(plan: Plan, facts: Facts) -> Policies | None:
-    """What carries a plan out; None where it computes everything."""
+def _delta(choice: Choice | None, facts: Facts) -> tuple[tuple[int, Predict] | None, Facts]:
+    """Period and predictor of reused differences, and the run with the rows that it leaves."""
+    if choice is None or choice.whole("period") < 2:
+        return None, facts
+    period = choice.whole("period")
+    if facts.paired is not None:
+        facts = replace(facts, run=replace(facts.run, paired=facts.paired(period)))
+    return (period, Taylor(choice.whole("order"))), facts
+
+
+def _planned(plan: Plan, facts: Facts) -> Policies:
+    """What carries a plan out: nothing where it computes everything."""
     if plan.empty:
-        return None
+        return Policies()
     middle = None
     if plan.skips:
         bits = tuple(action == "compute" for action in plan.step_actions)
         predict = AsPlanned(Taylor(plan.stack.order), plan.step_actions)
         middle = Middle(Mask(bits=bits), predict, plan.stack.front, plan.stack.back)
     return Policies(middle, plan, facts.run.paired)
-
-
-def _check_together(names: list[str], besides: frozenset[str]) -> None:
-    everything = [*names, *sorted(besides)]
-    for i, first in enumerate(everything):
-        for second in everything[i + 1 :]:
-            for these, those, why, hint in RULINGS:
-                if (first in these and second in those) or (second in these and first in those):
-                    raise UsageError(f"{first} and {second} do not go together: {why}", hint)
 
 
 # ---- methods that know before
@@ -497,9 +284,18 @@ STACKS: dict[str, Callable[[Choice, Facts], Middle]] = {
 }
 
 
-def _prune(choice: Choice, facts: Facts) -> Pruning:
+def _freeze(choice: Choice | None, facts: Facts) -> Freeze | None:
+    if choice is None:
+        return None
+    stop = facts.evaluations - _cooldown(choice, facts)
+    return Freeze.between(choice.number("at"), stop, choice.whole("refresh"), facts.evaluations)
+
+
+def _prune(choice: Choice | None, facts: Facts) -> Pruning | None:
+    if choice is None:
+        return None
     classes = choice.word("classes")
-    return Pruning(
+    pruning = Pruning(
         facts.run.layers,
         facts.scale,
         budget=choice.number("budget"),
@@ -512,6 +308,7 @@ def _prune(choice: Choice, facts: Facts) -> Pruning:
         radius=choice.whole("radius"),
         always=choice.word("always") == "yes",
     )
+    return pruning if pruning.inner else None
 
 
 def _course(choice: Choice) -> Taylor:

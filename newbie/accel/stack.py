@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,14 @@ SLOT = "stack"
 SIDES = ("the prompt's", "the negative prompt's")
 # (blocks, x before the front, x after it, m, where the image is) -> what a rule looks at, image tokens only
 Look = Callable[[Sequence[nn.Module], Tensor, Tensor, Sequence[Modulation], slice | Tensor], Tensor]
+
+
+class Decision(NamedTuple):
+    """Whether the middle is computed, where its change is remembered, and for whom: a slot for each chunk of rows."""
+
+    compute: bool
+    where: Step
+    slots: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,21 +105,23 @@ class StackCache:
         with and without the negative prompt's rows remember in common."""
         return self.inner.last is not None and not self.back
 
-    def _decided(
-        self, step: Step, image_tokens: int, probe: Callable[[], Tensor]
-    ) -> tuple[bool, Step, tuple[str, ...]]:
-        """Compute? Where is remembered, and what rows are there: those of both prompts, or of one."""
+    def _decided(self, step: Step, image_tokens: int, probe: Callable[[], Tensor]) -> Decision:
         if self.apart:
             where, side = step.in_common() if self._by_side else step, SIDES[step.negative]
-            return self.decide(where, side, probe), where, (side,)
+            return Decision(self.decide(where, side, probe), where, (side,))
         if not self._by_side:
-            return self.decide(step, SLOT, probe), step, (SLOT,)
-        where, both = step.in_common(), image_tokens == 2 * self.pictures * self.image
-        if not both and (step.index, SLOT) in step.book.settled:  # the second part of an evaluation: the negative one
-            return step.book.settled[step.index, SLOT], where, SIDES[1:]
-        at = [where.memory.get(("learnt at", side)) for side in SIDES[: 1 + step.pair]]
-        compute = self.decide(where, SLOT, probe, must=len(set(at)) > 1)  # one side has not been computed as lately
-        return compute, where, SIDES if both else SIDES[:1]
+            return Decision(self.decide(step, SLOT, probe), step, (SLOT,))
+        return self._in_common(step, image_tokens == 2 * self.pictures * self.image, probe)
+
+    def _in_common(self, step: Step, both: bool, probe: Callable[[], Tensor]) -> Decision:
+        """Evaluations remember in common, a slot for each side. `both` sides are here, or one of them."""
+        where = step.in_common()
+        second = not both and (step.index, SLOT) in step.book.settled  # the negative side comes after, in its own call
+        if second:
+            return Decision(step.book.settled[step.index, SLOT], where, SIDES[1:])
+        learnt = {where.memory.get(("learnt at", side)) for side in SIDES[: 1 + step.pair]}
+        compute = self.decide(where, SLOT, probe, must=len(learnt) > 1)  # one side was not computed as lately
+        return Decision(compute, where, SIDES if both else SIDES[:1])
 
     def _rows(self, change: Tensor, slots: tuple[str, ...]) -> Sequence[Tensor]:
         return change.reshape(-1, self.image, change.shape[-1]).chunk(len(slots)) if self._by_side else (change,)

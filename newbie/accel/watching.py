@@ -18,7 +18,7 @@ from newbie.model.block import Modulation, TokenSequence
 from newbie.step import Step
 
 if TYPE_CHECKING:
-    from newbie.accel.compose import Windows
+    from newbie.accel.policies import Windows
     from newbie.accel.runner import InOrder, Runner
 
 KEY = "watched"

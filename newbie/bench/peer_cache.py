@@ -22,7 +22,7 @@ from newbie.bench.peer import peer_with_clip, velocities
 from newbie.bench.sizes import Given
 from newbie.calibrate.trial import Draw, Drawn
 from newbie.pipeline.generation import Generation
-from newbie.sampling import noise, solvers, times
+from newbie.sampling import solvers
 from newbie.vae.pixels import to_uint8
 
 # The same settings as ours of these names. W: warm-up evaluations, MC: at most so many in a row.
@@ -53,14 +53,12 @@ class Peer:
         def drawn(request: Request) -> Drawn:
             began, self.calls[0] = clock(), 0
             pipeline, whole = self.pipeline, request.resolved(self.pipeline.recommended)
-            denoiser = Generation(pipeline, whole).denoiser()
+            generation = Generation(pipeline, whole)
+            denoiser = generation.denoiser()
             hidden, mask, pooled = denoiser.features
             if pooled is not None:
                 peer.time_caption_embed.pooled = pipeline.transformer.clip_text_pooled_proj(pooled.to(hidden.dtype))
-            assert whole.schedule and whole.sampler
-            start = noise.draw([whole.seed], (pipeline.vae.config.latent_channels, *denoiser.size))
-            start = start * times.initial_scale(times.resolve(whole.schedule, whole.sampler), denoiser.grid)
-            start = start.to(hidden.device)
+            start = generation.start(denoiser, [whole.seed])
             pair = velocities(peer, Given(start, hidden, mask), together=True)
 
             def velocity(x: Tensor, t: float) -> Tensor:

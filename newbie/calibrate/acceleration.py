@@ -29,7 +29,7 @@ from newbie.checkpoints.save import write_json
 from newbie.errors import UsageError
 from newbie.pipeline import bundled
 from newbie.pipeline.generation import Generation
-from newbie.sampling import noise, solvers, times
+from newbie.sampling import solvers, times
 
 DEGREE = 4  # of the curve, as published
 HELD_OUT = 5  # every fifth prompt judges the fit
@@ -114,10 +114,9 @@ def watched(pipeline: Pipeline, texts: Sequence[str], request: Request) -> list[
         watching = Watching()
         with torch.no_grad():
             each = replace(request, prompt=text, seed=request.seed + number, accel="", plan="")
-            denoiser = replace(Generation(pipeline, each).denoiser(), policies=watching)
-            shape = (pipeline.vae.config.latent_channels, *denoiser.size)
-            start = noise.draw([each.seed], shape) * times.initial_scale(grid_of(each).schedule, denoiser.grid)
-            start = start.to(denoiser.features.hidden.device)
+            generation = Generation(pipeline, each)
+            denoiser = replace(generation.denoiser(), policies=watching)
+            start = generation.start(denoiser, [each.seed])
             solvers.SOLVERS[denoiser.sampler](denoiser.velocity(1), start, denoiser.grid, None)
         found += watching.seen
     return found

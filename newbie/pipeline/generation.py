@@ -7,7 +7,7 @@ All that a generation remembers is here, and goes with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -253,13 +253,19 @@ class Generation:
                 raise
             return None
 
+    def start(self, denoiser: Denoiser, seeds: Sequence[int]) -> Tensor:
+        """The noise that pictures with these seeds begin as: (n, C, h, w) float32, at the first time's level."""
+        request = self.request
+        assert request.schedule and request.sampler  # resolved
+        scale = times.initial_scale(times.resolve(request.schedule, request.sampler), denoiser.grid)
+        start = noise.draw(seeds, (self.pipeline.vae.config.latent_channels, *denoiser.size))
+        return (start * scale).to(denoiser.features.hidden.device)
+
     def _denoised(
         self, denoiser: Denoiser, seeds: list[int], first: int, on_step: OnStep | None
     ) -> tuple[Tensor, dict[str, Any], dict[str, Any]]:
         """Latents (n, C, h, w) float32 of the pictures with these seeds, what really ran, what accelerations did."""
-        request, pipeline = self.request, self.pipeline
-        assert request.schedule and request.sampler  # resolved
-        n = len(seeds)
+        pipeline, n = self.pipeline, len(seeds)
         if denoiser.watch is not None:
             denoiser.watch.begin(n)
         velocity = denoiser.velocity(n)
@@ -270,11 +276,8 @@ class Generation:
             if on_step is not None:
                 on_step(StepEvent(index, count, first, n, t, lambda: _small_picture(colours(), denoised)))
 
-        shape = (pipeline.vae.config.latent_channels, *denoiser.size)
-        start = noise.draw(seeds, shape).to(pipeline.chosen["device"].value)
-        start = start * times.initial_scale(times.resolve(request.schedule, request.sampler), denoiser.grid)
         try:
-            latents = solvers.SOLVERS[request.sampler](velocity, start, denoiser.grid, report)
+            latents = solvers.SOLVERS[denoiser.sampler](velocity, self.start(denoiser, seeds), denoiser.grid, report)
         finally:
             velocity.forget()  # at once: what did not fit may be tried again with fewer pictures
         if not torch.isfinite(latents).all():

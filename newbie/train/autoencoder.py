@@ -5,6 +5,8 @@ which is what PSNR counts, + a trace of KL that keeps the latents bounded. The l
 the usual start the noise drowns the gradient and training stalls. At the end the latents'
 own mean and spread become shift and scale.
 
+Half of the crops are about eyes: a few pixels of a picture, and what people look at first.
+
 Later the decoder may learn on alone, from the latents it will really be given: what was painted for stays valid.
 """
 
@@ -22,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from newbie.train.data import Pictures, batch_numbers, to_pixels
+from newbie.train.figures.layout import Box
 from newbie.train.loop import Plan, fit
 from newbie.train.optim import Optimizers, split_parameters
 from newbie.vae import Autoencoder, AutoencoderConfig
@@ -35,6 +38,7 @@ class AutoencoderRecipe:
     steps: int
     batch: int = 24
     crop: int = 64  # pixels
+    eyes: float = 0.5  # the share of crops whose middle lies between or about the eyes of a figure
     whole: int = 2  # the last tenth of the run sees so many whole pictures at a time
     muon_lr: float = 0.02
     adam_lr: float = 2e-3
@@ -53,9 +57,11 @@ def train_autoencoder(
     device: torch.device,
     say: Callable[[str], None],
     start: Autoencoder | None = None,
+    eyes: Callable[[int], Sequence[Box]] | None = None,
 ) -> Autoencoder:
     """Train on `pictures` and return the averaged autoencoder, its scale and shift measured.
 
+    `eyes` tells where they are in picture i (see `figures.layout.eyes`); None: crops lie anywhere.
     `start` is a trained autoencoder to go on from; None begins with random weights. A recipe for the decoder alone
     needs one, and leaves its encoder, scale and shift as they are.
     """
@@ -75,7 +81,10 @@ def train_autoencoder(
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         numbers = batch_numbers(recipe.seed, step, recipe.batch, len(pictures)).sort().values.tolist()
         if step < whole_from:
-            pixels = to_pixels(np.stack([_crop(pictures[i], recipe.crop, generator) for i in numbers]))
+            about = (torch.rand(len(numbers), generator=generator) < recipe.eyes).tolist()
+            boxes = [eyes(i) if eyes is not None and near else () for i, near in zip(numbers, about, strict=True)]
+            crops = [_crop(pictures[i], recipe.crop, generator, at) for i, at in zip(numbers, boxes, strict=True)]
+            pixels = to_pixels(np.stack(crops))
         else:
             pixels = to_pixels(np.stack(_same_shape([pictures[i] for i in numbers])[: recipe.whole]))
         pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
@@ -129,10 +138,18 @@ def psnr(a: Tensor, b: Tensor) -> float:
     return 10 * math.log10(4 / max(error, 1e-12))
 
 
-def _crop(picture: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
+def _crop(picture: np.ndarray, size: int, generator: torch.Generator, boxes: Sequence[Box] = ()) -> np.ndarray:
+    """A square from anywhere, or with its middle in one of the boxes, as far as the frame allows."""
+
+    def number(low: int, high: int) -> int:
+        return int(torch.randint(low, max(high, low) + 1, (), generator=generator))
+
     height, width = picture.shape[:2]
-    row = int(torch.randint(0, height - size + 1, (), generator=generator))
-    column = int(torch.randint(0, width - size + 1, (), generator=generator))
+    row, column = number(0, height - size), number(0, width - size)
+    if boxes:
+        left, top, right, bottom = boxes[number(0, len(boxes) - 1)]
+        row = min(max(number(top, bottom) - size // 2, 0), height - size)
+        column = min(max(number(left, right) - size // 2, 0), width - size)
     return picture[row : row + size, column : column + size]
 
 

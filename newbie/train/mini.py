@@ -62,6 +62,12 @@ def words_stage(recipe: MiniRecipe, run: Path, *, say: Callable[[str], None]) ->
     return Tokenizer.from_folder(gemma, kind="gemma"), Tokenizer.from_folder(jina, kind="jina")
 
 
+def eyes_of(recipe: MiniRecipe) -> Callable[[int], list[layout.Box]]:
+    """Where the eyes are in the drawings of the main size."""
+    drawings = drawings_of(recipe, recipe.size)
+    return lambda i: layout.eyes(drawings.spec(i), recipe.size)
+
+
 def autoencoder_stage(
     recipe: MiniRecipe, run: Path, pictures: Pictures, *, device: torch.device, say: Callable[[str], None]
 ) -> Autoencoder:
@@ -69,7 +75,8 @@ def autoencoder_stage(
     folder = run / "vae"
     if (folder / "config.json").exists():
         return trained_autoencoder(folder, device)
-    model = train_autoencoder(recipe.autoencoder(), pictures, folder, device=device, say=say)
+    eyes = eyes_of(recipe)
+    model = train_autoencoder(recipe.autoencoder(), pictures, folder, device=device, say=say, eyes=eyes)
     _keep(model, folder, _measured(model, recipe, device, say))
     return model
 
@@ -84,7 +91,8 @@ def polish_stage(
     start = trained_autoencoder(run / "vae", device)
     main = next(stage for stage in recipe.stages() if stage.size == recipe.size)
     pictures = pictures_stage(recipe, main, run, workers=workers, say=say)
-    model = train_autoencoder(recipe.polish(), pictures, folder, device=device, say=say, start=start)
+    eyes = eyes_of(recipe)
+    model = train_autoencoder(recipe.polish(), pictures, folder, device=device, say=say, start=start, eyes=eyes)
     _keep(model, folder, _measured(model, recipe, device, say))
     return model
 

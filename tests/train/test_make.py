@@ -6,6 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tokenizers
 import torch
@@ -17,8 +18,8 @@ from newbie import Pipeline
 from newbie.checkpoints import verify
 from newbie.errors import UsageError, WeightsError
 from newbie.pipeline import BUNDLED
-from newbie.train import learnt, mini
-from newbie.train.autoencoder import AutoencoderRecipe, train_autoencoder
+from newbie.train import autoencoder, learnt, mini
+from newbie.train.autoencoder import AutoencoderRecipe, _crop, train_autoencoder
 from newbie.train.data import Drawings, drawn
 from newbie.train.flow import CaptionBatches
 from newbie.train.latents import Latents
@@ -129,6 +130,34 @@ def test_a_batch_comes_in_parts_of_one_size_and_loses_no_picture():
         for row, number in enumerate(shown):
             text = captions.drawings.caption(number, 0)
             assert part.words[row, : part.mask[row].sum()].tolist() == [*map(ord, text[:500]), 0]
+
+
+def test_crops_about_eyes_have_their_middle_there_and_others_lie_anywhere():
+    picture = np.stack(np.meshgrid(np.arange(80), np.arange(64)), axis=-1)  # each pixel is its (column, row)
+    box, generator = (30, 20, 50, 30), torch.Generator().manual_seed(0)
+    near = [_crop(picture, 32, generator, [box])[16, 16].tolist() for _ in range(200)]
+    assert {column for column, _ in near} == set(range(30, 51)) and {row for _, row in near} == set(range(20, 31))
+    corner = _crop(picture, 32, generator, [(0, 0, 0, 0)])  # as near as the frame allows
+    assert corner[0, 0].tolist() == [0, 0] and corner.shape == (32, 32, 2)
+    anywhere = [_crop(picture, 32, generator)[16, 16].tolist() for _ in range(2000)]
+    assert {column for column, _ in anywhere} == set(range(16, 65)) and {row for _, row in anywhere} == set(
+        range(16, 49)
+    )
+
+
+def test_the_autoencoder_looks_at_the_eyes_of_its_share_of_crops(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(autoencoder, "_crop", lambda picture, size, generator, boxes=(): seen.append(boxes) or _crop(
+        picture, size, generator, boxes))  # fmt: skip
+    config = AutoencoderConfig(block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=2)
+    pictures = drawn(Drawings(5, 64), 30, tmp_path / "pictures.bin", workers=1, say=lambda text: None)
+    for share in (0.0, 0.25, 1.0):
+        seen.clear()
+        recipe = AutoencoderRecipe(config=config, steps=10, batch=20, crop=16, eyes=share)
+        train_autoencoder(recipe, pictures, tmp_path / str(share), device=torch.device("cpu"), say=lambda text: None,
+                          eyes=lambda i: [(i, 0, i, 0)])  # fmt: skip
+        assert sum(map(bool, seen)) / len(seen) == pytest.approx(share, abs=0.1 if share % 1 else 0)
+    assert {box[0] for boxes in seen for box in boxes} == set(range(30))  # each picture is asked for its own
 
 
 def test_polishing_changes_the_decoder_and_nothing_else(tmp_path):

@@ -26,6 +26,8 @@ JITTER: Final = {1: 1.0, 2: 0.8, 3: 0.45}  # how much of the pose's own shift a 
 MARGIN: Final = 16.0  # what busy hands leave free at the frame, in units
 HAIR: Final = 62.0  # half the width of a head in units: what is kept inside the frame
 
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
+
 SIDES: Final = {"square": (1.0, 1.0), "portrait": (7 / 8, 9 / 8), "landscape": (9 / 8, 7 / 8)}
 
 
@@ -65,8 +67,8 @@ def places(spec: PictureSpec, width: float) -> list[Place]:
     return [place._replace(room=(place.room[0] / unit, place.room[1] / unit)) for place in found]
 
 
-def eyes(spec: PictureSpec, size: int) -> list[tuple[int, int, int, int]]:
-    """Where the eyes of each figure are, in pixels: (left, top, right, bottom), one box for both, cut at the frame."""
+def eyes(spec: PictureSpec, size: int) -> list[Box]:
+    """Where the eyes of each figure are: one box for both, cut at the frame."""
     width, height = canvas(spec.shape, size)
     boxes = []
     for character, place in zip(spec.characters, places(spec, 100 * width / height), strict=True):

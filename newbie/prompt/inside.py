@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from newbie.errors import PromptError
-from newbie.prompt.convert.as_json import load
+from newbie.prompt.convert.as_json import BBOX, load
 from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.read import Reading, read_source
 from newbie.prompt.reuse.composed import Piece, compose
@@ -121,7 +121,7 @@ class _Writer:
             if written == LOOSE:
                 yield from self.texts(value)
                 yield self.tag("\n", key)
-            elif known or _NAME.fullmatch(written):
+            elif (known or _NAME.fullmatch(written)) and written != BBOX:
                 yield from self.element(known.name if known else written.lower(), key, value)
 
     def element(self, name: str, key: _Text, value: Any) -> Iterator[Piece]:

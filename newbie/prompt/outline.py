@@ -32,7 +32,8 @@ BULLET = re.compile(
 _HEADING = re.compile(
     r"""(?P<mark>\#{1,6}[ \t]+|\*{2}|__|\[|【)? (?P<name>[^\W\d_][^\W_]*+(?:[ _\#]{1,2}[^\W_]++){0,3}) [ \t]*
     (?:[(（](?P<aside>[^()（）\n]{1,40})[)）] [ \t]*)?
-    (?:(?P<colon>[:：])(?:\*{2}|__|\]|】)?(?=\s|$|(?<=：)) | (?P<close>\*{2}|__|\]|】)(?:[ \t]*[:：])? | $)[ \t]*""",
+    (?:(?P<colon>[:：])(?:\*{2}|__|\]|】)?(?=\s|$|(?<=：)) |
+     (?P<close>\*{2}|__|\]|】)(?:[ \t]*[(（](?P<behind>[^()（）\n]{1,40})[)）])?(?:[ \t]*[:：])? | $)[ \t]*""",
     re.VERBOSE,
 )
 _PERSON = re.compile(
@@ -155,7 +156,8 @@ def _line(view: str, start: int, stop: int, apart: bool) -> _Line:
     value = cut(view, match.end(), stop)
     written = "_".join(match["name"].lower().replace("#", " ").split())
     if person := _PERSON.fullmatch(match["name"]):
-        aside = cut(view, *match.span("aside")) if match["aside"] else _NOTHING
+        group = "aside" if match["aside"] else "behind"
+        aside = cut(view, *match.span(group)) if match[group] else _NOTHING
         return plain._replace(heading=CHARACTER, number=_number(person[1] or ""), aside=aside, value=value)
     known = lookup(match["name"])
     name = _ELEMENTS.get(written) or (known.name if known and known.element.kind in ("leaf", "general") else "")

@@ -10,6 +10,7 @@ import pytest
 from newbie.prompt import boxes, read
 from newbie.prompt.convert import convert
 from newbie.prompt.convert.places import from_list, from_words
+from newbie.prompt.lint import lint
 
 
 def written(text: str) -> tuple[float, ...]:
@@ -89,6 +90,15 @@ def test_a_box_that_nobody_can_read_is_told(bbox: object):
     made = convert(read(template(bbox)), "xml")
     assert "<position" not in made.text
     assert any("the box of character_1 is lost" in note for note in made.notes)
+
+
+def test_plain_json_may_hold_a_box_too():
+    form = {"character_1": {"appearance": ["hat"], "position": "left", "bbox": [0, 0, 500, 1000]}}
+    assert written(json.dumps(form)) == (0, 0, 0.5, 1)
+    form["character_1"]["bbox"] = [100, 100, 300, 500]
+    made = convert(read(json.dumps(form)), "xml")
+    assert "<position>left</position>" in made.text and any("is lost" in note for note in made.notes)
+    assert not [each for each in lint(read(json.dumps(form))) if "bbox" in each.message]
 
 
 def test_the_whole_picture_is_no_box():

@@ -143,6 +143,11 @@ def test_values_of_a_list_have_their_places():
             "<general_tags>\n<style>watercolor</style>\n</general_tags>",
         ),
         (
+            "- **Girl 1** (left): blue hair\n- **Girl 2** (right): red hair",
+            "<character_1>\n<appearance>blue_hair</appearance>\n<position>left</position>\n</character_1>\n"
+            "<character_2>\n<appearance>red_hair</appearance>\n<position>right</position>\n</character_2>",
+        ),
+        (
             "角色1：1girl，长发\n背景：教室",
             "<character_1>\n<gender>1girl</gender>\n<appearance>长发</appearance>\n</character_1>\n<general_tags>\n"
             "<background>教室</background>\n</general_tags>",

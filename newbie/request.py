@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os.path
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -116,6 +115,8 @@ class Request:
         request = dataclasses.replace(self, **filled)
         request.check()
         if request.seed == -1:
+            import secrets  # brings OpenSSL along, which a linter that has to start at once can do without
+
             request = dataclasses.replace(request, seed=secrets.randbelow(2**32))
         return request
 

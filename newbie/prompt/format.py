@@ -47,6 +47,8 @@ def foreign(reading: Reading) -> str:
     """Why a prompt has no canonical layout: the form of another program, whose lines matter; "" if it is ours."""
     if not infotext.parts(reading.body).bare:
         return "a web UI's prompt with its negative prompt or its settings"
+    if reading.dialect == "outline":
+        return "a list with headings; python -m newbie convert --to xml makes elements of them"
     return "JSON" if dialect.is_json(scan(reading.source).view) else ""
 
 

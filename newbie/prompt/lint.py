@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from newbie.errors import PromptError
 from newbie.prompt.diagnostics import Diagnostic, Edit, sort
 from newbie.prompt.meaning import Elements, Meaning, meaning
 from newbie.prompt.read import Reading, read
+from newbie.prompt.rules.structure import JSON_WRAPPER
 from newbie.prompt.rules.subject import Audience, Subject
 from newbie.prompt.rules.table import CHECKS
 from newbie.prompt.source import Source
@@ -35,7 +36,17 @@ def lint(
     """
     subject = Subject(reading, vocabulary or bundled(), audience, negative)
     found = [*reading.diagnostics, *(finding for check in CHECKS for finding in check(subject))]
+    found += _inside(reading, subject) if any(finding.rule is JSON_WRAPPER for finding in found) else ()
     return sort(suppressed(_once(found, reading.source), reading.source))
+
+
+def _inside(reading: Reading, subject: Subject) -> Iterator[Diagnostic]:
+    """What is found in the texts of JSON around a prompt, at their places."""
+    from newbie.prompt.inside import inside, outside  # few prompts need it, and lint has to start at once
+
+    if within := inside(reading):
+        for finding in lint(within, vocabulary=subject.vocabulary, negative=subject.negative):
+            yield outside(finding, within)
 
 
 def _once(found: Iterable[Diagnostic], source: Source) -> Iterable[Diagnostic]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from newbie.errors import PromptError
 from newbie.prompt import diagnostics, dialect, safety
 from newbie.prompt.build import build
 from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.outline import outline
 from newbie.prompt.rules import structure
-from newbie.prompt.scan import scan
+from newbie.prompt.scan import Scanned, scan
 from newbie.prompt.scene import Dialect, Scene, cut, words
 from newbie.prompt.source import Source, Span
 from newbie.prompt.unknown import misspelt
@@ -138,22 +139,33 @@ def _understand(source: Source) -> Reading:
         scene, found = build(doc)
         found = [*doc.found, *found]
     else:
-        body = cut(scanned.view, start, len(text))
-        kind: Dialect = "text" if json else dialect.plain_dialect(body.text)
-        tags = words(body) if dialect.is_booru_list(body.text) else body.items
-        scene = Scene(tags=tags, dialect=kind) if kind == "tags" else Scene(captions=(body,), dialect=kind)
-        if kind == "empty":
-            scene = replace(scene, captions=())
+        scene = _plain(scanned, start, json=json)
         found = [*scanned.found, *misspelt([tag for tag in scanned.tags if tag.known is None])]
         if json:
             note = "this JSON is sent as it stands, braces and all"
             hint = "python -m newbie convert --to xml takes the prompt out of it"
-            found.append(Diagnostic(structure.JSON_WRAPPER, Span(body.span.start, body.span.start + 1), note, hint))
+            at = scanned.view.index("{")
+            found.append(Diagnostic(structure.JSON_WRAPPER, Span(at, at + 1), note, hint))
     if not json and (inside := dialect.marker_inside(scanned.view, start)):
         note = "<Prompt Start> stands inside the prompt"
         hint = "it ends a system prompt; put it in front of everything"
         found.append(Diagnostic(structure.MARKER_INSIDE, Span(*inside), note, hint))
     return Reading(scene, source, diagnostics.sort(found), start)
+
+
+def _plain(scanned: Scanned, start: int, *, json: bool) -> Scene:
+    """A prompt without tags of the language."""
+    body = cut(scanned.view, start, len(scanned.view))
+    json = json or dialect.is_json(body.text)  # behind a system prompt
+    listed = None if json or scanned.tags else outline(scanned.view, start)
+    if listed and listed.scene:
+        return listed.scene
+    if listed and listed.is_tags:
+        return Scene(tags=tuple(tag for line in listed.items for tag in line.items), dialect="tags")
+    kind: Dialect = "text" if json else dialect.plain_dialect(body.text)
+    if kind == "tags":
+        return Scene(tags=words(body) if dialect.is_booru_list(body.text) else body.items, dialect=kind)
+    return Scene(captions=() if kind == "empty" else (body,), dialect=kind)
 
 
 def _check_text(source: Source) -> None:

@@ -13,7 +13,7 @@ from newbie.prompt.source import Span
 
 _WINDOW = 512
 _STEP = 384  # windows overlap: a phrase at the edge of one is whole in the next
-_EDGE = re.compile(r"(?<=\w)(?=[\W_])|(?<=[\W_])(?=\w)|(?<=[\u2e80-\uffff])")
+_EDGE = r"(?<=\w)(?=[\W_])|(?<=[\W_])(?=\w)|(?<=[\u2e80-\uffff])"  # compiled when it is needed: that takes a while
 
 
 def place(found: safety.Finding, text: str) -> Span:
@@ -34,7 +34,7 @@ def _first(kind: str, text: str) -> Span | None:
 
 def _narrowed(kind: str, window: str) -> Span:
     """Cut words off the end as long as the judgement stays, then off the front."""
-    edges = [match.start() for match in _EDGE.finditer(window)]
+    edges = [match.start() for match in re.finditer(_EDGE, window)]
     start, stop = 0, len(window)
     for edge in reversed(edges):
         if not safety.has(kind, window[:edge]):

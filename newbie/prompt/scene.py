@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from newbie.prompt.schema import CAPTION, content_of
 from newbie.prompt.source import NOWHERE, Span
 
-Dialect = Literal["xml", "tags", "text", "empty"]
+Dialect = Literal["xml", "tags", "text", "outline", "empty"]
 
 # Commas of both worlds, the ideographic comma, line ends. A semicolon is half an emoticon: `;)`.
 _ITEM = re.compile(r"[^,，、\n\r]+")

@@ -39,6 +39,7 @@ PIECES = [
     "<?xml version='1'?>", "她在走路。", "\u3000", "<character\n1>", '<n a="x">', "\x01", "$character_2$", "\ud7ff",
     "\U0001f600", "\u200b", "(blue hair:1.2)", "((", "))", "[", "]", "\\(", "\\", ":1.2)", "maccha_(mochancc)",
     " BREAK ", "Negative prompt: ", "Steps: 20, Seed: 1", '"caption": ', '["a", "b"]', "{a|b}", "__x__", "<!-- c -->",
+    "\n- ", "\n2. ", "\nCharacter 1: ", "\n**Hair:** ", "\nScene:\n", "\nAvoid: ",
     '<position x="0.1" y=0.2/>', "<character_1 src='m.xml'/>", "1girl", "2girls", "~2",
 ]  # fmt: skip
 REFUSED = ("<!DOCTYPE x>", "\0", "\ud800", "<?xml-stylesheet?>", "<n>" * 40)  # with a place and a hint

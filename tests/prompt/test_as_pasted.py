@@ -128,6 +128,12 @@ def test_json_between_fences_is_json():
     assert convert(read('```json\n{"caption": "A girl."}\n```'), "xml").text == "<caption>A girl.</caption>"
 
 
+def test_json_behind_a_system_prompt_is_text():
+    reading = read('Draw. <Prompt Start> {"character_1": {"appearance": "blue_hair"}}')
+    assert reading.dialect == "text" and not reading.scene.tags
+    assert meaning(read(reading.body).scene) == meaning(reading.scene)
+
+
 def test_signs_that_nobody_sees_are_told_and_emoji_are_not():
     assert "U+200B" in "".join(finding.message for finding in lint(read("1girl, blue\u200b_hair")))
     assert "NB116" not in said("1girl, \U0001f469\u200d\U0001f467, \u2764\ufe0f")

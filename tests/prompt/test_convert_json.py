@@ -88,7 +88,7 @@ def test_escaped_letters_do_not_hide_what_is_refused():
         convert(read(hidden, negative=True), "xml")
 
 
-def test_a_template_keeps_its_box_as_a_loss_and_its_name():
+def test_a_template_keeps_its_box_and_its_name():
     values = {
         "character_1": {"bbox": [0, 0, 500, 1000], "name": "miku"},
         "image": {"tags": "<character_1><gender>1girl</gender></character_1>", "caption": "A girl."},
@@ -96,7 +96,7 @@ def test_a_template_keeps_its_box_as_a_loss_and_its_name():
     made = convert(as_json(values), "xml")
     assert made.source == "template"
     assert "<n>miku</n>" in made.text and made.text.endswith("<caption>A girl.</caption>")
-    assert any("[0, 0, 500, 1000]" in note for note in made.notes)
+    assert '<position x="0" y="0" width="0.5" height="1"/>' in made.text
 
 
 def test_a_template_may_hold_a_plain_list():

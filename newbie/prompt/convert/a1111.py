@@ -10,7 +10,7 @@ BREAK cuts a prompt into parts: one for the picture, then one per person, as its
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from newbie.prompt.canonical import tag as canonical_tag
@@ -38,16 +38,20 @@ def looks_like_a1111(text: str) -> bool:
 def read_a1111(reading: Reading) -> Sheet:
     found = parts(without_comments(reading))
     sections = [_section(part) for part in _BREAK.split(found.prompt)]
+    everything = [each for tags, _ in sections for each in tags]
+    notes = _notes(found.prompt, everything)
+    return Sheet(scene_of(sections), reading.system_prompt, found.negative, found.settings, notes=notes)
+
+
+def scene_of(sections: Sequence[tuple[Sequence[emphasis.Tag], Sequence[str]]]) -> Scene:
+    """The scene of the parts of a prompt, each with its tags and its sentences: of several persons, or one list."""
     tags = [tags for tags, _ in sections]
     captions = tuple(Value(line) for _, lines in sections for line in lines)
     if len(tags) > 1 and (rows := regional([[str(each) for each in part] for part in tags])):
         made = sort(rows)
-        scene = replace(made, captions=(*made.captions, *captions))
-    else:
-        values = tuple(Value(str(each)) for part in tags for each in part)
-        scene = Scene(tags=values, captions=captions, dialect="tags") if values else Scene(captions=captions)
-    everything = [each for part in tags for each in part]
-    return Sheet(scene, reading.system_prompt, found.negative, found.settings, notes=_notes(found.prompt, everything))
+        return replace(made, captions=(*made.captions, *captions))
+    values = tuple(Value(str(each)) for part in tags for each in part)
+    return Scene(tags=values, captions=captions, dialect="tags") if values else Scene(captions=captions)
 
 
 def _section(text: str) -> tuple[list[emphasis.Tag], list[str]]:
@@ -71,12 +75,7 @@ def _notes(prompt: str, tags: Iterable[emphasis.Tag]) -> tuple[str, ...]:
 
 
 def write_a1111(sheet: Sheet) -> str:
-    lists = lists_of(sheet.scene)
-    if len(lists.people) > 1:
-        rows = [[*lists.first, *lists.rest], *lists.people]
-    else:
-        rows = [list(dict.fromkeys([*lists.first, *(t for person in lists.people for t in person), *lists.rest]))]
-    text = " BREAK\n".join(", ".join(map(spelt, row)) for row in rows)
+    text = " BREAK\n".join(", ".join(map(spelt, row)) for row in rows_of(sheet.scene))
     captions = [emphasis.escape(line) for each in sheet.scene.captions if (line := " ".join(each.text.split()))]
     body = "\n".join(filter(None, [text, *captions]))
     if sheet.negative:
@@ -84,6 +83,14 @@ def write_a1111(sheet: Sheet) -> str:
     if sheet.settings:
         body += "\n" + ", ".join(f"{key}: {value}" for key, value in sheet.settings.items())
     return body
+
+
+def rows_of(scene: Scene) -> list[list[str]]:
+    """One list of tags, or, with several persons, one for the picture and one for each of them."""
+    lists = lists_of(scene)
+    if len(lists.people) > 1:
+        return [[*lists.first, *lists.rest], *map(list, lists.people)]
+    return [list(dict.fromkeys([*lists.first, *(t for person in lists.people for t in person), *lists.rest]))]
 
 
 def spelt(tag: str) -> str:
@@ -95,5 +102,10 @@ def spelt(tag: str) -> str:
 
 
 def _bare(tag: str) -> str:
-    spaced = _JOINT.sub(" ", tag) if looks_like_tag(tag) else tag
-    return emphasis.escape(spaced if canonical_tag(spaced) == tag else tag)
+    return emphasis.escape(spaced(tag))
+
+
+def spaced(tag: str) -> str:
+    """A tag with blanks for underscores, where they are read back as underscores."""
+    written = _JOINT.sub(" ", tag) if looks_like_tag(tag) else tag
+    return written if canonical_tag(written) == tag else tag

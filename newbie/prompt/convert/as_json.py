@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from newbie.errors import PromptError
 from newbie.prompt.canonical import normal
+from newbie.prompt.convert.places import from_json, with_box
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.read import Reading
 from newbie.prompt.scan import FENCE, MAX_DEPTH
@@ -24,6 +26,7 @@ from newbie.prompt.source import Source
 
 _AGAIN = re.compile(r"~\d{1,4}\Z")
 _ELEMENT = re.compile(r"[A-Za-z_][\w.\-]*", re.ASCII)
+BBOX = "bbox"
 _HINT = "the keys are character_1, character_2, ..., general_tags, danbooru_tags, inset_panel, caption"
 
 
@@ -55,7 +58,18 @@ def load(text: str, name: str = "prompt") -> dict[str, Any]:
 
 def read_json(reading: Reading) -> Sheet:
     """Raises PromptError: no JSON, an unknown key, a value that is neither text nor a list of texts."""
-    return Sheet(_scene(load(reading.body, reading.source.name), reading.source.name))
+    values, name = load(reading.body, reading.source.name), reading.source.name
+    sheet = Sheet(_scene(values, name))
+    for key, value in values.items():
+        known = lookup(_AGAIN.sub("", key))
+        if known and known.number is not None and BBOX in value:
+            person = sheet.scene.character(known.number)
+            if person and (box := from_json(value[BBOX])):
+                sheet = with_box(sheet, person, box)
+            else:
+                note = f"the box of {key} is lost: {str(value[BBOX])[:60]} can be read in two ways, or in none"
+                sheet = replace(sheet, notes=(*sheet.notes, note))
+    return sheet
 
 
 def write_json(sheet: Sheet) -> str:
@@ -106,6 +120,8 @@ def _scene(values: Mapping[str, Any], name: str, depth: int = 0) -> Scene:
 
 def _fields(block: str, values: Any, name: str) -> Iterator[Field]:
     for key, value in _object(block, values, name).items():
+        if key == BBOX:  # no element: it becomes the box of <position>
+            continue
         written = _AGAIN.sub("", key)
         known = lookup(written)
         if written != LOOSE and not (known or _ELEMENT.fullmatch(written)):

@@ -11,14 +11,19 @@ from newbie.prompt import dialect, safety
 from newbie.prompt.convert.a1111 import looks_like_a1111, read_a1111, write_a1111
 from newbie.prompt.convert.as_json import load, read_json, write_json
 from newbie.prompt.convert.flat import read_list, write_list
+from newbie.prompt.convert.lines import read_lines, write_lines
 from newbie.prompt.convert.lost import losses
 from newbie.prompt.convert.markup import canonical, comfyui, nodes, read_markup, readme
+from newbie.prompt.convert.novelai import read_novelai, write_novelai
+from newbie.prompt.convert.places import box_in, boxed
 from newbie.prompt.convert.prose import write_prose
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.convert.sort import structured
 from newbie.prompt.convert.template import is_template, read_template, write_template
 from newbie.prompt.infotext import parts
 from newbie.prompt.meaning import meaning
+from newbie.prompt.novelai import is_novelai
+from newbie.prompt.outline import list_of
 from newbie.prompt.read import Reading, read
 from newbie.prompt.scan import FENCE, scan
 
@@ -43,6 +48,8 @@ DIALECTS: Mapping[str, Dialect] = {
     "json": Dialect("plain JSON, one key per element", read_json, write_json),
     "danbooru": Dialect("a list of tags with underscores", read_list, write_list, whole=False),
     "a1111": Dialect("tags with blanks and weights, negative prompt, settings", read_a1111, write_a1111, whole=False),
+    "novelai": Dialect("tags with {braces}, [brackets], 1.5::numbers::", read_novelai, write_novelai, whole=False),
+    "outline": Dialect("lines with dashes or numbers, under headings", read_lines, write_lines, whole=False),
     "text": Dialect("sentences", read_list, write_prose, whole=False),
 }
 
@@ -71,8 +78,12 @@ def recognise(reading: Reading) -> str:
                 return "json"
     if reading.dialect == "xml":
         return "xml"
-    found = parts(reading.body)
-    if not found.bare or looks_like_a1111(found.prompt):
+    if list_of(reading):
+        return "outline"
+    web_ui = parts(reading.body)
+    if is_novelai(web_ui.prompt):
+        return "novelai"
+    if not web_ui.bare or looks_like_a1111(web_ui.prompt):
         return "a1111"
     return {"tags": "danbooru", "text": "text", "empty": "xml"}[reading.dialect]
 
@@ -99,7 +110,8 @@ def convert(
     source = recognise(reading) if source == "auto" else source
     sheet = _read(reading, source)
     sheet = replace(sheet, negative=beside) if beside else sheet
-    wanted = sheet if DIALECTS[target].write in (write_list, write_a1111) else structured(sheet)
+    sheet = boxed(sheet) if DIALECTS[target].attributes or target == "template" else sheet
+    wanted = sheet if DIALECTS[target].write in (write_list, write_a1111, write_novelai) else structured(sheet)
     text = DIALECTS[target].write(wanted)
     if not is_negative:  # of both, without what stands below as a negative prompt
         for said in (reading.source.text, text):
@@ -137,9 +149,10 @@ def _lost_beside(sheet: Sheet, target: str) -> list[str]:
         lost.append(f"the pasted system prompt: {json.dumps(sheet.system[:60])}")
     if sheet.comments:
         lost.append(f"{sheet.comments} comment{'s' * (sheet.comments > 1)}")
-    if sheet.attributes and not DIALECTS[target].attributes:
-        lost.append(f"attributes:{';'.join(sheet.attributes.values())}"[:200])
-    if sheet.negative and target != "a1111":
+    gone = [each for each in sheet.attributes.values() if target != "template" or not box_in(each)]
+    if gone and not DIALECTS[target].attributes:
+        lost.append(f"attributes:{';'.join(gone)}"[:200])
+    if sheet.negative and target not in ("a1111", "novelai", "outline"):
         lost.append(f"the negative prompt: {sheet.negative}")
     if sheet.settings and target != "a1111":
         lost.append("the settings: " + ", ".join(f"{key}: {value}" for key, value in sheet.settings.items()))

@@ -22,9 +22,10 @@ MAX_DEPTH = 32  # deeper brackets are text
 
 
 class Pair(NamedTuple):
-    """Brackets that weigh: where they open, where what they enclose ends, where they end, and by how much."""
+    """Brackets that weigh: where they open, where what they enclose begins and ends, where they end, by how much."""
 
     start: int
+    inner_start: int
     inner_stop: int
     stop: int
     factor: float
@@ -88,18 +89,16 @@ def _pair(text: str, start: int, end: int) -> Pair | None:
     if not _WORD.search(inner) and not (number and inner.strip()):
         return None
     if text[start] == "[":
-        return None if _SCHEDULE.search(text[start + 1 : end]) else Pair(start, end, end + 1, SQUARE, "")
+        return None if _SCHEDULE.search(text[start + 1 : end]) else Pair(start, start + 1, end, end + 1, SQUARE, "")
     if number and math.isfinite(float(number[1])):
-        return Pair(start, colon, end + 1, float(number[1]), number[1])
-    return Pair(start, end, end + 1, ROUND, "")
+        return Pair(start, start + 1, colon, end + 1, float(number[1]), number[1])
+    return Pair(start, start + 1, end, end + 1, ROUND, "")
 
 
-def tags(text: str) -> list[Tag]:
-    """The comma-separated tags of a text, each with its weight."""
-    marks = pairs(text)
+def tags(text: str, marks: list[Pair] | None = None) -> list[Tag]:
+    """The comma-separated tags of a text, each with its weight. `marks`: what weighs, where it is not `pairs`."""
+    marks = pairs(text) if marks is None else marks
     starts = {p.start: p for p in marks}
-    quiet = {at: p.stop for p in marks for at in (p.start, p.inner_stop)}  # where brackets and numbers stand
-    ends = {p.inner_stop for p in marks}
     found: list[Tag] = []
     open_pairs: list[Pair] = []
     pieces: list[tuple[str, str]] = []  # characters, and their weight
@@ -111,12 +110,11 @@ def tags(text: str) -> list[Tag]:
 
     at = 0
     while at < len(text):
-        if at in starts:
+        if open_pairs and open_pairs[-1].inner_stop == at:
+            at = open_pairs.pop().stop
+        elif at in starts:
             open_pairs.append(starts[at])
-            at += 1
-        elif at in ends:
-            open_pairs.pop()
-            at = quiet[at]
+            at = starts[at].inner_start
         elif text[at] in ",，、\n\r":
             finish()
             at += 1

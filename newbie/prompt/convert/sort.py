@@ -93,7 +93,7 @@ def regional(parts: Sequence[Sequence[str]]) -> list[list[str]]:
     first, rest = list(parts[0]), []
     for part in parts[1:]:
         homes = {element_of(tag, words) for tag in part} - {OTHER}
-        speaks_of_picture = homes and homes.isdisjoint(fields_of(CHARACTER)) and not any(map(_counts, part))
+        speaks_of_picture = homes and homes.isdisjoint(fields_of(CHARACTER)) and not any(map(counts_people, part))
         if speaks_of_picture:
             first += part
         else:
@@ -101,7 +101,8 @@ def regional(parts: Sequence[Sequence[str]]) -> list[list[str]]:
     return [first, *rest] if rest else []
 
 
-def _counts(tag: str) -> bool:
+def counts_people(tag: str) -> bool:
+    """Whether a tag says who is there: 1girl, 2boys."""
     return bool(_PEOPLE.fullmatch(plain(tag)))
 
 
@@ -110,7 +111,7 @@ def _person(number: int, tags: Iterable[str], words: Vocabulary, captions: Mappi
     found: dict[str, list[str]] = {}
     for tag in tags:
         if tag not in captions:
-            name = "gender" if _counts(tag) else element_of(tag, words)
+            name = "gender" if counts_people(tag) else element_of(tag, words)
             found.setdefault(name if name in fields_of(CHARACTER) else "appearance", []).append(tag)
     return person(number, found)
 

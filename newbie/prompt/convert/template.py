@@ -12,6 +12,8 @@ from typing import Any
 from newbie.errors import PromptError
 from newbie.prompt.canonical import canonical_text
 from newbie.prompt.convert.as_json import load, pretty
+from newbie.prompt.convert.markup import read_markup
+from newbie.prompt.convert.places import Numbers, boxes_of, from_json, with_box
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.convert.sort import structured
 from newbie.prompt.read import Reading, read
@@ -35,19 +37,32 @@ def read_template(reading: Reading) -> Sheet:
     if not (isinstance(tags, str) and isinstance(caption, str)):
         raise PromptError('"image" has no texts "tags" and "caption"', 'write "image": {"tags": "<...>"}', name=name)
     inner = read(tags, name=name, negative=True)
-    sheet = structured(Sheet(inner.scene, system=inner.system_prompt))
+    sheet = structured(read_markup(inner))
     scene, notes = sheet.scene, list(sheet.notes)
+    boxes: dict[int, Numbers] = {}
     if caption.strip():
         scene = replace(scene, captions=(Value(caption.strip()), *scene.captions), dialect="xml")
     for key, about in values.items():
         known = lookup(key)
         if known and known.number is not None and isinstance(about, dict):
             scene = _with_name(scene, known.number, about.get("name"))
-            if about.get("bbox", WHOLE) != WHOLE:
-                notes.append(
-                    f"the box of {key} is lost: {str(about['bbox'])[:60]}; write <position x= y= width= height=>"
-                )
-    return replace(sheet, scene=scene, notes=tuple(notes))
+            bbox = about.get("bbox", WHOLE)
+            if bbox != WHOLE and (why := _unusable(bbox, scene.character(known.number))):
+                notes.append(f"the box of {key} is lost: {str(bbox)[:60]} {why}; write <position x= y= width= height=>")
+            elif bbox != WHOLE and (box := from_json(bbox)):
+                boxes[known.number] = box
+    sheet = replace(sheet, scene=scene, notes=tuple(notes))
+    for number, box in boxes.items():
+        character = sheet.scene.character(number)
+        if character and number not in boxes_of(sheet.scene, sheet.attributes):
+            sheet = with_box(sheet, character, box)
+    return sheet
+
+
+def _unusable(bbox: Any, character: Character | None) -> str:
+    if character is None:
+        return "is that of no character of the prompt"
+    return "" if from_json(bbox) else "can be read in two ways, or in none"
 
 
 def _with_name(scene: Scene, number: int, name: Any) -> Scene:
@@ -65,9 +80,18 @@ def write_template(sheet: Sheet) -> str:
     scene = sheet.scene
     first, *further = scene.captions or (Value(""),)
     people: dict[str, Any] = {}
+    boxes = boxes_of(scene, sheet.attributes)
     for person in sorted(scene.characters, key=lambda c: c.number):
         name = person.name.text if person.name else ""
-        people.setdefault(person.path, {"bbox": WHOLE, "name": name or f"${person.path}$"})
+        people.setdefault(person.path, {"bbox": _corners(boxes.get(person.number)), "name": name or f"${person.path}$"})
     tags = canonical_text(replace(scene, captions=tuple(further)))
     image = {"tags": tags, "caption": " ".join(first.text.split())}
     return pretty(people | {"image": image})
+
+
+def _corners(box: Numbers | None) -> list[int]:
+    """In thousandths of the picture, corner to corner."""
+    if box is None:
+        return WHOLE
+    x, y, width, height = box
+    return [round(1000 * value) for value in (x, y, x + width, y + height)]

@@ -92,6 +92,9 @@ def add(text: Composed, style: Style) -> Composed:
         PromptError: what came together cannot be read.
     """
     reading = read_source(text, negative=True)
+    if reading.dialect == "outline" and style.words:
+        stop = len(text.text.rstrip())
+        return _replaced(text, Span(stop, stop), f"\nScene: {', '.join(style.words.values())}", style)
     if reading.dialect != "xml":
         return _appended(text, _new(", ".join(style.words.values()), reading.scene.tags), style)
     for element, words in style.words.items():

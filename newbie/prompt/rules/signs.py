@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
-from newbie.prompt.dialect import BULLETS, is_booru_list, plain_dialect
+from newbie.prompt.dialect import is_booru_list, plain_dialect
+from newbie.prompt.outline import BULLET, list_of
 from newbie.prompt.rules.subject import Subject
+from newbie.prompt.schema import GENERAL
 from newbie.prompt.source import Span
+
+if TYPE_CHECKING:
+    from newbie.prompt.read import Reading  # the reader imports rules
 
 NO_COMMAS = Rule(
     "NB307",
@@ -29,11 +35,20 @@ INVISIBLE = Rule(
     "1girl, solo, blue\u200b_hair, smile",
     "1girl, solo, blue_hair, smile",
 )
-RULES = (NO_COMMAS, INVISIBLE)
+LIST = Rule(
+    "NB117",
+    "info",
+    "a list of lines with signs in front or headings",
+    "Such lists are read: a heading Character 1: begins a person, Background: names an element. But the model was "
+    "trained with elements and reads the dashes, numbers and headings as words.",
+    "Character 1:\n- 1girl, blue_hair\nBackground: beach",
+    "<character_1>\n<gender>1girl</gender>\n<appearance>blue_hair</appearance>\n</character_1>\n<general_tags>\n"
+    "<background>beach</background>\n</general_tags>",
+)
+RULES = (NO_COMMAS, INVISIBLE, LIST)
 
 _WRITE = "write commas between tags"
 _SEMICOLON = re.compile(r"\w[;；](?=\s*\w)")
-_BULLET = re.compile(rf"^[ \t]*([{re.escape(''.join(sorted(BULLETS)))}])[ \t]+(?=\S)", re.MULTILINE)
 # Not among them: the joiner of emoji, and the blanks and line ends that every text has.
 _UNSEEN = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 
@@ -48,15 +63,46 @@ def no_commas(subject: Subject) -> Iterator[Diagnostic]:
     for item in subject.items:
         if is_booru_list(item.text):
             yield Diagnostic(NO_COMMAS, item.span, f"{item.text} is read as one tag", _WRITE)
-    bullets = list(_BULLET.finditer(reading.source.text, reading.body_start))
-    if len(bullets) > 1 and plain_dialect(_BULLET.sub("", reading.body)) == "tags":
-        for match in bullets:
-            yield Diagnostic(NO_COMMAS, Span(*match.span(1)), f"{match[1]} is read as part of the tag", "delete it")
+    yield from _bullets(reading)
     for value in subject.values:
         found = [match.end() - 1 for match in _SEMICOLON.finditer(value.text)]
         if len(found) > 1 and plain_dialect(re.sub("[;；]", ",", value.text)) == "tags":
             at = value.span.start + found[0]
             yield Diagnostic(NO_COMMAS, Span(at, at + 1), "semicolons do not separate tags", _WRITE)
+
+
+def _bullets(reading: Reading) -> Iterator[Diagnostic]:
+    """Signs in front of lines: in front of all of them they are no part of the tags, and still reach the encoders."""
+    listed = list_of(reading)
+    if listed and not listed.scene and listed.is_tags:
+        source, spans = reading.source, [match.span(1) for match in BULLET.finditer(reading.source.text)]
+        fix = tuple(Edit(Span(start, _behind_blanks(source.text, stop)), "") for start, stop in spans)
+        sign = source.text[slice(*spans[0])]
+        message = f"{sign} in front of every line: the encoders read these signs too"
+        yield Diagnostic(NO_COMMAS, Span(*spans[0]), message, "delete them", fix)
+    bullets = [] if listed else list(BULLET.finditer(reading.source.text, reading.body_start))
+    if len(bullets) > 1 and plain_dialect(BULLET.sub("", reading.body)) == "tags":
+        for match in bullets:
+            yield Diagnostic(NO_COMMAS, Span(*match.span(1)), f"{match[1]} is read as part of the tag", "delete it")
+
+
+def _behind_blanks(text: str, at: int) -> int:
+    while text[at] in " \t":
+        at += 1
+    return at
+
+
+def lists(subject: Subject) -> Iterator[Diagnostic]:
+    listed = list_of(subject.reading)
+    if listed is None or (not listed.scene and listed.is_tags):
+        return
+    start = subject.reading.body_start + len(subject.reading.body) - len(subject.reading.body.lstrip())
+    people = [each.path for each in listed.scene.characters] if listed.scene else []
+    blocks = [*people, *[GENERAL] * bool(listed.scene and listed.scene.general.fields)]
+    kind = f"a list with headings ({', '.join(blocks) or 'sentences'})" if listed.scene else "a list of sentences"
+    stop = subject.source.text.find("\n", start)
+    message = f"{kind}: it is understood, and sent as it stands"
+    yield Diagnostic(LIST, Span(start, stop), message, "python -m newbie convert --to xml writes it in elements")
 
 
 def invisible(subject: Subject) -> Iterator[Diagnostic]:
@@ -67,4 +113,4 @@ def invisible(subject: Subject) -> Iterator[Diagnostic]:
         yield Diagnostic(INVISIBLE, Span(*match.span()), message, "delete it, or type the word again")
 
 
-CHECKS = (no_commas, invisible)
+CHECKS = (no_commas, lists, invisible)

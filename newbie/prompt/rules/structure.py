@@ -100,7 +100,7 @@ JSON_WRAPPER = Rule(
     "info",
     "JSON around a prompt, which is read as plain text",
     "Some templates wrap a prompt in JSON. The model then reads braces and quotation marks too, and nothing in it is "
-    "an element: no finding, no region and no edit can name a character of it.",
+    "an element: no region and no edit can name a character of it. The linter looks at its texts all the same.",
     '{"image": {"tags": "1girl, solo", "caption": "A girl waves."}}',
     "<general_tags>\n<count>1girl, solo</count>\n</general_tags>\n<caption>A girl waves.</caption>",
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from newbie.prompt import weights
+from newbie.prompt import infotext, novelai, weights
 from newbie.prompt.canonical import tag as canonical
 from newbie.prompt.diagnostics import Diagnostic, Rule
 from newbie.prompt.rules.subject import Subject
@@ -33,7 +33,9 @@ IMPOSSIBLE_WEIGHT = Rule(
 RULES = (STRAY_WEIGHT, IMPOSSIBLE_WEIGHT)
 
 _NUMBER = r"-?\d*\.?\d+"
-_BRACKETS = {"(": 1.1, "[": 1 / 1.1, "{": 1.05}  # what each weighs in the programs that read them
+# What brackets weigh in the programs that read them; square ones in two ways.
+_BRACKETS = {"(": 1.1, "[": 1 / 1.1, "{": novelai.STEP}
+_NOVELAI = _BRACKETS | {"[": 1 / novelai.STEP}
 _STRAY = re.compile(
     rf"""(?:\(\(+|\[\[+|\{{\{{+)[A-Za-z][^()\[\]{{}}]+[)\]}}]{{2,}}   # ((tag)), [[tag]]
     |    [\[{{][A-Za-z][\w \-]{{2,}}[\]}}] | \([A-Za-z][\w \-]{{3,}}\)  # [tag], {{tag}}, (tag)
@@ -52,16 +54,26 @@ def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
     places = [mark.outer for mark in weights.marks(subject.source.text)]
     places += [trouble.span for trouble in weights.troubles(subject.reading)]
     starts, stops = sorted(place.start for place in places), sorted(place.stop for place in places)
+    text = infotext.parts(subject.reading.body).prompt
+    is_novelai = subject.reading.dialect == "tags" and novelai.is_novelai(text)
+    brackets = _NOVELAI if is_novelai else _BRACKETS
+    for group in novelai.weighed(text) if is_novelai else ():
+        if "," in text[group.inner_start : group.inner_stop]:
+            start, stop = (subject.reading.body_start + at for at in group[::3])
+            message = f"{text[group.start : group.stop]} is read as it stands; NovelAI weighs all of it"
+            hint = "python -m newbie convert --to danbooru weighs each tag"
+            yield Diagnostic(STRAY_WEIGHT, Span(start, stop), message, hint)
     for item in subject.items:
         text = item.text
         doubled = _DOUBLED.fullmatch(text)
         stray = _STRAY.fullmatch(text) and not _inside(item.span, starts, stops)
         if (stray or doubled) and text not in subject.vocabulary.tags:
             what = "the outer parentheses are read as text" if doubled else "is read as it stands, not as a weight"
-            yield Diagnostic(STRAY_WEIGHT, item.span, f"{text}{':' if doubled else ''} {what}", _instead(text))
+            message = f"{text}{':' if doubled else ''} {what}"
+            yield Diagnostic(STRAY_WEIGHT, item.span, message, _instead(text, brackets))
 
 
-def _instead(text: str) -> str:
+def _instead(text: str, brackets: Mapping[str, float]) -> str:
     """The same as our weight: what the brackets and the number weigh in the program they come from."""
     words = canonical(re.sub(rf"{_NUMBER}::|::|:{_NUMBER}", "", text).strip("()[]{} "))
     opening = text[: len(text) - len(text.lstrip("([{"))]
@@ -69,8 +81,10 @@ def _instead(text: str) -> str:
     opening = opening[1:] if number and opening[:1] == "(" else opening
     weight = float(number[1] or number[2]) if number else 1.0
     for sign in opening:
-        weight *= _BRACKETS[sign]
-    if not 0 <= weight <= weights.MOST or weight == 1:
+        weight *= brackets[sign]
+    if weight < 0:
+        return f"put {words} into the negative prompt"
+    if weight > weights.MOST or weight == 1:
         return f"write {words}"
     return f"write ({words}:{weight:.3g}), or {words}"
 

@@ -1,0 +1,227 @@
+"""Prompts written as lists of lines, as chat programs and people type them: dashes, dots or numbers, and headings.
+
+    Character 1:                     1. long hair
+    - long hair, blue eyes           2. blue eyes
+    - Outfit: white dress
+    Background: classroom
+
+A list without headings is a list of tags, or sentences; one with headings is a scene. Headings are the elements of the
+language and the words that people use for them. The text itself stays as it was typed, signs in front of lines too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from newbie.prompt.dialect import BULLETS, is_json, plain_dialect
+from newbie.prompt.infotext import parts
+from newbie.prompt.scan import scan
+from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
+from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, PLACES, TAGS, lookup
+from newbie.prompt.source import Span
+
+if TYPE_CHECKING:
+    from newbie.prompt.read import Reading  # the reader asks for lists
+
+BULLET = re.compile(
+    rf"^[ \t]*((?:[{re.escape(''.join(sorted(BULLETS)))}]|\d{{1,2}}[.)])(?=[ \t]+\S)|\d{{1,2}}、)[ \t]*", re.M
+)
+_HEADING = re.compile(
+    r"""(?P<mark>\#{1,6}[ \t]+|\*{2}|__|\[|【)? (?P<name>[^\W\d_][^\W_]*+(?:[ _\#]{1,2}[^\W_]++){0,3}) [ \t]*
+    (?:[(（](?P<aside>[^()（）\n]{1,40})[)）] [ \t]*)?
+    (?:(?P<colon>[:：])(?:\*{2}|__|\]|】)?(?=\s|$|(?<=：)) |
+     (?P<close>\*{2}|__|\]|】)(?:[ \t]*[(（](?P<behind>[^()（）\n]{1,40})[)）])?(?:[ \t]*[:：])? | $)[ \t]*""",
+    re.VERBOSE,
+)
+_PERSON = re.compile(
+    r"(?:character|char|girl|boy|woman|man|person|subject|figure|角色|人物|女孩|男孩)[ _#]*(\d{1,2}|[a-z])?",
+    re.IGNORECASE,
+)
+NEGATIVE = "negative"  # the heading of what is not wanted: no part of the scene
+# What people write above the elements of the language, beside their own names.
+_MEANT = {
+    GENERAL: "scene setting overall common shared global 场景 画面 整体",
+    "appearance": "hair eyes face body looks look features species 外貌 外观 头发 眼睛",
+    "clothing": "outfit attire wearing accessories dress clothes 服装 衣服 服饰",
+    "expression": "emotion 表情",
+    "action": "pose actions 动作 姿势",
+    "position": "placement 位置",
+    "count": "people 人数",
+    "style": "art_style medium 画风 风格",
+    "background": "backdrop 背景",
+    "environment": "location place 环境 地点",
+    "perspective": "camera view angle composition framing shot 构图 视角 镜头",
+    "lighting": "light 光线 光照",
+    "atmosphere": "mood 氛围",
+    "quality": "quality_tags 质量",
+    "objects": "props items 物品",
+    TAGS: "tags",
+    CAPTION: "description summary 描述",
+    NEGATIVE: "negative negative_prompt avoid exclude unwanted undesired_content uc 负面 负面提示词",
+}
+_ELEMENTS = {word: name for name, listed in _MEANT.items() for word in listed.split()}
+_OF_PERSON = frozenset(("n", "gender", "appearance", "clothing", "expression", "action", "interaction", "position"))
+_NOTHING = Value("")
+_PARTS_OF = {"hair": "hair", "头发": "hair", "eyes": "eyes", "眼睛": "eyes"}  # "Hair: long, blue" names its word once
+
+
+@dataclass
+class _Section:
+    """What stands under one heading of a person or of the picture: its place, and its elements."""
+
+    number: int  # 0: the picture
+    start: int
+    inner: int
+    stop: int
+    fields: list[Field] = field(default_factory=list)
+
+    def add(self, name: str, value: Value) -> None:
+        if value.text:
+            self.fields.append(Field(name, value, value.span))
+            self.stop = value.span.stop
+
+
+class Outline(NamedTuple):
+    """`scene` for a list with headings; `items`, one per line, for one without. `bullets` are the signs in front."""
+
+    scene: Scene | None
+    items: tuple[Value, ...]
+    bullets: tuple[Span, ...]
+    parts_of: Mapping[int, str] = {}  # "hair", "eyes": of the value that begins there
+    negative: tuple[Value, ...] = ()  # what stands under a heading such as "Avoid:"
+
+    @property
+    def is_tags(self) -> bool:
+        return plain_dialect("\n".join(item.text for item in self.items)) == "tags"
+
+
+def list_of(reading: Reading) -> Outline | None:
+    """The list that a prompt is; it is none with tags of the language, around it or in it, and JSON is none."""
+    if reading.dialect == "xml":
+        return None
+    scanned = scan(reading.source)
+    return None if scanned.tags or is_json(scanned.view) else outline(scanned.view, reading.body_start)
+
+
+class _Line(NamedTuple):
+    indent: int
+    bulleted: bool
+    heading: str  # the element or block that it names: "character", "appearance", GENERAL, "" for none
+    number: int  # of a character; 0 where the heading has none
+    aside: Value  # what stands in parentheses behind the name of a character
+    of: str
+    value: Value  # without sign and heading
+    start: int
+    apart: bool  # an empty line stands before it
+
+
+def outline(view: str, start: int = 0) -> Outline | None:
+    """The list that a text without tags of the language is, or None. Lines of a web UI's settings are no list."""
+    if "\n" not in view or parts(view[start:]).settings:
+        return None
+    lines = list(_lines(view, start))
+    bullets = tuple(Span(*m.span(1)) for m in BULLET.finditer(view, start))
+    headed = sum(line.heading != "" for line in lines)
+    if not headed:
+        whole = len(lines) > 1 and all(line.bulleted for line in lines)
+        return Outline(None, tuple(line.value for line in lines), bullets) if whole else None
+    if headed < 2 and len(bullets) < 2:
+        return None
+    scene, negative = _scene(lines)
+    return Outline(scene, (), bullets, {line.value.span.start: line.of for line in lines if line.of}, negative)
+
+
+def _lines(view: str, start: int) -> Iterator[_Line]:
+    at, apart = start, False
+    for text in view[start:].split("\n"):
+        if text.strip():
+            yield _line(view, at, at + len(text), apart)
+        apart = not text.strip()
+        at += len(text) + 1
+
+
+def _line(view: str, start: int, stop: int, apart: bool) -> _Line:
+    bullet = BULLET.match(view, start, stop)
+    begins = bullet.end() if bullet else start
+    while view[begins].isspace():
+        begins += 1
+    indent = (bullet.start(1) if bullet else begins) - start
+    plain = _Line(indent, bullet is not None, "", 0, _NOTHING, "", cut(view, begins, stop), begins, apart)
+    match = _HEADING.match(view, begins, stop)
+    if not match or not (match["colon"] or match["close"] or (match["mark"] or "").startswith("#")):
+        return plain
+    value = cut(view, match.end(), stop)
+    written = "_".join(match["name"].lower().replace("#", " ").split())
+    if person := _PERSON.fullmatch(match["name"]):
+        group = "aside" if match["aside"] else "behind"
+        aside = cut(view, *match.span(group)) if match[group] else _NOTHING
+        return plain._replace(heading=CHARACTER, number=_number(person[1] or ""), aside=aside, value=value)
+    known = lookup(match["name"])
+    name = _ELEMENTS.get(written) or (known.name if known and known.element.kind in ("leaf", "general") else "")
+    if not name and not plain.bulleted and not value.text and match["colon"]:
+        name = GENERAL  # a heading of its own words, such as "Details:"
+    return plain._replace(heading=name, of=_PARTS_OF.get(written, ""), value=value) if name else plain
+
+
+def _number(written: str) -> int:
+    """Of "Character 2" and "Girl B" the 2."""
+    return int(written) if written.isdigit() else ord(written.lower()) - ord("a") + 1 if written else 0
+
+
+def _scene(lines: list[_Line]) -> tuple[Scene, tuple[Value, ...]]:
+    """The scene, and what is not wanted."""
+    people: list[_Section] = []
+    general = _Section(0, 0, 0, 0)
+    apart: dict[str, list[Value]] = {TAGS: [], CAPTION: [], NEGATIVE: []}  # what stands in no block
+
+    def put(name: str, value: Value) -> None:
+        if name in apart:
+            apart[name] += value.items if name == TAGS else [value] if value.text else []
+        else:
+            (section if name in _OF_PERSON or name == LOOSE else general).add(name, value)
+
+    section, leaf, above = general, "", lines[0]  # where lines go; the element that is open, and its heading
+    for line in lines:
+        if line.heading == CHARACTER:
+            section, leaf = _person(line, people), ""
+            put("position" if _is_place(line.aside.text) else LOOSE, line.aside)
+            put(LOOSE, line.value)
+        elif line.heading == GENERAL:
+            section, leaf = general, ""
+            put(LOOSE, line.value)
+        elif line.heading:
+            if line.heading in _OF_PERSON:
+                if section is general:
+                    section = people[-1] if people and line.bulleted else _person(line, people)
+            elif not line.bulleted:
+                section = general
+            put(line.heading, line.value)
+            leaf, above = "" if line.value.text else line.heading, line
+        elif leaf and not (line.bulleted and above.bulleted and line.indent <= above.indent):
+            put(leaf, line.value)
+        elif not line.bulleted and line.apart and plain_dialect(line.value.text) == "text":
+            put(CAPTION, line.value)
+        else:
+            leaf = ""
+            put(LOOSE, line.value)
+    characters = tuple(
+        Character(tuple(p.fields), Span(p.start, p.stop), Span(p.inner, p.stop), number=p.number) for p in people
+    )
+    scene = Scene(
+        characters, Block(tuple(general.fields)), tuple(apart[TAGS]), tuple(apart[CAPTION]), dialect="outline"
+    )
+    return scene, tuple(apart[NEGATIVE])
+
+
+def _is_place(text: str) -> bool:
+    return "_".join(text.lower().split()) in PLACES
+
+
+def _person(line: _Line, people: list[_Section]) -> _Section:
+    """A new section; a person without a number gets the next one."""
+    number = line.number or max((p.number for p in people), default=0) + 1
+    people.append(_Section(number, line.start, line.value.span.start, max(line.value.span.stop, line.start + 1)))
+    return people[-1]

@@ -1,0 +1,203 @@
+"""Lists of lines with dashes, dots or numbers, perhaps under headings: as chat programs and people type them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from newbie.cli.main import main
+from newbie.errors import PromptError
+from newbie.prompt import read, render, set_value
+from newbie.prompt.convert import convert, recognise
+from newbie.prompt.format import formatted
+from newbie.prompt.lint import fixed, lint
+from newbie.prompt.meaning import meaning
+
+DUO = """Here is the prompt:
+
+**Character 1 (left):**
+* Name: Hatsune Miku
+* Hair: long, aqua
+* Outfit:
+  * white shirt
+  * pleated skirt
+* smile
+
+**Girl 2**
+1. short red hair
+2. She waves at the other girl.
+
+**Background:** classroom, sunset
+
+The two girls are standing in a classroom.
+Avoid: bad hands
+"""
+DUO_XML = """<character_1>
+<n>Hatsune_Miku</n>
+<appearance>long_hair, aqua_hair</appearance>
+<clothing>white_shirt, pleated_skirt</clothing>
+<expression>smile</expression>
+<position>left</position>
+</character_1>
+<character_2>
+<appearance>short_red_hair</appearance>
+</character_2>
+<general_tags>
+<background>classroom, sunset</background>
+</general_tags>
+<caption>The two girls are standing in a classroom.</caption>
+<caption>She waves at the other girl.</caption>"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- 1girl\n- blue hair\n- smile",
+        "* 1girl\n* blue hair\n* smile\n",
+        "1. 1girl\n2. blue hair\n3. smile",
+        "1) 1girl\n2) blue hair\n\n3) smile",
+        "  • 1girl, blue hair\n  • smile",
+        "1、1girl\n2、blue hair\n3、smile",
+        "```\n- 1girl\n- blue hair\n- smile\n```",
+    ],
+)
+def test_a_list_of_tags_is_the_list_without_its_signs(text: str):
+    reading = read(text)
+    assert [tag.text for tag in reading.scene.tags] == ["1girl", "blue hair", "smile"]
+    assert all(text[tag.span.start : tag.span.stop] == tag.text for tag in reading.scene.tags)
+    assert render(reading).jina.text == text  # what is typed is what is sent
+    assert formatted(reading).rstrip() == "1girl, blue_hair, smile"
+    made = convert(reading, "xml")
+    assert made.source == "outline" and made.text == convert(read("1girl, blue hair, smile"), "xml").text
+    assert "read as a list of 3 tags" in made.notes
+
+
+def test_its_signs_are_told_once_and_can_be_corrected():
+    reading = read("- 1girl\n  - blue_hair\n- smile")
+    (found,) = [each for each in lint(reading) if each.code == "NB307"]
+    assert reading.source.place(found.span.start) == (1, 1)
+    assert fixed(reading).text == "1girl\n  blue_hair\nsmile"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- 1girl\nblue hair\n- smile",  # not every line
+        "- a girl",
+        "-1girl\n-smile",
+        "1girl, - , smile",
+        "3.5 meters\n1.5 liters",
+        "- <n>miku</n>\n- smile",
+        '{"a": "\n- x\n- y"}',
+        "1girl, solo\nstyle: ink",  # one heading alone
+        "A girl waves.\nScene: she is at the beach.",
+        "- 1girl\n- smile\nSteps: 20, Seed: 1",
+    ],
+)
+def test_what_is_no_list_is_left_alone(text: str):
+    reading = read(text)
+    assert recognise(reading) != "outline"
+    assert not [each for each in lint(reading) if each.code == "NB117"]
+
+
+def test_a_list_of_sentences_keeps_its_order_and_loses_its_numbers():
+    reading = read("1. A girl with long hair.\n2. She waves at us.")
+    assert convert(reading, "text").text == "A girl with long hair.\nShe waves at us."
+    assert [each.code for each in lint(reading)] == ["NB117"]
+    assert formatted(reading) == reading.source.text
+
+
+def test_headings_are_persons_and_elements():
+    reading = read(DUO)
+    assert reading.dialect == "outline"
+    made = convert(reading, "xml")
+    assert made.text == DUO_XML
+    assert made.negative == "bad hands" and "the negative prompt: bad hands" in made.lost
+    assert any("character_1 (7)" in note and "caption (2)" in note for note in made.notes)
+
+
+def test_values_of_a_list_have_their_places():
+    reading = read(DUO)
+    fields = [field for person in reading.scene.characters for field in person.fields]
+    assert {"n", "appearance", "clothing", "position", "#text"} == {field.name for field in fields}
+    for field in fields:
+        assert DUO[slice(*field.value.span)] == field.value.text
+    first, second = reading.scene.characters
+    assert DUO[slice(*first.outer)].startswith("**Character 1 (left):**")
+    assert DUO[slice(*second.outer)].endswith("She waves at the other girl.")
+
+
+@pytest.mark.parametrize(
+    ("text", "xml"),
+    [
+        (
+            "Girl A: 1girl, blue hair\nGirl B: 1girl, red hair\nScene: beach",
+            "<character_1>\n<gender>1girl</gender>\n<appearance>blue_hair</appearance>\n</character_1>\n<character_2>\n"
+            "<gender>1girl</gender>\n<appearance>red_hair</appearance>\n</character_2>\n<general_tags>\n"
+            "<background>beach</background>\n</general_tags>",
+        ),
+        (
+            "## Appearance\n- long hair\n## Clothing\n- white dress\n## Style\n- watercolor",
+            "<character_1>\n<appearance>long_hair</appearance>\n<clothing>white_dress</clothing>\n</character_1>\n"
+            "<general_tags>\n<style>watercolor</style>\n</general_tags>",
+        ),
+        (
+            "- **Girl 1** (left): blue hair\n- **Girl 2** (right): red hair",
+            "<character_1>\n<appearance>blue_hair</appearance>\n<position>left</position>\n</character_1>\n"
+            "<character_2>\n<appearance>red_hair</appearance>\n<position>right</position>\n</character_2>",
+        ),
+        (
+            "角色1：1girl，长发\n背景：教室",
+            "<character_1>\n<gender>1girl</gender>\n<appearance>长发</appearance>\n</character_1>\n<general_tags>\n"
+            "<background>教室</background>\n</general_tags>",
+        ),
+        (
+            "Details:\n- 1girl\n- long hair\n- beach",
+            "<character_1>\n<appearance>long_hair</appearance>\n</character_1>\n<general_tags>\n<count>1girl</count>\n"
+            "<background>beach</background>\n</general_tags>",
+        ),
+        (
+            "Details:\n- 2girls\n- long hair\n- beach",
+            "<general_tags>\n<count>2girls</count>\n<background>beach</background>\n<other>long_hair</other>\n"
+            "</general_tags>",
+        ),
+    ],
+)
+def test_headings_in_the_words_of_people(text: str, xml: str):
+    assert convert(read(text), "xml").text == xml
+
+
+def test_headings_are_told_and_the_tags_below_them_are_looked_at():
+    reading = read("Character 1:\n- lnog_hair\n- short_hair, long_hair\nBackground: beach")
+    found = {each.code: each for each in lint(reading)}
+    assert {"NB117", "NB301", "NB304"} <= found.keys() and "NB109" not in found
+    assert reading.source.place(found["NB301"].span.start) == (2, 3)
+    assert "character_1, general_tags" in found["NB117"].message
+
+
+def test_fmt_leaves_a_list_with_headings_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "duo.txt"
+    path.write_text(DUO, encoding="utf-8")
+    assert main(["fmt", str(path)]) == 0
+    assert path.read_text("utf-8") == DUO
+    assert "a list with headings" in capsys.readouterr().err
+
+
+def test_a_scene_as_a_list_is_read_back():
+    made = convert(read(DUO_XML), "outline")
+    assert made.lost == ()
+    assert meaning(read(convert(read(made.text), "xml").text).scene) == meaning(read(DUO_XML).scene)
+
+
+def test_an_element_that_is_set_makes_xml_of_a_list():
+    changed = read(set_value("Character 1:\n- 1girl\nBackground: beach", "character_1.appearance", "red_hair"))
+    assert changed.dialect == "xml"
+    person = changed.scene.character(1)
+    assert person and person["appearance"].text == "red_hair" and person["#text"].text == "1girl"
+
+
+def test_a_prompt_that_is_no_list_cannot_be_named_one():
+    with pytest.raises(PromptError, match="no list of lines") as caught:
+        convert(read("1girl, smile"), "xml", source="outline")
+    assert caught.value.hint

@@ -1,6 +1,6 @@
 """The tables of the DiTFastAttn paper for our model: what searched plans leave of the work, and of the picture.
 
-    python benchmarks/ditfastattn_tables.py --probe runs/probe        all of it, on 64 pictures
+    python benchmarks/ditfastattn_tables.py --probe weights/newbie-mini-probe        all of it, on 64 pictures
     python benchmarks/ditfastattn_tables.py --count 2 --search-on 1 --steps 4 --levels D6 --rounds 1   a smoke test
 
 Plans are searched on some prompts, and judged on pictures of others, drawn as `create.py --plan` draws them: raw and D1

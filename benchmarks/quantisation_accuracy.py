@@ -1,6 +1,6 @@
 """What each scheme costs in obedience and in pixels: the same prompts and seeds before and after.
 
-    python benchmarks/quantisation_accuracy.py --count 1024 --probe runs/probe --out runs/quantisation
+    python benchmarks/quantisation_accuracy.py --count 1024 --out runs/quantisation
     python benchmarks/quantisation_accuracy.py --schemes nf4 svdquant+gptq --count 1024
 
 A scheme is a name of `--quant`, with "+gptq" or "+awq" behind it for another rounding. Whatever is there already is
@@ -24,7 +24,7 @@ from newbie.calibrate.main import REPORT
 from newbie.calibrate.main import main as quantize
 from newbie.pipeline import bundled
 from newbie.train.evaluate import main as evaluate
-from newbie.train.probe import Verdict
+from newbie.train.probe import BUNDLED, Verdict
 from newbie.train.report import Report
 from newbie.train.report.result import VERDICTS, compare
 
@@ -98,7 +98,7 @@ def main() -> None:
     flags.add_argument("--count", type=int, default=1024)
     flags.add_argument("--calibration", type=int, default=128, help="prompts to calibrate with")
     flags.add_argument("--steps", type=int, help="of the judged pictures (default: as the model recommends)")
-    flags.add_argument("--probe", type=Path, default=Path("runs/probe"))
+    flags.add_argument("--probe", type=Path, default=BUNDLED)
     flags.add_argument("--out", type=Path, default=Path("runs/quantisation"))
     flags.add_argument("--workers", type=int, default=2)
     flags.add_argument("--results", type=Path, default=Path(__file__).parent / "results")

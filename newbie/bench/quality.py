@@ -1,7 +1,7 @@
 """`python -m newbie bench quality`: what every approximate acceleration gains, and what it costs.
 
-    python -m newbie bench quality --probe runs/probe --output runs/quality
-    python -m newbie bench quality --settings presets.json --count 1024 --probe runs/probe --output runs/presets
+    python -m newbie bench quality --probe weights/newbie-mini-probe --output runs/quality
+    python -m newbie bench quality --settings presets.json --count 1024 --probe FOLDER --output runs/presets
 
 Each setting is drawn beside the exact pictures of the same prompts and seeds, and beside plain fewer steps with as many
 evaluations at their own best shift: a method with no less error than those is not recommended. Everything is kept in

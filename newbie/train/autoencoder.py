@@ -5,9 +5,7 @@ which is what PSNR counts, + a trace of KL that keeps the latents bounded. The l
 the usual start the noise drowns the gradient and training stalls. At the end the latents'
 own mean and spread become shift and scale.
 
-Half of the crops are about eyes: a few pixels of a picture, and what people look at first.
-
-Later the decoder may learn on alone, from the latents it will really be given: what was painted for stays valid.
+A quarter of the crops are about eyes: few pixels of a picture, and what people look at first.
 """
 
 from __future__ import annotations
@@ -38,14 +36,13 @@ class AutoencoderRecipe:
     steps: int
     batch: int = 24
     crop: int = 64  # pixels
-    eyes: float = 0.5  # the share of crops whose middle lies between or about the eyes of a figure
+    eyes: float = 0.25  # the share of crops whose middle lies between or about the eyes of a figure
     whole: int = 2  # the last tenth of the run sees so many whole pictures at a time
     muon_lr: float = 0.02
     adam_lr: float = 2e-3
     kl: float = 1e-6
     edges: float = 1.0
     squares: float = 2.0
-    decoder_only: bool = False
     seed: int = 0
 
 
@@ -56,23 +53,16 @@ def train_autoencoder(
     *,
     device: torch.device,
     say: Callable[[str], None],
-    start: Autoencoder | None = None,
     eyes: Callable[[int], Sequence[Box]] | None = None,
 ) -> Autoencoder:
     """Train on `pictures` and return the averaged autoencoder, its scale and shift measured.
 
     `eyes` tells where they are in picture i (see `figures.layout.eyes`); None: crops lie anywhere.
-    `start` is a trained autoencoder to go on from; None begins with random weights. A recipe for the decoder alone
-    needs one, and leaves its encoder, scale and shift as they are.
     """
     torch.manual_seed(recipe.seed)
     model = Autoencoder(recipe.config)
-    if start is None:
-        _quiet_variance(model)
-    else:
-        model.load_state_dict(start.state_dict())
+    _quiet_variance(model)
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model.encoder.requires_grad_(not recipe.decoder_only)
     muon, adam = split_parameters(model, ("conv_in", "conv_out"))
     optimizers = Optimizers(muon, adam, muon_lr=recipe.muon_lr, adam_lr=recipe.adam_lr)
     whole_from = int(recipe.steps * 0.9)
@@ -90,8 +80,7 @@ def train_autoencoder(
         pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             posterior = model.encode(pixels)
-            coded = posterior.mean if recipe.decoder_only else posterior.sample(generator)
-            decoded = model.decoder(coded).float()
+            decoded = model.decoder(posterior.sample(generator)).float()
         flat = F.l1_loss(decoded, pixels)
         edge = _edges(decoded, pixels)
         kl = posterior.kl().mean() / posterior.mean[0, 0].numel()  # by place, in crops and in whole pictures
@@ -104,8 +93,6 @@ def train_autoencoder(
     plan = Plan(steps=recipe.steps, ema=0.998, decay=0.5, save_every=250)
     average = fit(model, loss_at, optimizers, plan, folder, say=say, recipe=repr(recipe))
     average.copy_to(model)
-    if recipe.decoder_only and start is not None:
-        return _scaled_as(start.config, model, device)
     return _with_measured_scale(model, pictures, device)
 
 
@@ -170,10 +157,6 @@ def _with_measured_scale(model: Autoencoder, pictures: Pictures, device: torch.d
     latents = torch.cat([mean.flatten() for mean in means])
     mean, spread = latents.mean().item(), latents.std().item()
     config = dataclasses.replace(model.config, shift_factor=round(mean, 4), scaling_factor=round(1 / spread, 4))
-    return _scaled_as(config, model, device)
-
-
-def _scaled_as(config: AutoencoderConfig, model: Autoencoder, device: torch.device) -> Autoencoder:
     scaled = Autoencoder(config).to(device)
     scaled.load_state_dict(model.state_dict())
     return scaled.eval()

@@ -1,6 +1,5 @@
 """How well a model obeys: it draws held-out prompts, and a probe that sees pixels only reads the pictures.
 
-    python -m newbie.train.probe train --out runs/probe
     python -m newbie evaluate --count 1024 --out runs/report
     python -m newbie evaluate --prompts FOLDER
     python -m newbie evaluate --accel dbcache:threshold=0.2,delta --out runs/faster
@@ -28,7 +27,7 @@ from newbie.train.figures import sample
 from newbie.train.figures.names import NAMED
 from newbie.train.figures.spec import HELD_OUT_PAIRS
 from newbie.train.mini import drawings_of
-from newbie.train.probe import Probe, Scores, Seen, Verdict, load, shuffled, verdicts
+from newbie.train.probe import BUNDLED, Probe, Scores, Seen, Verdict, load, shuffled, verdicts
 from newbie.train.recipes import MiniRecipe
 from newbie.train.report import Report, Task, draw_pictures, frechet, suites, tables, variety
 from newbie.train.report.confusion import confusion_picture
@@ -115,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--model", "-m", help="folder, file or hub id (default: the bundled model)")
     flags.add_argument("--prompts", type=Path, help="a folder with your own prompts (.xml, .txt)")
     flags.add_argument("--out", type=Path, default=Path("runs/report"), help="folder (default: %(default)s)")
-    flags.add_argument("--probe", type=Path, default=Path("runs/probe"), help="default: %(default)s")
+    flags.add_argument("--probe", type=Path, default=BUNDLED, help="default: the one that comes with newbie-mini")
     flags.add_argument("--count", type=int, default=1024, help="held-out prompts (default: %(default)s)")
     flags.add_argument("--suites", nargs="+", choices=SUITES, default=SUITES, help="default: all")
     flags.add_argument("--seed", type=int, default=0, help="default: %(default)s")

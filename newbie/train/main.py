@@ -11,7 +11,7 @@ from pathlib import Path
 from newbie.errors import UsageError
 from newbie.train.recipes import MiniRecipe
 
-STAGES = ("words", "vae", "latents", "polish", "flow")
+STAGES = ("words", "vae", "latents", "flow")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,7 +71,7 @@ def main(argv: Sequence[str]) -> int:
         autoencoder=args.autoencoder,
         say=say,
     )
-    if args.export and args.until in ("vae", "polish"):
+    if args.export and args.until == "vae":
         export_autoencoder(args.run, args.export)
         say(f"autoencoder written to {args.export}")
     elif args.export and painter is not None:

@@ -2,8 +2,7 @@
 
     python -m newbie train --run runs/mini
 
-Stages, each in its own folder of the run: `pictures` (drawings), `words` (tokenizers), `vae`, `latents`, `flow`,
-`polish` (a sharper decoder for the same latents).
+Stages, each in its own folder of the run: `pictures` (drawings), `words` (tokenizers), `vae`, `latents`, `flow`.
 Pictures and latents are there once for each size, made when their part of the training begins.
 """
 
@@ -77,22 +76,6 @@ def autoencoder_stage(
         return trained_autoencoder(folder, device)
     eyes = eyes_of(recipe)
     model = train_autoencoder(recipe.autoencoder(), pictures, folder, device=device, say=say, eyes=eyes)
-    _keep(model, folder, _measured(model, recipe, device, say))
-    return model
-
-
-def polish_stage(
-    recipe: MiniRecipe, run: Path, *, workers: int, device: torch.device, say: Callable[[str], None]
-) -> Autoencoder:
-    """The autoencoder with a decoder that has learnt on, from latents that stay as they are."""
-    folder = run / "polish"
-    if (folder / "config.json").exists():
-        return trained_autoencoder(folder, device)
-    start = trained_autoencoder(run / "vae", device)
-    main = next(stage for stage in recipe.stages() if stage.size == recipe.size)
-    pictures = pictures_stage(recipe, main, run, workers=workers, say=say)
-    eyes = eyes_of(recipe)
-    model = train_autoencoder(recipe.polish(), pictures, folder, device=device, say=say, start=start, eyes=eyes)
     _keep(model, folder, _measured(model, recipe, device, say))
     return model
 
@@ -187,18 +170,13 @@ def make(
         for stage in stages:
             latents(stage)
         return None
-    if until == "polish":
-        polish_stage(recipe, run, workers=workers, device=device, say=say)
-        return None
     captions = [CaptionBatches(drawings_of(recipe, stage.size), gemma, jina) for stage in stages]
     flow = recipe.flow(gemma.vocab_size)
     begin = None
     if start is not None:
         flow = replace(flow, start=start.name)
         begin = painter_like(start, flow, run / "words")
-    painter = train_flow(flow, latents, captions, run / "flow", device=device, say=say, start=begin, compiled=compiled)
-    polish_stage(recipe, run, workers=workers, device=device, say=say)
-    return painter
+    return train_flow(flow, latents, captions, run / "flow", device=device, say=say, start=begin, compiled=compiled)
 
 
 RECOMMENDED = Recommended(
@@ -225,8 +203,8 @@ def as_it_stands(recipe: MiniRecipe, run: Path) -> Painter:
 
 
 def export_autoencoder(run: Path, folder: Path) -> None:
-    """Write the run's autoencoder into `folder`, polished if it is, in bf16: what `--autoencoder` of a run takes."""
-    autoencoder = _best_autoencoder(run)
+    """Write the run's autoencoder into `folder`, in bf16: what `--autoencoder` of a run takes."""
+    autoencoder = trained_autoencoder(run / "vae", torch.device("cpu"))
     save_weights(
         folder / "diffusion_pytorch_model.safetensors",
         autoencoder.state_dict(),
@@ -237,18 +215,10 @@ def export_autoencoder(run: Path, folder: Path) -> None:
     write_json(folder / "config.json", config_json("vae", autoencoder.config))
 
 
-def _best_autoencoder(run: Path) -> Autoencoder:
-    polished = (run / "polish" / "config.json").exists()
-    return trained_autoencoder(run / ("polish" if polished else "vae"), torch.device("cpu"))
-
-
 def export(recipe: MiniRecipe, painter: Painter, run: Path, folder: Path) -> None:
-    """Write a model in the official folder layout, bf16, with how it is best used and the words it knows.
-
-    Before the decoder is polished, the autoencoder goes in as it is.
-    """
+    """Write a model in the official folder layout, bf16, with how it is best used and the words it knows."""
     gemma, jina = (run / "words" / name / "tokenizer.json" for name in ("gemma", "jina"))
-    autoencoder = _best_autoencoder(run)
+    autoencoder = trained_autoencoder(run / "vae", torch.device("cpu"))
     flow = recipe.flow(Tokenizer.from_folder(gemma.parent, kind="gemma").vocab_size)
     save_model(
         folder,

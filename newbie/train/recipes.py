@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from newbie.model.config import NextDiTConfig
 from newbie.text.gemma import GemmaConfig
@@ -22,7 +22,6 @@ class MiniRecipe:
     width: int = 192
     layers: int = 7
     autoencoder_steps: int = 3000
-    polish_steps: int = 1200
     half_steps: int = 2700
     full_steps: int = 1600
     double_steps: int = 200
@@ -40,11 +39,6 @@ class MiniRecipe:
     def autoencoder(self) -> AutoencoderRecipe:
         config = AutoencoderConfig(block_out_channels=(32, 64, 96, 128), layers_per_block=1, norm_num_groups=8)
         return AutoencoderRecipe(config=config, steps=self.autoencoder_steps, seed=self.seed)
-
-    def polish(self) -> AutoencoderRecipe:
-        """The decoder alone, half as bold."""
-        whole = self.autoencoder()
-        return replace(whole, steps=self.polish_steps, decoder_only=True, muon_lr=0.01, adam_lr=1e-3)
 
     def flow(self, vocabulary: int) -> FlowRecipe:
         """`vocabulary` is the number of pieces the tokenizers really have."""

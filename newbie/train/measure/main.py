@@ -24,7 +24,7 @@ from newbie import Pipeline, Request, devices
 from newbie.errors import UsageError
 from newbie.regions.schedule import OFF, Regions
 from newbie.train.measure import binding, hard, locality, response
-from newbie.train.probe import Probe, judge, load
+from newbie.train.probe import BUNDLED, Probe, judge, load
 from newbie.train.report import Task, draw_pictures, suites
 from newbie.train.report.pictures import Engine
 from newbie.train.report.sheets import complaint, sheet
@@ -134,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("what", choices=tuple(COUNTS))
     flags.add_argument("--model", "-m", help="folder, file or hub id (default: the bundled model)")
     flags.add_argument("--out", type=Path, help="folder (default: runs/WHAT)")
-    flags.add_argument("--probe", type=Path, default=Path("runs/probe"), help="default: %(default)s")
+    flags.add_argument("--probe", type=Path, default=BUNDLED, help="default: the one that comes with newbie-mini")
     counts = ", ".join(f"{name} {count}" for name, count in COUNTS.items())
     flags.add_argument("--count", type=int, help=f"prompts, or conflicts for each question (default: {counts})")
     flags.add_argument(

@@ -1,6 +1,6 @@
 """A probe that sees pixels only: a small classifier trained on drawings with a generator's faults.
 
-    probe = load(Path("runs/probe"))
+    probe = load(BUNDLED)                          # the one that comes with newbie-mini, or the folder of another
     found = judge(pictures, specs, probe)          # uint8 pictures (H, W, 3) of any size, what each was asked to show
     print(Scores.count(found).table())             # beside probe.ceiling.table(), its scores on real drawings
 
@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from newbie.errors import UsageError, WeightsError
+from newbie.pipeline.opening import BUNDLED as MODEL
 from newbie.train.figures import PictureSpec
 from newbie.train.probe.labels import OF_CHARACTER, OF_PICTURE, Asked, as_asked
 from newbie.train.probe.rates import Paired, Rate, Ratio, ratio
@@ -30,6 +31,7 @@ from newbie.train.studio import Picture, fitted
 
 __all__ = [
     "ATTRIBUTES",
+    "BUNDLED",
     "Asked",
     "Paired",
     "Probe",
@@ -50,6 +52,7 @@ __all__ = [
     "verdicts",
 ]
 
+BUNDLED = MODEL.with_name("newbie-mini-probe")
 WEIGHTS = "probe.safetensors"
 CARD = "probe.json"
 BATCH = 32

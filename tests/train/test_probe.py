@@ -15,7 +15,7 @@ pytest.importorskip("skia", reason="the drawing library of the extra `train` is 
 
 from newbie.errors import UsageError, WeightsError
 from newbie.train.figures import Character, PictureSpec, draw, sample
-from newbie.train.probe import Asked, Probe, Scores, chance, evaluate, judge, load, pixels, questions, save
+from newbie.train.probe import BUNDLED, Asked, Probe, Scores, chance, evaluate, judge, load, pixels, questions, save
 from newbie.train.probe.blemishes import blemished
 from newbie.train.probe.labels import IGNORED, OF_CHARACTER, OF_PICTURE, SLOTS, answers
 from newbie.train.probe.reader import Reader, quarters
@@ -276,3 +276,17 @@ def test_a_training_run_states_its_ceiling_and_chance_and_is_repeatable(tmp_path
     assert set(first.card["chance"]) == set(first.card["ceiling"])
     with pytest.raises(UsageError, match="another recipe"):
         train(replace(recipe, batch=4), tmp_path / "a", say=lambda text: None)
+
+
+def test_the_probe_that_comes_along_reads_fresh_drawings_as_its_card_says_and_notices_swapped_sides():
+    probe = load(BUNDLED)
+    specs = [sample(random.Random(f"fresh/{i}"), split="held_out", characters=1 + i % 3) for i in range(48)]
+    pictures = Studio().pictures(specs)
+    found = evaluate(pictures, specs, probe)
+    for figures, rates in found.of.items():
+        for name in ("count", "background", "hair_color", "eye_color", "outfit", "outfit_color", "hair_sides"):
+            assert rates[name].value >= 0.8 and rates[name].interval[1] >= probe.ceiling.of[figures][name].value, name
+    two = [i for i, spec in enumerate(specs) if len({figure.hair_color for figure in spec.characters}) == 2]
+    swapped = evaluate([np.ascontiguousarray(pictures[i][:, ::-1]) for i in two], [specs[i] for i in two], probe)
+    assert all(rates["hair_sides"].value <= 0.2 for figures, rates in swapped.of.items() if figures == 2)
+    assert all(rates["background"].value >= 0.8 for rates in swapped.of.values() if "background" in rates)

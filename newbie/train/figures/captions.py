@@ -2,12 +2,12 @@
 
 The forms and how often each is written:
 
-    xml      52 %  NewBie's XML with everything in it, or nearly
+    xml      45 %  NewBie's XML with everything in it, or nearly
     partial  18 %  XML with whole sections and elements missing
     tags     10 %  plain Danbooru tags
-    english   6 %  a short sentence
-    chinese   5 %  a short Chinese sentence (Chinese words also occur inside the XML)
-    empty     9 %  nothing: what the model draws when it may choose
+    english   7 %  a short sentence
+    chinese  12 %  a short Chinese sentence (Chinese words also occur inside the XML)
+    empty     8 %  nothing: what the model draws when it may choose
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from newbie.train.figures.spec import PictureSpec
 
 Form = Literal["xml", "partial", "tags", "english", "chinese", "empty"]
 FORMS: Final[dict[Form, float]] = {
-    "xml": 0.52, "partial": 0.18, "tags": 0.10, "english": 0.06, "chinese": 0.05, "empty": 0.09,
+    "xml": 0.45, "partial": 0.18, "tags": 0.10, "english": 0.07, "chinese": 0.12, "empty": 0.08,
 }  # fmt: skip
 
 QUALITIES: Final = (
     "masterpiece, best_quality", "very_aesthetic, masterpiece, no_text", "high_resolution, detailed", "best_quality",
 )  # fmt: skip
 PLACEHOLDERS: Final = ("$character_{}$", "original_character", "character_{}")
-BY_NAME: Final = 0.45  # how often a figure with a name is described by the name alone
+BY_NAME: Final = 0.6  # how often a figure with a name is described by the name alone
 
 
 def caption(spec: PictureSpec, rng: random.Random, *, form: Form | None = None) -> str:

@@ -230,8 +230,10 @@ def test_the_forms_come_in_the_documented_shares():
     texts = [caption(spec, rng) for _ in range(4000)]
     empty = sum(text == "" for text in texts) / len(texts)
     xml = sum("<" in text for text in texts) / len(texts)
-    assert 0.07 < empty < 0.12
-    assert 0.66 < xml < 0.74
+    chinese = sum("<" not in text and any("\u4e00" <= sign <= "\u9fff" for sign in text) for text in texts) / len(texts)
+    assert empty == pytest.approx(FORMS["empty"], abs=0.02)
+    assert xml == pytest.approx(FORMS["xml"] + FORMS["partial"], abs=0.03)
+    assert chinese == pytest.approx(FORMS["chinese"], abs=0.02)
     assert abs(sum(FORMS.values()) - 1) < 1e-9
 
 

@@ -285,7 +285,8 @@ def test_the_probe_that_comes_along_reads_fresh_drawings_as_its_card_says_and_no
     found = evaluate(pictures, specs, probe)
     for figures, rates in found.of.items():
         for name in ("count", "background", "hair_color", "eye_color", "outfit", "outfit_color", "hair_sides"):
-            assert rates[name].value >= 0.8 and rates[name].interval[1] >= probe.ceiling.of[figures][name].value, name
+            if name in rates:  # one figure has no sides
+                assert rates[name].value >= max(0.9, probe.ceiling.of[figures][name].value - 0.1), (figures, name)
     two = [i for i, spec in enumerate(specs) if len({figure.hair_color for figure in spec.characters}) == 2]
     swapped = evaluate([np.ascontiguousarray(pictures[i][:, ::-1]) for i in two], [specs[i] for i in two], probe)
     assert all(rates["hair_sides"].value <= 0.2 for figures, rates in swapped.of.items() if figures == 2)

@@ -7,6 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes depends on what else runs
+settings.load_profile("untimed")
 
 # Tests run in several processes; together they use each core once. Torch, not imported yet, reads this.
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

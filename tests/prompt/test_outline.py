@@ -18,7 +18,7 @@ DUO = """Here is the prompt:
 
 **Character 1 (left):**
 * Name: Hatsune Miku
-* Hair: long, aqua
+* Hair: long, aqua, twintails
 * Outfit:
   * white shirt
   * pleated skirt
@@ -35,7 +35,7 @@ Avoid: bad hands
 """
 DUO_XML = """<character_1>
 <n>Hatsune_Miku</n>
-<appearance>long_hair, aqua_hair</appearance>
+<appearance>long_hair, aqua_hair, twintails</appearance>
 <clothing>white_shirt, pleated_skirt</clothing>
 <expression>smile</expression>
 <position>left</position>

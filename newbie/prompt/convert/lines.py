@@ -73,10 +73,19 @@ def _elements(part: Block, kind: str, listed: Outline, captions: list[Value]) ->
             continue
         suffix = listed.parts_of.get(field.value.span.start, "")
         for each in items:
-            text = f"{each} {suffix}" if suffix and not each.lower().endswith(suffix) else each
+            text = _whole(each, suffix)
             name = _home(text, kind) if field.name == LOOSE else field.name
             elements.setdefault(name, []).append(text if content_of(name) == "place" else tag(text))
     return elements
+
+
+def _whole(text: str, part: str) -> str:
+    """A tag under a heading such as "Hair:" with the word that the heading has said: long is long hair. Names of their
+    own, such as twintails, are whole."""
+    if not part or text.lower().endswith(part):
+        return text
+    joined = f"{text} {part}"
+    return text if text in bundled() and joined not in bundled() else joined
 
 
 def _home(text: str, kind: str) -> str:

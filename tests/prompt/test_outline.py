@@ -114,7 +114,7 @@ def test_headings_are_persons_and_elements():
     made = convert(reading, "xml")
     assert made.text == DUO_XML
     assert made.negative == "bad hands" and "the negative prompt: bad hands" in made.lost
-    assert any("character_1 (7)" in note and "caption (2)" in note for note in made.notes)
+    assert any("character_1 (8)" in note and "caption (2)" in note for note in made.notes)
 
 
 def test_values_of_a_list_have_their_places():

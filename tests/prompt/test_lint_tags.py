@@ -141,3 +141,10 @@ def test_the_work_stays_bounded_for_a_prompt_full_of_words_nobody_knows() -> Non
     text = ", ".join(f"zzq{i}_unknown_thing" for i in range(12_000))[:250_000]
     lint(read(text), vocabulary=words)
     assert len(asked) < 2_000_000
+
+
+def test_what_a_sentence_says_of_two_people_is_not_said_twice():
+    two = "左侧是白发的少女，举起双手，右边是棕发的女孩，蓝眼，举起双手"
+    assert "NB303" not in {each.code for each in lint(read(two))}
+    twice = "左侧是白发的少女，举起双手，蓝眼，举起双手"
+    assert "NB303" in {each.code for each in lint(read(twice))}

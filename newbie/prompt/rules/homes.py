@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from newbie.prompt.canonical import tag as canonical
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
+from newbie.prompt.dialect import looks_like_tag
 from newbie.prompt.rules.subject import Item, Subject, block_items, blocks
 from newbie.prompt.schema import GENERAL, LOOSE
 from newbie.prompt.source import Span
@@ -42,6 +43,9 @@ def repeated_tags(subject: Subject) -> Iterator[Diagnostic]:
         for group in (*groups, [Item(value) for value in scene.tags]):
             seen: dict[str, Item] = {}
             for item in group:
+                if not item.element and not looks_like_tag(item.text):
+                    seen.clear()  # part of a sentence: what follows may be somebody else's
+                    continue
                 first = seen.setdefault(plain(item.text), item)
                 if first is not item:
                     where = f"in <{first.element}> already" if first.element != item.element else "already"

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from newbie.errors import PromptError
-from newbie.prompt.convert.as_json import BBOX, load
+from newbie.prompt.convert.as_json import BBOX, ELEMENT, load, named
 from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.read import Reading, read_source
 from newbie.prompt.reuse.composed import Piece, compose
@@ -23,7 +23,6 @@ from newbie.prompt.source import Source, Span
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 _LETTERS = re.compile(r"\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|\\u\w{4}|\\.|[^\\]+", re.DOTALL)
-_NAME = re.compile(r"[A-Za-z_][\w.\-]*", re.ASCII)
 
 
 class _Text(NamedTuple):
@@ -103,7 +102,7 @@ class _Writer:
 
     def scene(self, value: _Object) -> Iterator[Piece]:
         for key, inner in value.pairs:
-            written = key.said.partition("~")[0]
+            written = named(key.said)
             known = lookup(written)
             for each in inner if isinstance(inner, list) and known and known.element.name == PANEL else [inner]:
                 if known and isinstance(each, _Object):
@@ -116,12 +115,12 @@ class _Writer:
 
     def fields(self, block: _Object) -> Iterator[Piece]:
         for key, value in block.pairs:
-            written = key.said.partition("~")[0]
+            written = named(key.said)
             known = lookup(written)
             if written == LOOSE:
                 yield from self.texts(value)
                 yield self.tag("\n", key)
-            elif (known or _NAME.fullmatch(written)) and written != BBOX:
+            elif (known or ELEMENT.fullmatch(written)) and written != BBOX:
                 yield from self.element(known.name if known else written.lower(), key, value)
 
     def element(self, name: str, key: _Text, value: Any) -> Iterator[Piece]:

@@ -10,7 +10,8 @@ Brackets of names and of alternatives are left alone: `{red|blue}`, `${hair}`, `
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from newbie.prompt.weights import Weighed
 
 STEP = 1.05
 CUT = re.compile(r"[ \t\n]*\|[ \t\n]*")
@@ -20,17 +21,6 @@ _WORD = re.compile(r"[^\W_]{2}|[^\W\x00-\x7f]")  # two letters, or one of a scri
 _OURS = re.compile(r"\{[^{}]*\|[^{}]*\}|\$\{|(?<!\w)__[\w/.\-]+__(?!\w)|\([^()]*:\s*\d*\.?\d+\s*\)")
 _SWITCH = re.compile(r"[:|]")  # `[a:b:0.5]` and `[a|b]` are another program's
 _MAX_DEPTH = 32
-
-
-class Weighed(NamedTuple):
-    """A stretch that weighs: with its signs, without them, how much, and the number as it was typed, or ""."""
-
-    start: int
-    inner_start: int
-    inner_stop: int
-    stop: int
-    factor: float
-    written: str
 
 
 def is_novelai(text: str) -> bool:

@@ -44,6 +44,18 @@ class Mark(NamedTuple):
     weight: float
 
 
+class Weighed(NamedTuple):
+    """What weighs a stretch of text in other programs: where it begins and ends with its signs and without them, by how
+    much, and the number as it was typed, or ""."""
+
+    start: int
+    inner_start: int
+    inner_stop: int
+    stop: int
+    factor: float
+    written: str
+
+
 class Trouble(NamedTuple):
     """A weight or a box that cannot be: where it stands, what is wrong, and what to write instead."""
 

@@ -25,9 +25,14 @@ from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, PANEL, TAGS
 from newbie.prompt.source import Source
 
 _AGAIN = re.compile(r"~\d{1,4}\Z")
-_ELEMENT = re.compile(r"[A-Za-z_][\w.\-]*", re.ASCII)
+ELEMENT = re.compile(r"[A-Za-z_][\w.\-]*", re.ASCII)
 BBOX = "bbox"
 _HINT = "the keys are character_1, character_2, ..., general_tags, danbooru_tags, inset_panel, caption"
+
+
+def named(key: str) -> str:
+    """What a key names: JSON has each key once, so a second `caption` is written `caption~2`."""
+    return _AGAIN.sub("", key)
 
 
 def load(text: str, name: str = "prompt") -> dict[str, Any]:
@@ -61,7 +66,7 @@ def read_json(reading: Reading) -> Sheet:
     values, name = load(reading.body, reading.source.name), reading.source.name
     sheet = Sheet(_scene(values, name))
     for key, value in values.items():
-        known = lookup(_AGAIN.sub("", key))
+        known = lookup(named(key))
         if known and known.number is not None and BBOX in value:
             person = sheet.scene.character(known.number)
             if person and (box := from_json(value[BBOX])):
@@ -100,7 +105,7 @@ def _scene(values: Mapping[str, Any], name: str, depth: int = 0) -> Scene:
     captions: list[Value] = []
     panels: list[Scene] = []
     for key, value in values.items():
-        known = lookup(_AGAIN.sub("", key))
+        known = lookup(named(key))
         kind = known.element.name if known else ""
         if known and kind == CHARACTER and known.number is not None:
             characters.append(Character(tuple(_fields(key, value, name)), number=known.number))
@@ -122,9 +127,9 @@ def _fields(block: str, values: Any, name: str) -> Iterator[Field]:
     for key, value in _object(block, values, name).items():
         if key == BBOX:  # no element: it becomes the box of <position>
             continue
-        written = _AGAIN.sub("", key)
+        written = named(key)
         known = lookup(written)
-        if written != LOOSE and not (known or _ELEMENT.fullmatch(written)):
+        if written != LOOSE and not (known or ELEMENT.fullmatch(written)):
             raise PromptError(f"{key[:60]!r} in {block} is no name of an element", "for example appearance", name=name)
         text = ", ".join(_texts(f"{block}.{key}", value, name)).strip()
         yield Field(known.name if known else written.lower(), Value(text))

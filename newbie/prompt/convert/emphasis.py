@@ -11,6 +11,8 @@ import math
 import re
 from typing import NamedTuple
 
+from newbie.prompt.weights import Weighed
+
 _TOKEN = re.compile(r"\\.|[()\[\]]", re.DOTALL)
 _NUMBER = re.compile(r":\s*([+-]?\d*\.?\d+)\s*\Z")
 _ESCAPE = re.compile(r"\\([()\[\]\\])")
@@ -19,17 +21,6 @@ _WORD = re.compile(r"[^\W_]{2}")
 _SCHEDULE = re.compile(r":\s*\d*\.?\d+\s*\Z|\|")
 ROUND, SQUARE = 1.1, 1 / 1.1
 MAX_DEPTH = 32  # deeper brackets are text
-
-
-class Pair(NamedTuple):
-    """Brackets that weigh: where they open, where what they enclose begins and ends, where they end, by how much."""
-
-    start: int
-    inner_start: int
-    inner_stop: int
-    stop: int
-    factor: float
-    written: str  # the number as it was typed, or ""
 
 
 class Tag(NamedTuple):
@@ -61,9 +52,9 @@ def schedules(text: str) -> list[str]:
     return [m[0] for m in re.finditer(r"(?<!\\)\[[^\[\]]*\]", text) if _SCHEDULE.search(m[0][1:-1])]
 
 
-def pairs(text: str) -> list[Pair]:
+def pairs(text: str) -> list[Weighed]:
     """The brackets that weigh something, in the order in which they close."""
-    found: list[Pair] = []
+    found: list[Weighed] = []
     opened: list[tuple[str, int]] = []  # the bracket and its place; a place of -1: part of a name
     for match in _TOKEN.finditer(text):
         sign, at = match[0], match.start()
@@ -82,25 +73,25 @@ def pairs(text: str) -> list[Pair]:
     return found
 
 
-def _pair(text: str, start: int, end: int) -> Pair | None:
+def _pair(text: str, start: int, end: int) -> Weighed | None:
     colon = text.rfind(":", start + 1, end)
     number = _NUMBER.match(text, colon, end) if colon > start else None
     inner = text[start + 1 : colon if number else end]
     if not _WORD.search(inner) and not (number and inner.strip()):
         return None
     if text[start] == "[":
-        return None if _SCHEDULE.search(text[start + 1 : end]) else Pair(start, start + 1, end, end + 1, SQUARE, "")
+        return None if _SCHEDULE.search(text[start + 1 : end]) else Weighed(start, start + 1, end, end + 1, SQUARE, "")
     if number and math.isfinite(float(number[1])):
-        return Pair(start, start + 1, colon, end + 1, float(number[1]), number[1])
-    return Pair(start, start + 1, end, end + 1, ROUND, "")
+        return Weighed(start, start + 1, colon, end + 1, float(number[1]), number[1])
+    return Weighed(start, start + 1, end, end + 1, ROUND, "")
 
 
-def tags(text: str, marks: list[Pair] | None = None) -> list[Tag]:
+def tags(text: str, marks: list[Weighed] | None = None) -> list[Tag]:
     """The comma-separated tags of a text, each with its weight. `marks`: what weighs, where it is not `pairs`."""
     marks = pairs(text) if marks is None else marks
     starts = {p.start: p for p in marks}
     found: list[Tag] = []
-    open_pairs: list[Pair] = []
+    open_pairs: list[Weighed] = []
     pieces: list[tuple[str, str]] = []  # characters, and their weight
 
     def finish() -> None:
@@ -126,7 +117,7 @@ def tags(text: str, marks: list[Pair] | None = None) -> list[Tag]:
     return found
 
 
-def _weight(open_pairs: list[Pair]) -> str:
+def _weight(open_pairs: list[Weighed]) -> str:
     if len(open_pairs) == 1 and open_pairs[0].written:
         return open_pairs[0].written
     total = math.prod(p.factor for p in open_pairs)

@@ -30,7 +30,7 @@ def read_novelai(reading: Reading) -> Sheet:
     for i, part in enumerate(cut):
         rest, sentences = apart(part)
         tags = []
-        for each in emphasis.tags(rest, [emphasis.Pair(*mark) for mark in weighed(rest)]):
+        for each in emphasis.tags(rest, weighed(rest)):
             if float(each.weight or 1) < 0:
                 unwanted.append(canonical_tag(each.text))
                 notes.append(

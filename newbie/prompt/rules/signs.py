@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
 from newbie.prompt.dialect import is_booru_list, plain_dialect
-from newbie.prompt.outline import BULLET, list_of
+from newbie.prompt.outline import BULLET
 from newbie.prompt.rules.subject import Subject
 from newbie.prompt.schema import GENERAL
 from newbie.prompt.source import Span
-
-if TYPE_CHECKING:
-    from newbie.prompt.read import Reading  # the reader imports rules
 
 NO_COMMAS = Rule(
     "NB307",
@@ -63,7 +59,7 @@ def no_commas(subject: Subject) -> Iterator[Diagnostic]:
     for item in subject.items:
         if is_booru_list(item.text):
             yield Diagnostic(NO_COMMAS, item.span, f"{item.text} is read as one tag", _WRITE)
-    yield from _bullets(reading)
+    yield from _bullets(subject)
     for value in subject.values:
         found = [match.end() - 1 for match in _SEMICOLON.finditer(value.text)]
         if len(found) > 1 and plain_dialect(re.sub("[;；]", ",", value.text)) == "tags":
@@ -71,9 +67,9 @@ def no_commas(subject: Subject) -> Iterator[Diagnostic]:
             yield Diagnostic(NO_COMMAS, Span(at, at + 1), "semicolons do not separate tags", _WRITE)
 
 
-def _bullets(reading: Reading) -> Iterator[Diagnostic]:
+def _bullets(subject: Subject) -> Iterator[Diagnostic]:
     """Signs in front of lines: in front of all of them they are no part of the tags, and still reach the encoders."""
-    listed = list_of(reading)
+    reading, listed = subject.reading, subject.listed
     if listed and not listed.scene and listed.is_tags:
         source, spans = reading.source, [match.span(1) for match in BULLET.finditer(reading.source.text)]
         fix = tuple(Edit(Span(start, _behind_blanks(source.text, stop)), "") for start, stop in spans)
@@ -93,7 +89,7 @@ def _behind_blanks(text: str, at: int) -> int:
 
 
 def lists(subject: Subject) -> Iterator[Diagnostic]:
-    listed = list_of(subject.reading)
+    listed = subject.listed
     if listed is None or (not listed.scene and listed.is_tags):
         return
     start = subject.reading.body_start + len(subject.reading.body) - len(subject.reading.body.lstrip())

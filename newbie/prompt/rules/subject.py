@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.outline import Outline, list_of
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, items_of
 from newbie.prompt.schema import GENERAL, LOOSE
 from newbie.prompt.source import Source, Span
@@ -67,6 +68,11 @@ class Subject:
         for scene in found:  # grows while we walk
             found += scene.panels
         return tuple(found)
+
+    @cached_property
+    def listed(self) -> Outline | None:
+        """The list of lines that the prompt is."""
+        return list_of(self.reading)
 
     @cached_property
     def items(self) -> tuple[Item, ...]:

@@ -88,7 +88,7 @@ def with_heads(change):
     return Leaves("changed", lambda *given: change(*PLAIN.qkv(*given)), PLAIN.rest)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(n=some.integers(2, 24), sharpness=some.sampled_from([0.0, 1.0, 10.0, 1e4]), seed=some.integers(0, 9))
 def test_the_published_recipe_is_the_identity(n, sharpness, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -219,7 +219,7 @@ def test_groups_that_are_spared_run_no_scores():
     assert image == whole - spared and words == spared + CONFIG.n_heads  # the context refiner has words alone
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     errors=some.lists(some.tuples(*[some.floats(0, 1)] * 3), min_size=1, max_size=8),
     budgets=some.tuples(some.floats(0, 4), some.floats(0, 4)),

@@ -295,7 +295,7 @@ def test_searches_that_cannot_be(studio):
 numbers = some.lists(some.floats(-1e3, 1e3), min_size=4, max_size=4).map(torch.tensor)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(a=numbers, b=numbers)
 def test_losses_are_symmetric_and_bounded(a, b):
     for loss, most in ((paper_abs, 2), (official_signed, 10)):

@@ -231,7 +231,7 @@ def test_gradcheck_in_float64_for_inputs_bias_and_lse(blocks):
     assert torch.autograd.gradcheck(lambda *x: Tiled(*blocks).with_lse(*x[:3], keys=keys, bias=x[3]), (q, k, v, bias))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     data=st.data(),
     rows=st.integers(0, 3),

@@ -64,7 +64,7 @@ def test_a_window_is_the_formula_with_its_mask(grid, window, words):
     torch.testing.assert_close(ours, by_mask(q, k, v, mask_of(window, grid, words)), atol=1e-6, rtol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rows=some.integers(1, 10), columns=some.integers(1, 10), words=some.integers(0, 6), side=some.integers(1, 11),
     radius=some.integers(0, 3), shared=some.sampled_from([1, 2, 3]), kv_heads=some.integers(1, 3),

@@ -161,7 +161,7 @@ def test_an_announced_header_of_terabytes_is_refused_without_reading_it(tmp_path
         open_safetensors(path)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_an_index_or_a_weights_error(tmp_path, content):
     path = tmp_path / "any.safetensors"
@@ -172,7 +172,7 @@ def test_any_bytes_are_an_index_or_a_weights_error(tmp_path, content):
         assert "any.safetensors" in error.message
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     table=st.dictionaries(
         st.text(max_size=5),

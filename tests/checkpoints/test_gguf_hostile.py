@@ -141,13 +141,13 @@ def test_a_file_that_shrinks_after_it_was_opened_names_the_tensor(tmp_path):
         opened["y"].read()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=200))
 def test_any_bytes_behind_the_magic_are_an_index_or_a_weights_error(tmp_path, content):
     openable(tmp_path, b"GGUF" + content)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=4),
     cut=st.integers(0, len(GOOD)),
@@ -184,7 +184,7 @@ infos = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     tensors=st.lists(infos, max_size=4),
     fields=st.lists(st.builds(lambda key, value: field(key, *value), keys, values), max_size=4),
@@ -214,7 +214,7 @@ def openable(folder: Path, content: bytes) -> None:
             assert "hostile.gguf" in error.message
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text_=st.text(max_size=40))
 def test_whatever_our_own_field_says_a_load_ends_in_an_error_of_ours(tmp_path, text_):
     names = (b"layers.0.attention.qkv.weight", b"cap_embedder.1.weight", b"x_embedder.weight")

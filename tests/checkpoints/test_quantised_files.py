@@ -171,7 +171,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=JSON | st.text(max_size=20))
 def test_whatever_is_said_of_layers_the_reader_answers_or_refuses(said, small, tmp_path):
     text = said if isinstance(said, str) else json.dumps(said)

@@ -112,7 +112,7 @@ def test_it_is_a_gemma_tokenizer(tmp_path, gemma_like):
         assert ours.encode(text) == theirs.encode(text)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(text=st.text(max_size=30))
 def test_a_model_that_was_taken_apart_and_written_again_cuts_alike(gemma_like, jina_like, text):
     for data in (gemma_like, jina_like):
@@ -136,7 +136,7 @@ def test_another_kind_of_tokenizer_is_named(tmp_path, gemma_like):
         open_gguf(path).spiece()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.binary(max_size=60), at=st.integers(0, 200), byte=st.integers(0, 255))
 def test_any_bytes_are_pieces_or_a_value_error(gemma_like, data, at, byte):
     damaged = bytearray(gemma_like)

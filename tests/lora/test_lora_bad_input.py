@@ -185,7 +185,7 @@ METADATA = st.dictionaries(
 MODEL = small_model()
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TENSORS, METADATA)
 def test_any_file_is_an_adapter_or_refused(tmp_path_factory, tensors, metadata):
     path = tmp_path_factory.getbasetemp() / "fuzz.safetensors"
@@ -194,7 +194,7 @@ def test_any_file_is_an_adapter_or_refused(tmp_path_factory, tensors, metadata):
     check(path)
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_file_is_an_adapter_or_refused(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "damaged.safetensors"

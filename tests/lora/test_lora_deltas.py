@@ -23,7 +23,7 @@ def close(delta):
     assert delta.dense().shape == delta.shape
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIZES, SIZES, SIZES, st.floats(-2, 2))
 def test_low_rank(rows, columns, rank, scale):
     up, down = random(rows, rank), random(rank, columns, seed=1)
@@ -32,7 +32,7 @@ def test_low_rank(rows, columns, rank, scale):
     np.testing.assert_allclose(delta.dense(), scale * np.dot(up.numpy(), down.numpy()), atol=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIZES, SIZES, SIZES, SIZES, st.floats(-2, 2))
 def test_kronecker(out1, in1, out2, in2, scale):
     w1, w2 = random(out1, in1), random(out2, in2, seed=1)
@@ -41,7 +41,7 @@ def test_kronecker(out1, in1, out2, in2, scale):
     np.testing.assert_allclose(delta.dense(), scale * np.kron(w1.numpy(), w2.numpy()), atol=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIZES, SIZES, st.floats(-2, 2))
 def test_the_whole_difference(rows, columns, scale):
     close(Full(random(rows, columns), scale=scale))

@@ -29,7 +29,7 @@ def test_token_features_run_over_row_column_channel_of_the_patch():
                         assert feature == latents[0, c, 2 * r + ph, 2 * s + pw]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=4),
     st.integers(1, 3),

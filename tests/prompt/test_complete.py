@@ -114,7 +114,7 @@ def test_asked_for_an_empty_word_it_shows_the_usual_tags_of_the_element() -> Non
 starts = st.sampled_from(["", *(f"<{e.name}>" for e in ELEMENTS if e.kind != "character"), "<character_1>"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(starts | st.text("<>/abc, _\n", max_size=6), max_size=5).map("".join), st.integers(0, 60), st.booleans()
 )
@@ -124,7 +124,7 @@ def test_any_text_has_completions_that_begin_before_the_cursor(text: str, cursor
         assert 0 <= candidate.start <= cursor and candidate.text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_prompt_made_of_offered_elements_has_no_finding_about_their_places(data: st.DataObject) -> None:
     text = ""

@@ -64,7 +64,7 @@ def test_an_escaped_bracket_is_a_bracket():
     assert weights(r"(aris \(blue archive\):1.2)") == {"aris (blue archive)": 1.2}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.sampled_from("ab()[]\\:12.,_ "), max_size=14))
 def test_what_is_escaped_is_read_letter_for_letter(text: str):
     tag = " ".join(text.replace(",", " ").split())

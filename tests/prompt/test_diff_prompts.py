@@ -73,13 +73,13 @@ scenes = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(scenes, scenes)
 def test_there_is_no_difference_exactly_when_the_canonical_texts_are_equal(one, other):
     assert (differences(one, other) == []) == (canonical_text(one) == canonical_text(other))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(scenes, scenes)
 def test_the_other_way_round_what_was_added_was_removed(one, other):
     back = {"added": "removed", "removed": "added"}

@@ -90,7 +90,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(pieces, max_size=14).map("".join))
 def test_formatting_twice_is_formatting_once_and_keeps_every_comment(text: str):
     reading = read(text)

@@ -114,7 +114,7 @@ def test_a_value_cannot_break_out_of_its_element(value: str) -> None:
         set_value(DUO, "character_1.n", value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(["character_1.n", "character_2.appearance", "general_tags.background", "caption", "count"]),
     st.text(st.sampled_from("ab ,_<>&3:/\n蓝"), min_size=1, max_size=12),

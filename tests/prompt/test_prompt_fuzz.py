@@ -31,7 +31,7 @@ tags = st.builds(
 prompts = st.lists(tags | st.sampled_from(fuzz.PIECES) | st.text(max_size=5), max_size=16).map("".join)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(prompts)
 @example("<n</expression>><expression>")
 @example("<![CDATA[<!--</gender>]]><n>")
@@ -41,13 +41,13 @@ def test_every_prompt_keeps_the_invariants(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text(max_size=60))
 def test_every_text_keeps_the_invariants(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.binary(max_size=80) | prompts.map(lambda t: t.encode("utf-8", "replace")))
 def test_every_byte_string_is_a_reading_or_a_prompt_error(data: bytes) -> None:
     try:

@@ -103,7 +103,7 @@ def test_the_empty_text_has_only_special_tokens() -> None:
     assert given.token_ids == (0, 2) and given.spans == given.lost == ()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, 200), st.booleans(), st.booleans())
 def test_spans_lie_within_the_tokens_for_every_limit(limit: int, bos: bool, eos: bool) -> None:
     text = render(read(PROMPT), system_prompt="").jina

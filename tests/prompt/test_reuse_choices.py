@@ -261,7 +261,7 @@ def test_what_is_chosen_is_asked_of_again() -> None:
 TEXTS = st.text(max_size=6) | st.sampled_from(["{", "|", "}", "${a}", "${a:", "__x__", "\\", "<", ">", "<n>", ", "])
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(TEXTS, max_size=20).map("".join), st.integers(0, 2**63 - 1))
 def test_every_template_gives_words_or_a_prompt_error_and_places_in_the_text(text: str, seed: int) -> None:
     try:

@@ -151,7 +151,7 @@ SNIPPETS = [
 ]
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(st.lists(st.sampled_from(SNIPPETS) | st.text(max_size=3), max_size=24).map("".join))
 def test_parts_follow_one_another_and_leave_out_nothing_but_backslashes(text: str) -> None:
     row = parse(text).row

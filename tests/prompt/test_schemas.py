@@ -228,7 +228,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.lists(trees, max_size=4))
 def test_whatever_relax_ng_accepts_the_reader_accepts_and_xsd_too_up_to_repeated_captions(parts: list[str]) -> None:
     text = "<img>" + "".join(parts) + "</img>"

@@ -68,7 +68,7 @@ def test_an_empty_text_and_a_huge_one_are_left_alone() -> None:
     assert mistakes(huge, 0) == ()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from([*DUO.split(), "<apperance>", "bleu_hair", ">_<", "<n", "\n", "<!--"]), max_size=12))
 def test_every_line_lies_within_the_text(pieces: list[str]) -> None:
     text = " ".join(pieces)

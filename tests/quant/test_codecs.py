@@ -109,7 +109,7 @@ def test_bytes_are_those_of_the_accounting(name, bits):
     assert size * 8 / (2304 * 9216) == pytest.approx(bits, rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-1e4, 1e4, width=32), st.floats(1e-4, 1e4), st.integers(0, 2**31))
 def test_no_weight_is_off_by_more_than_half_a_step(odd, size, seed):
     weights = matrix(4, 128, seed) * size

@@ -119,21 +119,21 @@ def test_an_unknown_character_is_token_three_for_jina(which: str) -> None:
     assert 3 in tokenizer(which).encode("hello \N{SNOWMAN}").ids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_both_formats_of_one_bpe_model_give_the_same_ids_and_places(text: str) -> None:
     ours, theirs = tokenizer("gemma-spiece").encode(text), tokenizer("gemma-json").encode(text)
     assert ours == theirs
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.text(st.sampled_from("abcdehilorwu_蓝色,"), min_size=1, max_size=8), max_size=8))
 def test_both_formats_of_one_unigram_model_give_the_same_ids(words: list[str]) -> None:
     text = " ".join(words)
     assert tokenizer("jina-spiece").encode(text).ids == tokenizer("jina-json").encode(text).ids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 @pytest.mark.parametrize("which", ["gemma-json", "gemma-spiece"])
 def test_gemma_tokens_cover_every_character_in_order(which: str, text: str) -> None:
@@ -145,7 +145,7 @@ def test_gemma_tokens_cover_every_character_in_order(which: str, text: str) -> N
     assert place == len(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 @pytest.mark.parametrize("which", ["jina-json", "jina-spiece", "jina-renumbered"])
 def test_jina_offsets_stay_inside_the_text_and_never_go_back(which: str, text: str) -> None:

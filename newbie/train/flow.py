@@ -7,6 +7,8 @@ trick. The text encoders are the real classes with small configurations; their g
 Small pictures first: what words mean is learnt on cheap 128-pixel pictures, fine detail on larger ones. The few steps
 with the largest are spread among those before them: at the end, where the learning rate is nearly zero, they teach
 nothing.
+
+Not every part of a picture counts alike in the loss: faces most, then figures (newbie.train.emphasis).
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from newbie.accel.leaves import Leaves
@@ -31,6 +32,7 @@ from newbie.text import gemma, jina
 from newbie.text.tokens import Tokenizer
 from newbie.train.attention import MATMUL
 from newbie.train.data import Drawings, batch_numbers
+from newbie.train.emphasis import weights
 from newbie.train.lanes import Lanes
 from newbie.train.latents import Latents
 from newbie.train.loop import Plan, fit
@@ -65,6 +67,7 @@ class FlowRecipe:
     adam_lr: float = 2e-3
     decay: float = 0.45  # the share of the run over which the learning rate falls
     uniform_share: float = 0.15  # of the times t; the rest is logit-normal, thin at both ends
+    faces: float = 6.0  # how much a cell of a face counts in the loss, where one of the background counts 1
     eight_bit: bool = False  # AdamW's state in 8 bits (bitsandbytes)
     start: str = ""  # the model it begins with (newbie.train.start); empty: random weights
     seed: int = 0
@@ -124,7 +127,7 @@ class CaptionBatches:
     gemma: Tokenizer
     jina: Tokenizer
 
-    def parts(self, numbers: list[int], latents: Latents, visit: int, limit: int) -> Iterator[Part]:
+    def parts(self, numbers: list[int], latents: Latents, visit: int, limit: int, faces: float = 1.0) -> Iterator[Part]:
         """The batch in parts of at most `limit` pictures of one size, short captions first."""
         captions = [self.drawings.caption(i, visit) for i in numbers]
         words = [self.gemma.encode(text).ids for text in captions]
@@ -134,7 +137,10 @@ class CaptionBatches:
             for some in order.tensor_split(-(-len(places) // limit)):
                 ids, mask = _padded([words[place] for place in some], self.gemma.pad_id)
                 clip_ids, _ = _padded([clip_words[place] for place in some], self.jina.pad_id)
-                yield Part(latents.batch([numbers[place] for place in some], size), ids, mask, clip_ids)
+                chosen = [numbers[place] for place in some]
+                specs = [self.drawings.spec(i) for i in chosen]
+                weight = torch.stack([weights(spec, self.drawings.size, size, faces) for spec in specs])
+                yield Part(latents.batch(chosen, size), ids, mask, clip_ids, weight[:, None])
 
 
 class Part(NamedTuple):
@@ -144,6 +150,7 @@ class Part(NamedTuple):
     words: Tensor  # (B, L) Gemma ids
     mask: Tensor  # (B, L)
     clip_words: Tensor  # (B, M) Jina ids
+    weight: Tensor  # (B, 1, h, w): how much each cell counts in the loss
 
 
 def train_flow(
@@ -176,14 +183,16 @@ def train_flow(
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def part_loss(part: Part, noise: Tensor, t: Tensor, share: float) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        """A part's share of the batch's loss, and its gradients."""
-        image, words, mask, clip_words = (x.to(device) for x in part)
+        """A part's share of the batch's (weighted loss, mean square error), and the loss's gradients."""
+        image, words, mask, clip_words, weight = (x.to(device) for x in part)
         noise, at = noise.to(device), t.to(device)[:, None, None, None]
         # Each weight is cast once in a part, so keeping casts gains nothing, and parts must not share them.
         with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
             velocity = model(at * image + (1 - at) * noise, t.to(device), words, mask, clip_words, run_blocks)
-        loss = F.mse_loss(velocity.float(), image - noise) * share
-        return loss.detach(), torch.autograd.grad(loss, trained, allow_unused=True)
+        error = (velocity.float() - (image - noise)).square()
+        loss = (error * (weight / weight.mean())).mean() * share
+        said = torch.stack([loss.detach(), error.detach().mean() * share])
+        return said, torch.autograd.grad(loss, trained, allow_unused=True)
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
         number, place = recipe.stage_at(step)
@@ -191,20 +200,20 @@ def train_flow(
         pictures = of_stage(stage)
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         numbers = batch_numbers(recipe.seed + number, place, stage.batch, len(pictures)).tolist()
-        visit = place * stage.batch // len(pictures)
+        visit = recipe.seed * 1000 + place * stage.batch // len(pictures)
         tasks = []
-        for part in captions[number].parts(numbers, pictures, visit, recipe.part):
+        for part in captions[number].parts(numbers, pictures, visit, recipe.part, recipe.faces):
             count = len(part.latents)
             noise = torch.randn(part.latents.shape, generator=generator)
             t = sample_times(count, recipe.uniform_share, generator, stage.shift)
             tasks.append((part, noise, t, count / stage.batch))
-        total = torch.zeros((), device=device)
-        for loss, gradients in lanes.starmap(part_loss, tasks):
-            total += loss
+        total = torch.zeros(2, device=device)
+        for said, gradients in lanes.starmap(part_loss, tasks):
+            total += said
             for parameter, gradient in zip(trained, gradients, strict=True):
                 if gradient is not None:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-        return total, {}
+        return total[0], {"mse": float(total[1])}
 
     plan = Plan(steps=recipe.steps, ema=0.999, decay=recipe.decay, save_every=100)
     with Lanes(torch.get_num_threads() if device.type == "cpu" else 1) as lanes:

@@ -29,7 +29,7 @@ from newbie.train.flow import CaptionBatches, Painter, Stage, train_flow
 from newbie.train.latents import Latents, encoded
 from newbie.train.loop import saved_average
 from newbie.train.recipes import MiniRecipe
-from newbie.train.start import painter_like
+from newbie.train.start import fingerprint, painter_like
 from newbie.train.vocabulary import train_tokenizers
 from newbie.vae import Autoencoder, AutoencoderConfig
 
@@ -174,8 +174,8 @@ def make(
     flow = recipe.flow(gemma.vocab_size)
     begin = None
     if start is not None:
-        flow = replace(flow, start=start.name)
         begin = painter_like(start, flow, run / "words")
+        flow = replace(flow, start=start.name, seed=recipe.seed + fingerprint(begin))
     return train_flow(flow, latents, captions, run / "flow", device=device, say=say, start=begin, compiled=compiled)
 
 

@@ -293,3 +293,23 @@ def test_the_boxes_of_the_eyes_hold_the_eyes(characters: int):
         for left, top, right, bottom in boxes:
             aqua[top:bottom, left:right] = False
         assert aqua.sum() < 12  # hardly any outside all boxes
+
+
+@pytest.mark.parametrize("characters", [1, 2, 3])
+def test_what_a_face_shows_is_in_its_box_and_what_a_figure_shows_in_its_own(characters: int):
+    rng = random.Random(characters)
+    for _ in range(4):
+        spec = sample(rng, characters=characters)
+        plain = replace(spec, lighting="daylight", style="anime_style")
+        for boxes, other in (
+            (layout.faces, {"mouth": "sad", "lids": "closed_eyes", "blush": False}),
+            (layout.figures, {"hair_color": "green", "outfit_color": "pink", "name": ""}),
+        ):
+            figures = [replace(figure, accessories=(), action="standing", prop="") for figure in plain.characters]
+            one = replace(plain, characters=tuple(figures))
+            two = replace(plain, characters=tuple(replace(figure, **other) for figure in figures))
+            changed = np.abs(draw(one, 256).astype(int) - draw(two, 256)).max(-1) > 40
+            everything = changed.sum()
+            for left, top, right, bottom in boxes(one, 256):
+                changed[top:bottom, left:right] = False
+            assert everything > 20 and changed.sum() <= 0.03 * everything

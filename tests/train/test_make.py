@@ -21,11 +21,11 @@ from newbie.pipeline import BUNDLED
 from newbie.train import autoencoder, learnt, mini
 from newbie.train.autoencoder import AutoencoderRecipe, _crop, train_autoencoder
 from newbie.train.data import Drawings, drawn
-from newbie.train.flow import CaptionBatches
+from newbie.train.flow import CaptionBatches, Painter
 from newbie.train.latents import Latents
 from newbie.train.loop import saved_average
 from newbie.train.recipes import MiniRecipe
-from newbie.train.start import painter_like, same_pieces
+from newbie.train.start import fingerprint, painter_like, same_pieces
 from newbie.vae import AutoencoderConfig
 
 
@@ -84,7 +84,9 @@ def test_training_from_nothing_gives_a_model_that_opens_and_a_second_run_finds_e
         assert torch.equal(adopted.state_dict()[name], tensor.bfloat16().float()), name
 
     flow = TINY.flow(painter.text_encoder.config.vocab_size)
-    begun = painter_like(folder, flow, run / "words").state_dict()
+    other = painter_like(folder, flow, run / "words")
+    assert fingerprint(other) != fingerprint(Painter(flow)) == fingerprint(Painter(flow))
+    begun = other.state_dict()
     for name, tensor in painter.state_dict().items():
         assert torch.equal(begun[name].bfloat16(), tensor.bfloat16()), name
     wide = dataclasses.replace(TINY, width=128).flow(painter.text_encoder.config.vocab_size)

@@ -69,6 +69,22 @@ def places(spec: PictureSpec, width: float) -> list[Place]:
 
 def eyes(spec: PictureSpec, size: int) -> list[Box]:
     """Where the eyes of each figure are: one box for both, cut at the frame."""
+    return _boxes(spec, size, (44, 20, 44, 20))
+
+
+def faces(spec: PictureSpec, size: int) -> list[Box]:
+    """Where the face of each figure is, from the brows to the chin, cut at the frame."""
+    return _boxes(spec, size, (52, 41, 52, 42))
+
+
+def figures(spec: PictureSpec, size: int) -> list[Box]:
+    """A box about each figure, its hair and its hands, from what is on its head to the lower frame."""
+    return _boxes(spec, size, (100, 104, 100, 10_000))
+
+
+def _boxes(spec: PictureSpec, size: int, reach: tuple[float, float, float, float]) -> list[Box]:
+    """Of each figure: the box that reaches so many units to the left, up, right and down of the point between
+    its eyes."""
     width, height = canvas(spec.shape, size)
     boxes = []
     for character, place in zip(spec.characters, places(spec, 100 * width / height), strict=True):
@@ -77,7 +93,8 @@ def eyes(spec: PictureSpec, size: int) -> list[Box]:
         lean = 52 - EYE_Y  # a head is tilted about the chin
         x = place.x * height / 100 + (math.sin(angle) * lean + character.pose.turn * 6.5) * unit
         y = place.y * height / 100 + (52 - math.cos(angle) * lean) * unit
-        box = (x - 44 * unit, y - 20 * unit, x + 44 * unit, y + 20 * unit)
+        left, up, right, down = reach
+        box = (x - left * unit, y - up * unit, x + right * unit, y + down * unit)
         limits = (width, height, width, height)
         boxes.append(tuple(int(min(max(edge, 0), limit)) for edge, limit in zip(box, limits, strict=True)))
     return boxes  # type: ignore[return-value]

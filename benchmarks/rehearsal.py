@@ -88,7 +88,11 @@ def make(folder: Path, size: str) -> None:
 
     mini = ROOT / "weights" / "newbie-mini"
     builders = {"transformer": NextDiT, "text_encoder": build_gemma, "clip_model": JinaTextTower, "vae": Autoencoder}
-    shutil.copytree(mini, folder, ignore=shutil.ignore_patterns("*.safetensors", "config.json", "newbie.json", "*.md"))
+    shutil.copytree(
+        mini,
+        folder,
+        ignore=shutil.ignore_patterns("*.safetensors", "config.json", "newbie.json", "acceleration.json", "*.md"),
+    )
     (folder / "newbie.json").write_text(json.dumps({"name": f"rehearsal-{size}"}))
     for name, config in configs(size).items():
         with torch.device("meta"):

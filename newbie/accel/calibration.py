@@ -78,19 +78,20 @@ class Preset:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`name` is of the model; `curves` and `ratios` by grid."""
+    """`name` is of the model; `curves` and `ratios` by grid. `void` tells why a file that is there does not count."""
 
     name: str = ""
     curves: Mapping[Grid, Curve] = field(default_factory=dict)
     ratios: Mapping[Grid, tuple[float, ...]] = field(default_factory=dict)
     presets: Mapping[str, Preset] = field(default_factory=dict)
+    void: str = ""
 
     @classmethod
     def read(cls, folder: Path | None, name: str, weights: str = "") -> Calibration:
-        """The file in a model's folder; empty where there is none, or no folder.
+        """The file in a model's folder; empty where there is none, or no folder, and void for other weights.
 
         Raises:
-            WeightsError: it is damaged, or was measured on other weights.
+            WeightsError: it is damaged.
         """
         path = None if folder is None else folder / FILE
         if path is None or not path.is_file():
@@ -106,7 +107,7 @@ class Calibration:
         if values["format"] != FORMAT:
             raise ValueError(f"its format is {values['format']!r}, not {FORMAT}")
         if weights and values["weights"] != weights:
-            raise WeightsError(f"{FILE} of {name} was measured on other weights", f"make it again: {MAKE}")
+            return cls(name, void=f"{FILE} of {name} was measured on other weights and does not count")
         found = [(_grid(each), each) for each in values.get("grids", [])]
         curves = {
             grid: Curve(_numbers(each["curve"]["coefficients"]), each["curve"]["low"], each["curve"]["high"])
@@ -128,6 +129,8 @@ class Calibration:
     def preset(self, name: str, run: Run) -> Preset:
         """Raises UsageError where there is none, or for another grid."""
         if name not in self.presets:
+            if self.void:
+                raise UsageError(f"there is no preset {name}: {self.void}", f"{MAKE}, {TUNE}")
             there = f"it has: exact, {', '.join(self.presets)}" if self.presets else "it has no presets but exact"
             raise UsageError(
                 f"{self.name} has no preset {name}: nobody has measured one",
@@ -148,6 +151,8 @@ class Calibration:
     def _of(self, measured: Mapping[Grid, Any], run: Run, what: str) -> Any:
         grid = Grid.of(run)
         if grid not in measured:
+            if self.void:
+                raise UsageError(f"there is no {what}: {self.void}", MAKE)
             others = "; there is one for " + " and for ".join(map(str, measured)) if measured else ""
             raise UsageError(f"{self.name} has no {what} for {grid}{others}", f"{MAKE} on a grid, with the same flags")
         return measured[grid]

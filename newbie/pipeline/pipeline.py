@@ -126,6 +126,8 @@ class Pipeline:
         )
         weights = weights_hash(parts)
         calibration = Calibration.read(parts.folder, parts.name, weights)
+        if calibration.void:
+            say(calibration.void)
         model_parts = opened(parts, settings, say, drawing=drawing, channels_last=savings.channels_last)
         pipeline = cls(
             **model_parts._asdict(),

@@ -140,13 +140,24 @@ def test_a_calibration_is_read_from_beside_the_model(tmp_path):
         {"grids": [{"solver": "euler"}]},
         {"presets": {"balanced": {"accel": "nothing"}}},
         {"presets": {"best": {}}},
-        {"weights": "cd"},
     ],
 )
 def test_a_damaged_calibration_is_refused(tmp_path, changes):
     calibration(tmp_path, **changes)
     with pytest.raises(WeightsError, match=r"acceleration\.json"):
         Calibration.read(tmp_path, "small", "ab")
+
+
+def test_a_calibration_of_other_weights_stops_nothing_but_what_needs_it(tmp_path):
+    calibration(tmp_path, weights="cd")
+    read = Calibration.read(tmp_path, "small", "ab")
+    assert "acceleration.json of small was measured on other weights" in read.void
+    model = small_model()
+    assert request(model, "fbcache", calibration=read) and request(model, plan="exact", calibration=read)
+    for asked in ({"accel": "teacache"}, {"accel": "magcache"}, {"plan": "balanced"}):
+        with pytest.raises(UsageError, match="measured on other weights") as refused:
+            request(model, **asked, calibration=read)
+        assert "python -m newbie calibrate" in str(refused.value.hint)
 
 
 def test_published_polynomials_are_never_negative_and_go_on_straight():

@@ -101,6 +101,33 @@ def test_plain_json_may_hold_a_box_too():
     assert not [each for each in lint(read(json.dumps(form))) if "bbox" in each.message]
 
 
+@pytest.mark.parametrize("box", [(0.5, 0, 0.5, 1), (0.1, 0.1, 0.2, 0.3), (0.4, 0.3, 0.5, 0.7)])
+def test_json_gives_back_every_box_and_a_template_says_which_it_cannot(box: tuple[float, ...]):
+    sides = " ".join(f'{name}="{value:g}"' for name, value in zip(("x", "y", "width", "height"), box, strict=True))
+    text = f"<character_1>\n<gender>1girl</gender>\n<position {sides}>left</position>\n</character_1>"
+    made = convert(read(text), "json")
+    assert made.lost == () and convert(read(made.text), "xml").text == text
+    template = convert(read(text), "template")
+    back = convert(read(template.text), "xml").text
+    assert template.lost == ((f"attributes: {sides}",) if "<position>" in back else ())
+    assert ("<position>" in back) == (box[0] == 0.1)  # where corner and size could be meant
+
+
+def test_boxes_inside_a_panel_have_no_place_in_json():
+    inner = '<character_1>\n<position x="0.5">right</position>\n</character_1>'
+    made = convert(read(f"{inner}\n<inset_panel>\n{inner}\n</inset_panel>"), "json")
+    assert made.lost == ('attributes: x="0.5"',)
+    assert json.loads(made.text)["character_1"]["bbox"] == {"x": 0.5, "y": 0, "width": 0.5, "height": 1}
+
+
+@pytest.mark.parametrize(
+    "bbox", [{}, {"x": 2}, {"left": 0.1}, {"x": "0.1"}, {"x": True}, {"x": 0.6, "width": 0.6}, {"width": 0.001}, None]
+)
+def test_an_object_that_is_no_box_is_told(bbox: object):
+    made = convert(read(json.dumps({"character_1": {"appearance": ["hat"], "bbox": bbox}})), "xml")
+    assert "<position" not in made.text and any("the box of character_1 is lost" in note for note in made.notes)
+
+
 def test_the_whole_picture_is_no_box():
     assert written(template([0, 0, 1000, 1000])) == ()
 

@@ -2,6 +2,8 @@
 
     {"character_1": {"gender": ["1girl"], "appearance": ["blue_hair", "twintails"]}, "caption": "A girl."}
 
+A box of <position> is a "bbox" beside it: {"x": 0.5, "y": 0, "width": 0.5, "height": 1}, in shares of the picture.
+
 Tags are a list, sentences a text; in reading, a text with commas is a list too. What is given twice has "~2" behind its
 key, as in the paths of elements. docs/schema/ has the JSON Schema.
 """
@@ -15,8 +17,9 @@ from dataclasses import replace
 from typing import Any
 
 from newbie.errors import PromptError
+from newbie.prompt.boxes import SIDES
 from newbie.prompt.canonical import normal
-from newbie.prompt.convert.places import from_json, with_box
+from newbie.prompt.convert.places import boxes_of, from_json, with_box
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.read import Reading
 from newbie.prompt.scan import FENCE, MAX_DEPTH
@@ -78,13 +81,16 @@ def read_json(reading: Reading) -> Sheet:
 
 
 def write_json(sheet: Sheet) -> str:
-    return pretty(as_object(sheet.scene))
+    found = as_object(sheet.scene)
+    for person, _, box in boxes_of(sheet.scene, sheet.attributes):
+        found[person.path][BBOX] = dict(zip(SIDES, box, strict=True))
+    return pretty(found)
 
 
 def pretty(value: Any, indent: str = "") -> str:
-    """JSON with one element per line: a list of texts or numbers stays in its line."""
+    """JSON with one element per line: a list, and an object, of texts or numbers alone stays in its line."""
     deeper = indent + "  "
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and not all(isinstance(each, int | float) for each in value.values()):
         rows = [f"{deeper}{json.dumps(key, ensure_ascii=False)}: {pretty(each, deeper)}" for key, each in value.items()]
         return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
     if isinstance(value, list) and any(isinstance(each, dict) for each in value):

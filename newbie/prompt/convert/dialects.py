@@ -15,7 +15,7 @@ from newbie.prompt.convert.lines import read_lines, write_lines
 from newbie.prompt.convert.lost import losses
 from newbie.prompt.convert.markup import canonical, comfyui, nodes, read_markup, readme
 from newbie.prompt.convert.novelai import read_novelai, write_novelai
-from newbie.prompt.convert.places import box_in, boxed
+from newbie.prompt.convert.places import boxed, boxes_of, corners, from_json
 from newbie.prompt.convert.prose import write_prose
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.convert.sort import structured
@@ -52,6 +52,8 @@ DIALECTS: Mapping[str, Dialect] = {
     "outline": Dialect("lines with dashes or numbers, under headings", read_lines, write_lines, whole=False),
     "text": Dialect("sentences", read_list, write_prose, whole=False),
 }
+
+BOXED = ("json", "template")  # without attributes, but with a place for boxes
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def convert(
     source = recognise(reading) if source == "auto" else source
     sheet = _read(reading, source)
     sheet = replace(sheet, negative=beside) if beside else sheet
-    sheet = boxed(sheet) if DIALECTS[target].attributes or target == "template" else sheet
+    sheet = boxed(sheet) if DIALECTS[target].attributes or target in BOXED else sheet
     wanted = sheet if DIALECTS[target].write in (write_list, write_a1111, write_novelai) else structured(sheet)
     text = DIALECTS[target].write(wanted)
     if not is_negative:  # of both, without what stands below as a negative prompt
@@ -149,7 +151,9 @@ def _lost_beside(sheet: Sheet, target: str) -> list[str]:
         lost.append(f"the pasted system prompt: {json.dumps(sheet.system[:60])}")
     if sheet.comments:
         lost.append(f"{sheet.comments} comment{'s' * (sheet.comments > 1)}")
-    gone = [each for each in sheet.attributes.values() if target != "template" or not box_in(each)]
+    boxes = boxes_of(sheet.scene, sheet.attributes) if target in BOXED else []
+    kept = {at for _, at, box in boxes if target == "json" or from_json(corners(box))}
+    gone = [each for at, each in sheet.attributes.items() if at not in kept]
     if gone and not DIALECTS[target].attributes:
         lost.append(f"attributes:{';'.join(gone)}"[:200])
     if sheet.negative and target not in ("a1111", "novelai", "outline"):

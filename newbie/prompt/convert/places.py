@@ -1,6 +1,7 @@
 """Places in numbers, as other programs write them, and the box of a <position> that says the same.
 
     "bbox": [0, 0, 500, 1000]                 thousandths: left, top, right, bottom
+    "bbox": {"x": 0, "width": 0.5}            shares of the picture, as the attributes of <position> have them
     x: 10%, y: 20%, width: 30%, height: 80%
     left 40% of the picture
 
@@ -47,11 +48,17 @@ def from_list(values: Sequence[float]) -> Numbers | None:
 
 def from_json(value: Any) -> Numbers | None:
     """The box of a "bbox" in JSON."""
+    if isinstance(value, dict):
+        if not value or not value.keys() <= set(SIDES) or not all(_is_number(each, 1) for each in value.values()):
+            return None
+        return _filled({key: float(each) for key, each in value.items()})
     if not isinstance(value, list) or len(value) != 4:
         return None
-    if not all(isinstance(each, int | float) and not isinstance(each, bool) and 0 <= each <= 1000 for each in value):
-        return None
-    return from_list(value)
+    return from_list(value) if all(_is_number(each, 1000) for each in value) else None
+
+
+def _is_number(value: Any, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def from_words(text: str) -> tuple[Numbers, str] | None:
@@ -73,8 +80,7 @@ def from_words(text: str) -> tuple[Numbers, str] | None:
     given = dict(zip(names, (float(match[2]) / (100 if match[3] else 1) for match in named), strict=True))
     if len(given) < len(names) or len(given) < 2 or max(given.values()) > 1:
         return None
-    x, y = given.get("x", 0.0), given.get("y", 0.0)
-    box = _checked(x, y, given.get("width", 1 - x), given.get("height", 1 - y))
+    box = _filled(given)
     return (box, rest) if box else None
 
 
@@ -85,6 +91,12 @@ def _rest(text: str, spans: Sequence[tuple[int, int]]) -> str:
         kept.append(text[at:start])
         at = stop
     return " ".join(" ".join([*kept, text[at:]]).replace(",", " ").split()).strip(" ;.:()")
+
+
+def _filled(given: Mapping[str, float]) -> Numbers | None:
+    """A box of which some sides are told: the others reach to the frame."""
+    x, y = given.get("x", 0.0), given.get("y", 0.0)
+    return _checked(x, y, given.get("width", 1 - x), given.get("height", 1 - y))
 
 
 def _checked(x: float, y: float, width: float, height: float) -> Numbers | None:
@@ -124,19 +136,25 @@ def with_box(sheet: Sheet, person: Character, box: Numbers, words: str | None = 
 def box_in(attributes: str) -> Numbers | None:
     """The box that attributes write."""
     given = {name: float(value) for name, value in _WRITTEN.findall(attributes)}
-    x, y = given.get("x", 0.0), given.get("y", 0.0)
-    return _checked(x, y, given.get("width", 1 - x), given.get("height", 1 - y)) if given else None
+    return _filled(given) if given else None
 
 
-def boxes_of(scene: Scene, attributes: Mapping[int, str]) -> dict[int, Numbers]:
-    """The boxes of a scene, by the number of the character."""
-    return {
-        person.number: box
-        for person in scene.characters
-        for field in person.fields
+def boxes_of(scene: Scene, attributes: Mapping[int, str]) -> list[tuple[Character, int, Numbers]]:
+    """The characters of a scene that have a box, where its attributes stand, and the box: one for each number."""
+    found = {
+        person.number: (person, field.outer.start, box)
+        for person in reversed(scene.characters)
+        for field in reversed(person.fields)
         if field.name == "position" and not field.outer.empty
         if (box := box_in(attributes.get(field.outer.start, "")))
     }
+    return [found[number] for number in sorted(found)]
+
+
+def corners(box: Numbers) -> list[int]:
+    """In thousandths of the picture, corner to corner."""
+    x, y, width, height = box
+    return [round(1000 * value) for value in (x, y, x + width, y + height)]
 
 
 def _attributes(box: Numbers) -> str:

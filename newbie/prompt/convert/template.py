@@ -13,7 +13,7 @@ from newbie.errors import PromptError
 from newbie.prompt.canonical import canonical_text
 from newbie.prompt.convert.as_json import load, pretty
 from newbie.prompt.convert.markup import read_markup
-from newbie.prompt.convert.places import Numbers, boxes_of, from_json, with_box
+from newbie.prompt.convert.places import Numbers, boxes_of, corners, from_json, with_box
 from newbie.prompt.convert.sheet import Sheet
 from newbie.prompt.convert.sort import structured
 from newbie.prompt.read import Reading, read
@@ -54,7 +54,7 @@ def read_template(reading: Reading) -> Sheet:
     sheet = replace(sheet, scene=scene, notes=tuple(notes))
     for number, box in boxes.items():
         character = sheet.scene.character(number)
-        if character and number not in boxes_of(sheet.scene, sheet.attributes):
+        if character and number not in {person.number for person, *_ in boxes_of(sheet.scene, sheet.attributes)}:
             sheet = with_box(sheet, character, box)
     return sheet
 
@@ -80,18 +80,10 @@ def write_template(sheet: Sheet) -> str:
     scene = sheet.scene
     first, *further = scene.captions or (Value(""),)
     people: dict[str, Any] = {}
-    boxes = boxes_of(scene, sheet.attributes)
+    boxes = {person.number: corners(box) for person, _, box in boxes_of(scene, sheet.attributes)}
     for person in sorted(scene.characters, key=lambda c: c.number):
         name = person.name.text if person.name else ""
-        people.setdefault(person.path, {"bbox": _corners(boxes.get(person.number)), "name": name or f"${person.path}$"})
+        people.setdefault(person.path, {"bbox": boxes.get(person.number, WHOLE), "name": name or f"${person.path}$"})
     tags = canonical_text(replace(scene, captions=tuple(further)))
     image = {"tags": tags, "caption": " ".join(first.text.split())}
     return pretty(people | {"image": image})
-
-
-def _corners(box: Numbers | None) -> list[int]:
-    """In thousandths of the picture, corner to corner."""
-    if box is None:
-        return WHOLE
-    x, y, width, height = box
-    return [round(1000 * value) for value in (x, y, x + width, y + height)]

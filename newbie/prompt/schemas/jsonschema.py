@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from newbie.prompt.boxes import SIDES
+from newbie.prompt.convert.as_json import BBOX
 from newbie.prompt.schema import (
     BY_NAME,
     CAPTION,
@@ -34,6 +36,7 @@ def text() -> str:
         "$ref": "#/$defs/scene",
         "$defs": {
             "tags": {"type": ["string", "array"], "items": {"type": "string"}},
+            "box": _box(),
             "place": {"anyOf": [{"enum": list(PLACES)}, {"$ref": "#/$defs/tags"}]},
             CHARACTER: _block(CHARACTER),
             GENERAL: _block(GENERAL),
@@ -59,11 +62,27 @@ def _scene() -> Schema:
 
 
 def _block(name: str) -> Schema:
+    """The elements of a block; a character may have a box too."""
     leaves = [e for e in children_of(name) if e.name in fields_of(name) and e.name not in (TAGS, CAPTION)]
     return {
         "type": "object",
-        "properties": {leaf.name: _leaf(leaf) for leaf in leaves},
+        "properties": {leaf.name: _leaf(leaf) for leaf in leaves} | ({BBOX: _ref("box")} if name == CHARACTER else {}),
         "additionalProperties": False,
+    }
+
+
+def _box() -> Schema:
+    """Where a figure stands, in numbers."""
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    number = {"type": "number", "minimum": 0, "maximum": 1000}
+    sides = {"type": "object", "properties": dict.fromkeys(SIDES, share), "minProperties": 1}
+    return {
+        "description": "a box of the picture: shares of it, or left, top, right and bottom in thousandths",
+        "anyOf": [
+            sides | {"additionalProperties": False},
+            {"type": "array", "items": number, "minItems": 4, "maxItems": 4},
+        ],
+        "examples": [{"x": 0.5, "y": 0, "width": 0.5, "height": 1}, [500, 0, 1000, 1000]],
     }
 
 

@@ -154,9 +154,9 @@ def test_a_calibration_of_other_weights_stops_nothing_but_what_needs_it(tmp_path
     assert "acceleration.json of small was measured on other weights" in read.void
     model = small_model()
     assert request(model, "fbcache", calibration=read) and request(model, plan="exact", calibration=read)
-    for asked in ({"accel": "teacache"}, {"accel": "magcache"}, {"plan": "balanced"}):
+    for needing in ({"accel": "teacache"}, {"accel": "magcache"}, {"plan": "balanced"}):
         with pytest.raises(UsageError, match="measured on other weights") as refused:
-            request(model, **asked, calibration=read)
+            request(model, **needing, calibration=read)
         assert "python -m newbie calibrate" in str(refused.value.hint)
 
 

@@ -14,6 +14,8 @@ NewbieError                     exit code 1   (a bug of ours, or an unforeseen f
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 
 class NewbieError(Exception):
     """`message` says what and where; `hint` says what to do. Both are plain text without a final newline."""
@@ -95,3 +97,23 @@ class Cancelled(NewbieError):
 
     def __init__(self, message: str = "cancelled", hint: str = "") -> None:
         super().__init__(message, hint)
+
+
+def nearest(text: str, known: Collection[str], likeness: float = 0.6) -> str:
+    """The one of `known` that was probably meant; "" where none is as much like `text`, from 0 to 1."""
+    import difflib  # most command lines have no slip
+
+    return next(iter(difflib.get_close_matches(text, known, 1, likeness)), "")
+
+
+def did_you_mean(text: str, known: Collection[str]) -> str:
+    """ "did you mean nf4? ", to stand at the beginning of a hint; "" where nothing is near."""
+    meant = nearest(text, known)
+    return f"did you mean {meant}? " if meant else ""
+
+
+def require_known(text: str, known: Collection[str], what: str) -> None:
+    """Raise UsageError unless `text` is one of `known`: which is nearest, and all there are. `what` it should be."""
+    if text not in known:
+        guess = did_you_mean(text.lower(), known)
+        raise UsageError(f"there is no {what} {text!r}", f"{guess}use one of: {', '.join(known)}")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from newbie.errors import UsageError
+from newbie.errors import UsageError, did_you_mean
 
 SIZE_MULTIPLE = 16  # 8 (autoencoder) x 2 (patch)
 MIN_SIDE, MAX_SIDE = 32, 8192
@@ -277,8 +277,5 @@ def _check_float(name: str, value: float | None, low: float, high: float) -> Non
 
 def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
     if value is not None and value not in choices:
-        import difflib
-
-        close = difflib.get_close_matches(value, choices, 1)
-        guess = f"did you mean {close[0]}? " if close else ""
-        raise UsageError(f"unknown {name} {value!r}", guess + "choose from " + ", ".join(choices))
+        hint = did_you_mean(value, choices) + "choose from " + ", ".join(choices)
+        raise UsageError(f"unknown {name} {value!r}", hint)

@@ -20,7 +20,7 @@ ROWS = [
     {"sampling", "checkpoints", "lora", "accel", "quant"},
     {"model", "vae", "text", "regions"},
     {"attention", "prompt"},
-    {"request", "step", "devices"},
+    {"request", "step", "devices", "flags"},
     {"errors", "cgroup"},
 ]
 HEIGHT = {name: -row for row, names in enumerate(ROWS) for name in names}

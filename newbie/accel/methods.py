@@ -8,7 +8,6 @@ Parts are separated by commas: NAME, NAME:KEY=VALUE, or KEY=VALUE of the method 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import NamedTuple
 from newbie.accel.budget import CLASSES
 from newbie.accel.decide import WEIGHTINGS
 from newbie.accel.predict import COORDINATES, FORMS
-from newbie.errors import UsageError
+from newbie.errors import UsageError, did_you_mean
 
 Value = float | str
 EXAMPLES = "for example fbcache:threshold=0.08 or fora:interval=2,parts=attn"
@@ -325,6 +324,5 @@ def _read(name: str, part: str) -> tuple[str, Value]:
 
 def _require_known(name: str, known: Mapping[str, object] | Sequence[str], what: str) -> None:
     if name not in known:
-        close = difflib.get_close_matches(name, list(known), 1)
-        guess = f"did you mean {close[0]}? " if close else ""
-        raise UsageError(f"unknown {what} {name!r}", guess + "choose from " + ", ".join(known))
+        hint = did_you_mean(name, known) + "choose from " + ", ".join(known)
+        raise UsageError(f"unknown {what} {name!r}", hint)

@@ -34,7 +34,7 @@ def main(argv: Sequence[str], say: Say) -> int:
         from newbie.bench import quality  # with flags of its own, and the drawing program
 
         return quality.main(argv[1:], say)
-    args = parser().parse_args(argv)
+    args = parser().strict(argv)
     if args.what == "report":
         report.run(args.out, args.readme, say)
         return 0

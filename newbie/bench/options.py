@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ import torch
 from newbie import devices
 from newbie.bench import machine
 from newbie.bench.sizes import ON, SIZES, WIDEST_ON_CPU, Size
-from newbie.errors import UsageError
+from newbie.errors import UsageError, require_known
+from newbie.flags import Parser
 
 MAX_REPEATS, MAX_THREADS, MAX_STEPS, MAX_LENGTH = 1000, 1024, 1000, 131_072
 LENGTHS = {"cpu": (128, 512, 1184, 2304, 4352), "cuda": (512, 1280, 2560, 4352, 9472, 16640)}
@@ -56,8 +56,8 @@ class Options:
         return "-".join([bench, *([size.name] if size else []), self.dtype_name, machine.label(self.device)])
 
 
-def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(
+def parser() -> Parser:
+    flags = Parser(
         prog="python -m newbie bench",
         description="Measure speed, beside diffusers and beside the machine's limits.",
         epilog="`bench quality`, what approximate accelerations cost, has flags of its own: bench quality --help",
@@ -158,11 +158,7 @@ def _sizes(text: str | None, device: torch.device) -> tuple[Size, ...]:
     if not names:
         raise UsageError("--sizes names nothing", f"use some of: {', '.join(SIZES)}")
     for name in names:
-        if name not in SIZES:
-            close = difflib.get_close_matches(name, SIZES, 1)
-            raise UsageError(
-                f"there is no size {name!r}", f"did you mean {close[0]}?" if close else f"use: {', '.join(SIZES)}"
-            )
+        require_known(name, SIZES, "size")
         if device.type == "cpu" and SIZES[name].config.dim > WIDEST_ON_CPU:
             raise UsageError(
                 f"{name}: one evaluation of the 3.5B network takes minutes on a CPU, a generation hours",

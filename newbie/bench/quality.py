@@ -38,6 +38,7 @@ from newbie.calibrate.fewer import fewer_steps
 from newbie.calibrate.trial import CLOCKS, Case, Drawn, Setting, Trial, Trials, drawer
 from newbie.calibrate.tune import read_settings
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.pipeline.generation import Generation
 from newbie.train.probe import Probe, Scores, Verdict, judge, load
 from newbie.train.probe.scores import BOUND
@@ -290,10 +291,8 @@ def _file_name(setting: Setting) -> str:
 # ---- the command
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="python -m newbie bench quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> Parser:
+    made = Parser(prog="python -m newbie bench quality", description=__doc__)
     made.add_argument("--model", "-m", metavar="PATH", help="folder, file or hub id; default: newbie-mini")
     made.add_argument("--prompts", type=Path, metavar="FOLDER", help="default: held-out prompts of the drawing program")
     made.add_argument("--count", type=int, default=64, help="prompts (default: %(default)s)")
@@ -312,7 +311,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str], say: Say) -> int:
     """Exit code 0; raises NewbieError."""
-    typed = parser().parse_args(argv)
+    typed = parser().strict(argv)
     _check(typed)
     settings = read_settings(typed.settings) if typed.settings else None
     probe = None if typed.probe is None else load(typed.probe, devices.device().value)

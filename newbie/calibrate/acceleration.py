@@ -27,6 +27,7 @@ from newbie.calibrate import prompts
 from newbie.checkpoints import locate
 from newbie.checkpoints.save import write_json
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.pipeline import bundled
 from newbie.pipeline.generation import Generation
 from newbie.sampling import solvers, times
@@ -49,12 +50,8 @@ class Fit(NamedTuple):
     spearman: float
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="python -m newbie calibrate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def parser() -> Parser:
+    made = Parser(prog="python -m newbie calibrate", description=__doc__)
     made.add_argument("--model", "-m", metavar="PATH", help="folder, file or hub id; default: newbie-mini")
     made.add_argument("--prompts", type=Path, help="a file or folder to calibrate with; default: our own")
     made.add_argument("--count", type=int, default=50, help="prompts (default: %(default)s)")
@@ -74,7 +71,7 @@ def add_run_flags(made: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """Exit code 0; raises NewbieError."""
-    typed = parser().parse_args(arguments)
+    typed = parser().strict(arguments)
     if typed.count < 2:
         raise UsageError(f"--count {typed.count} is too few", "2 at least; 50 or more for a curve to trust")
     model = typed.model or bundled()

@@ -26,6 +26,7 @@ from newbie.checkpoints import locate
 from newbie.checkpoints.layouts import Component
 from newbie.checkpoints.save import write_json
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.pipeline import BUNDLED, bundled
 from newbie.quant.choice import Choice
 from newbie.quant.fit import ROUNDINGS
@@ -38,13 +39,12 @@ TELL_EVERY = 25  # layers
 ORDER: tuple[Component, ...] = ("text_encoder", "clip", "transformer")  # in which they run
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     about = "\n".join(f"  {name:12} {scheme.about}" for name, scheme in SCHEMES.items())
-    flags = argparse.ArgumentParser(
+    flags = Parser(
         prog="python -m newbie quantize",
         description=__doc__.split("\n", 1)[0],
         epilog=f"schemes:\n{about}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_argument("quant", metavar="SCHEME", help="for all networks, or PART=SCHEME,... (see --quant)")
     flags.add_argument("--out", "-o", type=Path, required=True, metavar="FOLDER", help="where the model goes")
@@ -65,9 +65,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """Exit code 0; raises NewbieError."""
-    args = parser().parse_args(argv)
+    args = parser().strict(argv)
     choice = Choice.parse(args.quant, args.quant_skip)
     _require_own(choice)
+    _require_counts(args.count, args.pictures)
     model = args.model or bundled()
     parts = locate(model, allow_pickle=args.allow_pickle, spare=BUNDLED, on_note=say)
     place = parts.transformer.folder.parent
@@ -144,7 +145,15 @@ def _teller(name: str, say: Callable[[str], None]) -> Callable[[Layer], None]:
     return tell
 
 
+def _require_counts(count: int, pictures: int) -> None:
+    for flag, number in (("--count", count), ("--pictures", pictures)):
+        if number < 0:
+            raise UsageError(f"{flag} {number} is no number of pictures", "0 for none")
+
+
 def _require_own(choice: Choice) -> None:
+    if not choice.rules:
+        raise UsageError("nothing is to be put into fewer bits", "name a scheme; convert-weights copies weights")
     for rule in choice.rules.values():
         if rule.scheme in GUESTS:
             raise UsageError(f"{rule.scheme} is quantised while loading, not written", "use a scheme of our own")

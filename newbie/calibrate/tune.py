@@ -30,6 +30,7 @@ from newbie.calibrate.fewer import shifts
 from newbie.calibrate.trial import CLOCKS, Case, Setting, Trial, Trials, drawer
 from newbie.checkpoints.save import write_json
 from newbie.errors import UsageError
+from newbie.flags import Parser
 
 SEED = 3_000_000  # of the first picture, away from those that calibrate and those that judge
 FIRST = 2  # prompts of the first round
@@ -249,10 +250,8 @@ def table(tried: Sequence[Trial]) -> list[str]:
 # ---- the command
 
 
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="python -m newbie tune", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> Parser:
+    made = Parser(prog="python -m newbie tune", description=__doc__)
     made.add_argument("--model", "-m", metavar="PATH", help="folder, file or hub id; default: newbie-mini")
     made.add_argument("--target-speed", metavar="X", help="for example 2x: the least error at that speed")
     made.add_argument("--max-error", type=float, metavar="X", help="for example 0.02: the greatest speed within it")
@@ -273,7 +272,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str], say: Say) -> int:
     """Exit code 0, also where a target is not met, which is told; raises NewbieError."""
-    typed = parser().parse_args(arguments)
+    typed = parser().strict(arguments)
     goals = _goals(typed)
     typed_settings = read_settings(typed.settings) if typed.settings else None
     model = typed.model

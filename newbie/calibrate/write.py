@@ -57,7 +57,9 @@ def require_free(parts: Components, goal: Path, *, overwrite: bool) -> list[File
 
 def require_room(targets: Sequence[File], goal: Path, choice: Choice, *, calibrated: bool) -> None:
     """Raise OutputError where what `write` will write has no room, or the place cannot be written to."""
-    place = next(folder for folder in (goal.absolute(), *goal.absolute().parents) if folder.is_dir())
+    place = next(each for each in (goal.absolute(), *goal.absolute().parents) if each.exists())
+    if not place.is_dir():
+        raise OutputError(f"{place}: is a file, where a folder is needed", "name another folder with --out")
     try:
         with tempfile.TemporaryFile(dir=place):
             free = shutil.disk_usage(place).free

@@ -6,7 +6,6 @@ a time goes from file to file; `stream` says what happens when that is interrupt
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from newbie.checkpoints import stream, targets, tokenizer_files
 from newbie.checkpoints.components import CARD, MissingPart, existing, find_in_tree
-from newbie.checkpoints.kinds import TYPES, require_known, require_type
+from newbie.checkpoints.kinds import TYPES, require_type
 from newbie.checkpoints.layouts import COMPONENTS, SPOKEN, Component, recognise, unrecognised
 from newbie.checkpoints.outgoing import Wanted, counted
 from newbie.checkpoints.plan import Plan, plan_load
@@ -22,7 +21,8 @@ from newbie.checkpoints.readers import open_weights
 from newbie.checkpoints.report import listed
 from newbie.checkpoints.save import MODEL_INDEX, config_json, model_index, write_bytes, write_json
 from newbie.checkpoints.source import CONFIG, Source
-from newbie.errors import UsageError, WeightsError
+from newbie.errors import UsageError, WeightsError, require_known
+from newbie.flags import Parser
 from newbie.prompt.learnt import FILE as VOCABULARY_FILE
 from newbie.text.tokens import SPIECE_NAMES
 
@@ -80,6 +80,8 @@ def convert(
     for part in parts:
         require_known(part, COMPONENTS, "part")
     place, goal = existing(source, "source"), Path(target).expanduser()
+    if place.is_dir() and place.resolve() == goal.resolve():  # its configurations would be replaced
+        raise UsageError(f"{place} is what is converted", "write to another place")
     say = on_progress or (lambda text: None)
     done = Conversion()
     plans = [plan_load(each) for each in _sources(place, parts, allow_pickle, done)]
@@ -122,7 +124,7 @@ def _sources(place: Path, wanted: Sequence[Component], allow_pickle: bool, done:
             raise WeightsError(f"{place.name}: holds no {SPOKEN[absent[0]]}", f"it holds: {spoken}")
         return [Source(each, (place,), place.parent, allow_pickle) for each in held if not wanted or each in wanted]
     found = []
-    for component in wanted or COMPONENTS:
+    for component in dict.fromkeys(wanted or COMPONENTS):
         try:
             found.append(find_in_tree(component, place, allow_pickle=allow_pickle))
         except MissingPart as error:
@@ -138,6 +140,8 @@ def _require_free(path: Path, plans: Sequence[Plan], overwrite: bool) -> None:
     """Raise UsageError when a target is a source, or is there and not to be replaced."""
     if path.resolve() in {file.resolve() for plan in plans for file in plan.index.files}:
         raise UsageError(f"{path} is what is converted", "write to another place")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and would be a file", "give the target another name")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} is there already", "--overwrite replaces it as soon as the new one is whole")
 
@@ -187,7 +191,7 @@ def beside(goal: Path, place: Path, files: Sequence[targets.File]) -> list[str]:
 
 def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """Print through `say`. 0 when everything was written and read back."""
-    parser = argparse.ArgumentParser(prog="python -m newbie convert-weights", description=__doc__.split("\n")[0])
+    parser = Parser(prog="python -m newbie convert-weights", description=__doc__.split("\n")[0])
     parser.add_argument("source", help="a weights file, a *.index.json, or a model folder")
     parser.add_argument("target", help="a file that ends in .safetensors or .gguf, or a folder")
     parser.add_argument("--layout", default="", metavar="LAYOUT", help=f"whose names: {', '.join(targets.LAYOUTS)}")
@@ -199,7 +203,7 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     parser.add_argument("--allow-pickle", action="store_true", help="also read .pth files (nothing is executed)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    options = parser.parse_args(argv)
+    options = parser.strict(argv)
     done = convert(
         options.source,
         options.target,

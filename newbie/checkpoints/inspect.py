@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from newbie.checkpoints.readers import open_weights
 from newbie.checkpoints.save import config_json
 from newbie.checkpoints.source import Opened, Source, candidates
 from newbie.errors import WeightsError
+from newbie.flags import Parser
 from newbie.text.tokens import JSON_NAME, SPIECE_NAMES
 
 DEPTH = 3  # folders below the one that is named
@@ -198,11 +198,11 @@ def _size(count: int) -> str:
 
 def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """Print through `say`. 0, or 4 when something in the path cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m newbie inspect", description=__doc__)
+    parser = Parser(prog="python -m newbie inspect", description=__doc__)
     parser.add_argument("path", help="a weights file, a *.index.json, or a folder")
     parser.add_argument("--allow-pickle", action="store_true", help="also read .pth files (nothing is executed)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    options = parser.parse_args(argv)
+    options = parser.strict(argv)
     found = inspect(options.path, allow_pickle=options.allow_pickle)
     for line in [json.dumps(asdict(found), ensure_ascii=False)] if options.json else found.lines():
         say(line)

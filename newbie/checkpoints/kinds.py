@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Sequence
 
 import torch
 
-from newbie.errors import UsageError
+from newbie.errors import UsageError, nearest
 from newbie.quant.ggml import BY_NAME, OTHER_TYPES, WRITABLE, BlockType
 from newbie.quant.schemes import SCHEMES
 
@@ -46,17 +44,9 @@ def require_type(text: str) -> None:
             f"python -m newbie quantize {text} --out FOLDER writes it. {_all()}",
         )
     known = {each.lower(): each for each in (*TYPES, *ONLY_READ)} | _ELSEWHERE
-    close = difflib.get_close_matches(text.lower(), known, 1)
-    guess = f"did you mean {known[close[0]]}? " if close else ""
+    meant = nearest(text.lower(), known)
+    guess = f"did you mean {known[meant]}? " if meant else ""
     raise UsageError(f"there is no type {text!r}", guess + _all())
-
-
-def require_known(text: str, known: Sequence[str], what: str) -> None:
-    """Raise UsageError unless `text` is one of `known`: which is nearest, and all there are. `what` names the flag."""
-    if text not in known:
-        close = difflib.get_close_matches(text.lower(), known, 1)
-        guess = f"did you mean {close[0]}? " if close else ""
-        raise UsageError(f"there is no {what} {text!r}", f"{guess}use one of: {', '.join(known)}")
 
 
 def _all() -> str:

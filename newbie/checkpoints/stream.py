@@ -7,7 +7,9 @@ be written is a pure function of its plan, so a continued file is the file that 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +21,10 @@ from typing import BinaryIO
 from torch import Tensor
 
 from newbie.checkpoints.places import as_bytes
-from newbie.errors import OutputError
+from newbie.errors import OutputError, WeightsError
 
 CHUNK = 2**24  # bytes read at a time to verify
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,13 @@ def write(plan: Plan, check: Callable[[Path], None], on_part: Callable[[int, int
 
     Raises:
         OutputError: no room, or what was written is not what is read back. What is there stays for the next run.
+        WeightsError: the source is damaged. Of the file nothing stays; but it does where the source could not be read.
     """
     done: list[str] = []
     try:
         plan.path.parent.mkdir(parents=True, exist_ok=True)
-        done = _there(plan)
         _require_room(plan)
+        done = _there(plan)
         before = len(done)
         _write_rest(plan, done, on_part)
         _verify(plan, done)
@@ -83,11 +87,16 @@ def write(plan: Plan, check: Callable[[Path], None], on_part: Callable[[int, int
         with suppress(OSError):
             plan.log.unlink()
         return before
+    except WeightsError as error:
+        if not isinstance(error.__cause__, OSError):  # a disk that failed once may be read the next time
+            discard(plan.path)
+        raise
     except OSError as error:
+        there = f"; {len(done)} of {len(plan.parts)} tensors are in {plan.unfinished.name}" if done else ""
+        what = "make room" if error.errno in _FULL else "check the folder, its rights and the disk"
         raise OutputError(
-            f"{plan.path}: could not be written ({error}); {len(done)} of {len(plan.parts)} tensors are in "
-            f"{plan.unfinished.name}",
-            "make room and run the same command again: it continues there",
+            f"{plan.path}: could not be written ({error}){there}",
+            f"{what} and run the same command again{': it continues there' if there else ''}",
         ) from error
 
 
@@ -119,13 +128,25 @@ def _there(plan: Plan) -> list[str]:
 
 
 def _require_room(plan: Plan) -> None:
-    there = plan.unfinished.stat().st_blocks * 512 if hasattr(os, "statvfs") else plan.unfinished.stat().st_size
-    free = shutil.disk_usage(plan.path.parent).free
-    if plan.size > free + there:
+    needed, free = plan.size - _taken(plan.unfinished), shutil.disk_usage(plan.path.parent).free
+    if needed > free:
         raise OutputError(
-            f"{plan.path}: needs {plan.size / 1e9:.2f} GB, the disk has {free / 1e9:.2f} GB",
-            "make room, or choose a smaller --type",
+            f"{plan.path}: needs {_gigabytes(needed)}, the disk has {free / 1e9:.2f} GB free",
+            f"make room for {_gigabytes(needed - free)} more on the disk of {plan.path.parent.absolute()}, "
+            "give a target on another one, or choose a smaller --type",
         )
+
+
+def _taken(unfinished: Path) -> int:
+    """Bytes on the disk that will be written over, whatever is in them."""
+    if not unfinished.exists():
+        return 0
+    stat = unfinished.stat()
+    return stat.st_blocks * 512 if hasattr(os, "statvfs") else stat.st_size
+
+
+def _gigabytes(count: int) -> str:
+    return f"{math.ceil(count / 1e7) / 100:.2f} GB"  # rounded up: what is told is enough
 
 
 def _write_rest(plan: Plan, done: list[str], on_part: Callable[[int, int], None]) -> None:

@@ -17,12 +17,11 @@ from newbie.checkpoints import gguf as reading
 from newbie.checkpoints import gguf_write as gguf
 from newbie.checkpoints import header as safetensors
 from newbie.checkpoints import spiece, stream, tokenizer_files
-from newbie.checkpoints.kinds import require_known
 from newbie.checkpoints.layouts import SPIECES, SPOKEN, Component
 from newbie.checkpoints.outgoing import Outgoing, Wanted, outgoing
 from newbie.checkpoints.plan import Plan
 from newbie.checkpoints.save import OFFICIAL, config_json
-from newbie.errors import UsageError
+from newbie.errors import UsageError, require_known
 
 LAYOUTS = ("official", "diffusers", "comfyui", "gguf")
 FILES = (".safetensors", ".gguf")  # targets that end otherwise are folders

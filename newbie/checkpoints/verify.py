@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from newbie.checkpoints.save import MODEL_INDEX
 from newbie.checkpoints.source import Source
 from newbie.checkpoints.tokenizer_files import KINDS
 from newbie.errors import NewbieError, WeightsError
+from newbie.flags import Parser
 from newbie.text.tokens import check_vocabulary
 
 
@@ -222,12 +222,12 @@ def _bad(what: str, error: NewbieError) -> Finding:
 
 def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     """Print through `say`. 0 when everything is in order, else 4."""
-    parser = argparse.ArgumentParser(prog="python -m newbie verify", description=__doc__)
+    parser = Parser(prog="python -m newbie verify", description=__doc__)
     parser.add_argument("path", help="a weights file, a *.index.json, or a model folder")
     parser.add_argument("--quick", action="store_true", help="headers only: names and shapes, no NaN, no hashes")
     parser.add_argument("--allow-pickle", action="store_true", help="also read .pth files (nothing is executed)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    options = parser.parse_args(argv)
+    options = parser.strict(argv)
     found = verify(
         options.path,
         quick=options.quick,

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from newbie import __version__
 from newbie.accel import compose
 from newbie.cli import values
-from newbie.cli.parser import Parser
 from newbie.cli.reuse import Reuse, add_reuse_flags, reuse_of
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.request import PROMPT_MODES, SAMPLERS, SCHEDULES, AdapterChoice, Request, Settings
 
 

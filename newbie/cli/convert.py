@@ -8,9 +8,9 @@ from pathlib import Path
 
 from newbie.cli.console import Console
 from newbie.cli.files import write_whole
-from newbie.cli.parser import Parser
 from newbie.cli.sources import negative_text, resolve
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.prompt.convert import DIALECTS, Converted, convert
 from newbie.prompt.read import read
 from newbie.request import SAMPLERS

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from newbie.cli.args import add_model_flags, add_request_flags, model_choice, request_fields
 from newbie.cli.console import Console
-from newbie.cli.parser import Parser
 from newbie.cli.reuse import Reuse, Words
 from newbie.cli.sources import Source, negative_text, resolve
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.prompt import Reading
 from newbie.prompt.diff import Change, differences
 from newbie.request import Settings

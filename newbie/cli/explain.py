@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from newbie.cli.args import Asked, add_request_flags, request_fields
 from newbie.cli.console import Console, report
 from newbie.cli.encoders import BUNDLED, ENCODERS, recommended_by, tokenizers_of
-from newbie.cli.parser import Parser
 from newbie.cli.reuse import Words, add_reuse_flags, reuse_of
 from newbie.cli.sources import negative_text, resolve
 from newbie.errors import PromptError
+from newbie.flags import Parser
 from newbie.prompt import EncoderInput, Reading, Rendered, encoder_input
 from newbie.prompt.asked import understood
 from newbie.prompt.explain import Speaker, rows, speakers, unread

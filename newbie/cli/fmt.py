@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from newbie.cli.console import Console, report
 from newbie.cli.files import as_in_file, write_whole
-from newbie.cli.parser import Parser
 from newbie.cli.sources import Source, resolve
 from newbie.errors import PromptError
+from newbie.flags import Parser
 from newbie.prompt.format import foreign, formatted
 
 CHANGED = 1  # exit code of --check and --diff

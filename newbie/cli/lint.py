@@ -18,9 +18,9 @@ from typing import Any
 from newbie.cli.console import Console, report
 from newbie.cli.encoders import BUNDLED, audience
 from newbie.cli.formats import as_github, as_object, unreadable
-from newbie.cli.parser import Parser
 from newbie.cli.sources import Source, resolve
 from newbie.errors import OutputError, PromptError, UsageError, WeightsError
+from newbie.flags import Parser
 from newbie.prompt import Reading, read
 from newbie.prompt.diagnostics import Diagnostic, Rule
 from newbie.prompt.lint import fixed, lint

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from newbie.cli.parser import Parser
 from newbie.errors import OutputError
+from newbie.flags import Parser
 from newbie.request import AdapterChoice
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
 from newbie import __version__
 from newbie.cli.console import Console, run
-from newbie.errors import UsageError
+from newbie.errors import UsageError, nearest
 
 
 class Command(NamedTuple):
@@ -66,11 +65,9 @@ def _main(arguments: list[str]) -> int:
         return 0
     command = COMMANDS.get(name)
     if command is None:
-        close = difflib.get_close_matches(name, COMMANDS, 1)
-        raise UsageError(
-            f"there is no command {name!r}",
-            f"did you mean {close[0]}?" if close else "python -m newbie --help lists them",
-        )
+        meant = nearest(name, COMMANDS)
+        hint = f"did you mean {meant}?" if meant else "python -m newbie --help lists them"
+        raise UsageError(f"there is no command {name!r}", hint)
     if command.usage is not None and {"-h", "--help"} & set(rest):
         Console().result(f"usage: python -m newbie {name} {command.usage}".rstrip() + f"\n\n{command.about}")
         return 0

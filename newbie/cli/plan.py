@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from newbie.cli import args
 from newbie.cli.files import write_whole
-from newbie.cli.parser import Parser
 from newbie.errors import OutputError, UsageError
+from newbie.flags import Parser
 
 if TYPE_CHECKING:
     from newbie.accel.compose import Facts

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from newbie.cli import args, values
-from newbie.cli.parser import Parser
 from newbie.cli.plan import GRID_FLAGS, facts_of, refuse_existing, write_plan
 from newbie.cli.sources import negative_text, resolve_all
 from newbie.errors import OutputError, UsageError
+from newbie.flags import Parser
 from newbie.request import SIZE_MULTIPLE
 
 if TYPE_CHECKING:

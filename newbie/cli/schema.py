@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from newbie.cli.files import write_whole
-from newbie.cli.parser import Parser
 from newbie.errors import OutputError
+from newbie.flags import Parser
 
 _EPILOG = """\
 examples:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from newbie.cli.args import add_common_flags, add_model_flags, add_request_flags, model_choice, request_fields
 from newbie.cli.console import Console, run
-from newbie.cli.parser import Parser
 from newbie.errors import BlankPicture
+from newbie.flags import Parser
 from newbie.request import Request, Settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 from newbie import devices
 from newbie.checkpoints import Components, require_fit
 from newbie.checkpoints.plan import plan_load
-from newbie.errors import UsageError
+from newbie.errors import UsageError, require_known
 from newbie.memory import amount, device_map
 from newbie.memory.lodging import Lodging
 from newbie.memory.meter import Resident
@@ -38,8 +38,8 @@ def wanted(settings: Settings) -> bool:
     """
     if settings.memory and settings.memory != amount.AUTO:
         amount.parse(settings.memory)
-    if settings.offload and settings.offload not in OFFLOAD:
-        raise UsageError(f"there is no way {settings.offload!r} to be in memory", f"use one of: {', '.join(OFFLOAD)}")
+    if settings.offload:
+        require_known(settings.offload, OFFLOAD, "way to be in memory")
     return bool(settings.memory or settings.offload)
 
 

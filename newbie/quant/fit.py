@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from newbie.errors import UsageError
+from newbie.errors import require_known
 from newbie.quant.awq import clipped
 from newbie.quant.codec import Codec, Stored
 from newbie.quant.four_bit import DOWN, SMOOTH, UP, FourBit, four_bits, low_rank, nearest
@@ -47,8 +47,7 @@ def fit(matrix: Tensor, inputs: Inputs, codec: FourBit, rounding: str = "nearest
     Raises:
         UsageError: there is no such rounding.
     """
-    if rounding not in ROUNDINGS:
-        raise UsageError(f"there is no rounding {rounding!r}", f"use one of: {', '.join(ROUNDINGS)}")
+    require_known(rounding, ROUNDINGS, "rounding")
     matrix = matrix.float()
     wanted = F.linear(inputs.sample, matrix)
 

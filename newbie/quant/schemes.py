@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import NamedTuple
 
 import torch
 
-from newbie.errors import UsageError
+from newbie.errors import require_known
 from newbie.quant.codec import Codec
 from newbie.quant.four_bit import FourBit
 from newbie.quant.fp8 import FORMATS, Fp8
@@ -55,11 +54,7 @@ _FOUR_BIT = re.compile(r"int4(?:-g(\d{1,4}))?(-smooth)?(?:-r(\d{1,4}))?(?:-a4g(\
 
 def scheme(name: str) -> Scheme:
     """A scheme by its name. Raises UsageError with the nearest one."""
-    if name not in SCHEMES:
-        known = (*SCHEMES, *GUESTS)
-        close = difflib.get_close_matches(name, known, 1)
-        guess = f"did you mean {close[0]}? " if close else ""
-        raise UsageError(f"there is no quantisation {name!r}", f"{guess}use one of: {', '.join(known)}")
+    require_known(name, (*SCHEMES, *GUESTS), "quantisation")
     return SCHEMES[name]
 
 

@@ -10,7 +10,6 @@ its prompt would score (chance). An interrupted report goes on where it stopped;
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from newbie import Pipeline, Request, Settings, devices, images
 from newbie.accel.calibration import FILE, PRESETS
 from newbie.cli import args
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.train.figures import sample
 from newbie.train.figures.names import NAMED
 from newbie.train.figures.spec import HELD_OUT_PAIRS
@@ -109,8 +109,8 @@ def neighbours(
     }
 
 
-def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(prog="python -m newbie evaluate", description=__doc__.splitlines()[0])
+def parser() -> Parser:
+    flags = Parser(prog="python -m newbie evaluate", description=__doc__.splitlines()[0])
     flags.add_argument("--model", "-m", help="folder, file or hub id (default: the bundled model)")
     flags.add_argument("--prompts", type=Path, help="a folder with your own prompts (.xml, .txt)")
     flags.add_argument("--out", type=Path, default=Path("runs/report"), help="folder (default: %(default)s)")
@@ -130,7 +130,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str], say: Say) -> int:
     """Exit code 0; raises NewbieError."""
-    typed = parser().parse_args(argv)
+    typed = parser().strict(argv)
     given = {name: value for name, value in vars(typed).items() if name in (*REQUEST_FLAGS, "seed")}
     args.require_together(given)
     if typed.count < 1:

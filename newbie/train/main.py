@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.train.recipes import MiniRecipe
 
 STAGES = ("words", "vae", "latents", "flow")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The flags; every field of MiniRecipe is one."""
-    flags = argparse.ArgumentParser(prog="python -m newbie train", description=__doc__)
+    flags = Parser(prog="python -m newbie train", description=__doc__)
     flags.add_argument("--run", type=Path, default=Path("runs/mini"), help="folder of the run (default: %(default)s)")
     flags.add_argument("--until", choices=STAGES, default="flow", help="last stage to run (default: %(default)s)")
     flags.add_argument("--export", type=Path, help="write the finished model (or autoencoder) here, bf16")
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> int:
     """Returns 0; raises NewbieError."""
-    args = parser().parse_args(argv)
+    args = parser().strict(argv)
     if args.export and args.until in ("words", "latents"):
         raise UsageError(f"--until {args.until} ends with nothing to export", "leave --export away, or --until")
     import torch

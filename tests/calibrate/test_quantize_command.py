@@ -124,6 +124,25 @@ def test_the_model_itself_is_never_the_target():
         main(["int8", "--out", str(bundled)], lambda text: None)
 
 
+@pytest.mark.parametrize("out", ["file", "file/folder"])
+def test_a_file_in_the_place_of_the_folder_is_told_before_the_long_part(monkeypatch, tmp_path, out):
+    monkeypatch.setattr(Pipeline, "open", lambda *args, **more: pytest.fail("the long part began first"))
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file: is a file, where a folder is needed"):
+        main(["int8", "--out", str(tmp_path / out)], lambda text: None)
+
+
+def test_nothing_to_do_is_said(tmp_path):
+    with pytest.raises(UsageError, match="nothing is to be put into fewer bits"):
+        main(["transformer=none", "--out", str(tmp_path / "new")], lambda text: None)
+
+
+@pytest.mark.parametrize("flag", ["--count", "--pictures"])
+def test_fewer_pictures_than_none_are_refused(flag, tmp_path):
+    with pytest.raises(UsageError, match=f"{flag} -1 is no number of pictures"):
+        main(["int8", "--out", str(tmp_path / "new"), f"{flag}=-1"], lambda text: None)
+
+
 def test_guests_are_not_written(monkeypatch, tmp_path):
     monkeypatch.setattr("newbie.quant.guests.importlib.util.find_spec", lambda name: object())
     with pytest.raises(UsageError, match="quantised while loading, not written"):

@@ -451,9 +451,52 @@ def test_a_full_disk_leaves_no_half_file_and_the_next_run_goes_on(tmp_path, wide
 
 def test_a_disk_that_is_too_small_is_known_before_a_tensor_is_written(tmp_path, wide, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
-    with pytest.raises(OutputError, match=r"needs 0\.\d\d GB, the disk has 0\.00 GB"):
+    with pytest.raises(OutputError, match=r"a\.gguf: needs 0\.\d[1-9] GB, the disk has 0\.00 GB free") as caught:
         convert(wide, tmp_path / "a.gguf", type="Q8_0")
-    assert not (tmp_path / "a.gguf").exists()
+    needed = caught.value.message.split("needs ")[1].split(",")[0]
+    assert f"make room for {needed} more on the disk of {tmp_path}, " in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_target_that_cannot_be_is_no_matter_of_room(tmp_path, wide):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="could not be written") as caught:
+        convert(wide, tmp_path / "file" / "a.gguf")
+    assert "the folder" in caught.value.hint and "room" not in caught.value.hint + caught.value.message
+    (tmp_path / "a.gguf").mkdir()
+    with pytest.raises(UsageError, match=r"a\.gguf is a folder"):
+        convert(wide, tmp_path / "a.gguf", overwrite=True)
+
+
+def test_what_was_made_of_a_damaged_source_goes_but_not_where_the_source_could_not_be_read(tmp_path, wide, monkeypatch):
+    state = load_file(wide)
+    last = state["norm_final.weight"] = torch.full_like(state["norm_final.weight"], torch.nan)
+    assert not last.isfinite().any()
+    source = tmp_path / "source.safetensors"
+    save_weights(source, state, "transformer", WIDE)
+    with pytest.raises(WeightsError, match=r"norm_final\.weight contains NaN"):
+        convert(source, tmp_path / "new" / "a.gguf")
+    assert not list((tmp_path / "new").iterdir())
+
+    def fails(self):
+        raise WeightsError("cannot be read") from OSError("a network that is away")
+
+    monkeypatch.setattr(origin.Origin, "read", fails)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        convert(wide, tmp_path / "new" / "a.gguf")
+    assert (tmp_path / "new" / ".a.gguf.part").exists()
+
+
+def test_a_folder_is_not_converted_into_itself(tmp_path, saved_model):
+    folder = shutil.copytree(saved_model, tmp_path / "model")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match="model is what is converted"):
+        convert(folder, tmp_path / "other" / ".." / "model", layout="gguf", overwrite=True)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_part_that_is_named_twice_is_written_once(tmp_path, saved_model):
+    assert len(convert(saved_model, tmp_path / "new", parts=["vae", "vae"]).files) == 1
 
 
 def test_a_card_that_cannot_be_written_is_told_like_any_other_file(tmp_path, saved_model):

@@ -14,11 +14,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from newbie.errors import PromptError, UsageError
+from newbie.errors import PromptError, UsageError, did_you_mean
 from newbie.prompt.canonical import tag
 from newbie.prompt.edit import set_value
 from newbie.prompt.read import decode, read_source
@@ -55,9 +54,8 @@ class Styles:
         """Raises UsageError for a name that is not there; the hint gives the nearest."""
         for name in names:
             if name not in self.presets:
-                close = get_close_matches(name, self.presets, 1)
-                hint = f"did you mean {close[0]}? " if close else ""
-                raise UsageError(f"{self.file} has no style {name!r}", f"{hint}it has: {', '.join(self.presets)}")
+                guess = did_you_mean(name, self.presets)
+                raise UsageError(f"{self.file} has no style {name!r}", f"{guess}it has: {', '.join(self.presets)}")
         return [self.presets[name] for name in names]
 
 
@@ -153,9 +151,8 @@ def _style(name: str, table: object, file: str) -> Style:
         )
     for key in table:
         if key not in known:
-            close = get_close_matches(key, known, 1)
-            guess = f"did you mean {close[0]}? " if close else ""
-            raise PromptError(f"[{name}] {key} is no part of a preset", f"{guess}known: {', '.join(known)}", name=file)
+            hint = f"{did_you_mean(key, known)}known: {', '.join(known)}"
+            raise PromptError(f"[{name}] {key} is no part of a preset", hint, name=file)
     texts = {key: _text(value, f"[{name}] {key}", file) for key, value in table.items()}
     about, negative = texts.pop(ABOUT, ""), texts.pop(NEGATIVE, "")
     return Style(name, {key: text for key, text in texts.items() if text}, negative, about)

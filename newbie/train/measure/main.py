@@ -11,7 +11,6 @@ evaluate`. See docs/regions.md.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ import numpy as np
 
 from newbie import Pipeline, Request, devices
 from newbie.errors import UsageError
+from newbie.flags import Parser
 from newbie.regions.schedule import OFF, Regions
 from newbie.train.measure import binding, hard, locality, response
 from newbie.train.probe import BUNDLED, Probe, judge, load
@@ -127,10 +127,8 @@ def measure_locality(work: Work, count: int, regions: str) -> locality.Locality:
     return found
 
 
-def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(
-        prog="python -m newbie measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> Parser:
+    flags = Parser(prog="python -m newbie measure", description=__doc__)
     flags.add_argument("what", choices=tuple(COUNTS))
     flags.add_argument("--model", "-m", help="folder, file or hub id (default: the bundled model)")
     flags.add_argument("--out", type=Path, help="folder (default: runs/WHAT)")
@@ -150,7 +148,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str], say: Say) -> int:
     """Exit code 0; raises NewbieError."""
-    args = parser().parse_args(argv)
+    args = parser().strict(argv)
     count = COUNTS[args.what] if args.count is None else args.count
     if not 1 <= count <= 100_000 or not 1 <= args.seeds <= 10_000:
         raise UsageError(f"--count {count}, --seeds {args.seeds}", "both are at least 1")

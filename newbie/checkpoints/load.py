@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -59,80 +59,68 @@ class Loaded(Generic[M, C]):
         return self.own_tokenizer
 
 
-def load_transformer(
-    weights: Weights,
-    *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    config: Mapping[str, Any] | None = None,
-    allow_pickle: bool = False,
-    decode: bool = False,
-    quant: Rule | None = None,
-) -> Loaded[NextDiT, NextDiTConfig]:
-    """Load a Next-DiT. `config` (keys of config.json) goes before what is written beside the weights.
+class How(TypedDict, total=False):
+    """How weights are loaded. What is left out: on the CPU, in float32, no pickles, what is compressed stays so."""
 
-    `quant` says which linear layers to keep in fewer bits; what the file already has so stays as it is.
+    device: torch.device | str
+    dtype: torch.dtype
+    config: Mapping[str, Any] | None  # keys of config.json; they go before what is written beside the weights
+    allow_pickle: bool
+    decode: bool  # matrices in fewer bits become plain ones
+
+
+class HowRounded(How, total=False):
+    """… and which linear layers to keep in fewer bits; what the file already has so stays as it is."""
+
+    quant: Rule | None
+
+
+def load_transformer(weights: Weights, **how: Unpack[HowRounded]) -> Loaded[NextDiT, NextDiTConfig]:
+    """Load a Next-DiT.
 
     Raises:
         WeightsError: damaged, incomplete, of another kind, or not finite; names the file or the tensor.
         MemoryShortage: the device is full.
     """
-    plan = plan_load(_source("transformer", weights, config, allow_pickle), decode=decode, quant=quant)
-    return Loaded(_filled(plan, device, dtype, quant), plan.config, plan.report)  # type: ignore[arg-type]
+    return _load("transformer", weights, **how)
 
 
-def load_vae(
-    weights: Weights,
-    *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    config: Mapping[str, Any] | None = None,
-    allow_pickle: bool = False,
-    decode: bool = False,
-) -> Loaded[Autoencoder, AutoencoderConfig]:
+def load_vae(weights: Weights, **how: Unpack[How]) -> Loaded[Autoencoder, AutoencoderConfig]:
     """Load an autoencoder; see `load_transformer`."""
-    plan = plan_load(_source("vae", weights, config, allow_pickle), decode=decode)
-    return Loaded(fill(plan, device, dtype), plan.config, plan.report)  # type: ignore[arg-type]
+    return _load("vae", weights, **how)
 
 
 def load_gemma(
-    weights: Weights,
-    *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    config: Mapping[str, Any] | None = None,
-    allow_pickle: bool = False,
-    tokenizer: bool = True,
-    decode: bool = False,
-    quant: Rule | None = None,
+    weights: Weights, *, tokenizer: bool = True, **how: Unpack[HowRounded]
 ) -> Loaded[nn.Module, GemmaConfig]:
     """Load the text part of a Gemma 3 without its last layer, and its tokenizer unless that is not wanted."""
-    plan = plan_load(_source("text_encoder", weights, config, allow_pickle), decode=decode, quant=quant)
-    found = find_tokenizer(plan, "gemma") if tokenizer else None  # before the long part
-    return Loaded(_filled(plan, device, dtype, quant), plan.config, plan.report, found)
+    return _load("text_encoder", weights, tokenizer=tokenizer, **how)
 
 
 def load_jina(
+    weights: Weights, *, tokenizer: bool = True, **how: Unpack[HowRounded]
+) -> Loaded[JinaTextTower, JinaConfig]:
+    """Load the text tower of a Jina CLIP v2, and its tokenizer unless that is not wanted."""
+    return _load("clip", weights, tokenizer=tokenizer, **how)
+
+
+def _load(
+    component: Component,
     weights: Weights,
     *,
+    tokenizer: bool = False,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     config: Mapping[str, Any] | None = None,
     allow_pickle: bool = False,
-    tokenizer: bool = True,
     decode: bool = False,
     quant: Rule | None = None,
-) -> Loaded[JinaTextTower, JinaConfig]:
-    """Load the text tower of a Jina CLIP v2, and its tokenizer unless that is not wanted."""
-    plan = plan_load(_source("clip", weights, config, allow_pickle), decode=decode, quant=quant)
-    found = find_tokenizer(plan, "jina") if tokenizer else None
-    return Loaded(_filled(plan, device, dtype, quant), plan.config, plan.report, found)  # type: ignore[arg-type]
-
-
-def _filled(plan: Plan, device: torch.device | str, dtype: torch.dtype, quant: Rule | None) -> nn.Module:
-    """`fill`, and then the layers of other packages, if those were asked for."""
+) -> Loaded[Any, Any]:
+    plan = plan_load(_source(component, weights, config, allow_pickle), decode=decode, quant=quant)
+    found = find_tokenizer(plan, tokenizer_files.KINDS[component]) if tokenizer else None  # before the long part
     module = fill(plan, device, dtype)
-    return module if quant is None else quant.welcome(module)
+    # The layers of other packages come last, if those were asked for.
+    return Loaded(module if quant is None else quant.welcome(module), plan.config, plan.report, found)
 
 
 def fill(plan: Plan, device: torch.device | str, dtype: torch.dtype) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from newbie.quant.four_bit import CODES, SCALE, STEPS, coded, in_steps
-from newbie.quant.int8 import step
+from newbie.quant.rounding import step
 
 SHRINK = tuple(1 - i / 20 for i in range(11))  # of a group's range, 1 down to 0.5
 

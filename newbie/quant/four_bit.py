@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from newbie.quant.codec import Codec, Spec, Stored
-from newbie.quant.int8 import step
 from newbie.quant.nibbles import groups, packed, unpacked
+from newbie.quant.rounding import step
 
 CODES, SCALE = "codes", "scale"
 UP, DOWN, SMOOTH = "up", "down", "smooth"

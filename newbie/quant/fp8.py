@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from newbie.quant.codec import Codec, Spec, Stored
+from newbie.quant.rounding import step
 
 CODES, SCALE = "codes", "scale"
 FORMATS = (torch.float8_e4m3fn, torch.float8_e5m2)
@@ -34,11 +35,9 @@ class Fp8(Codec):
 
     def encode(self, matrix: Tensor) -> dict[str, Tensor]:
         """The largest number of each row becomes the largest of the format."""
-        largest = torch.finfo(self.dtype).max
-        peak = matrix.float().abs().amax(-1, keepdim=True)
-        scale = torch.where(peak > 0, peak / largest, torch.ones_like(peak))
-        codes = (matrix.float() / scale).clamp(-largest, largest).to(self.dtype)
-        return {CODES: codes.view(torch.uint8), SCALE: scale}
+        matrix = matrix.float()
+        scale = step(matrix, torch.finfo(self.dtype).max)
+        return {CODES: encode(matrix, self.dtype, scale).view(torch.uint8), SCALE: scale}
 
     def decode(self, stored: Stored) -> Tensor:
         return stored[CODES].view(self.dtype).float() * stored[SCALE]
@@ -56,7 +55,7 @@ def factor_for(peak: float, dtype: torch.dtype) -> float:
     return peak / torch.finfo(dtype).max or 1.0
 
 
-def encode(matrix: Tensor, dtype: torch.dtype, factor: float = 1.0) -> Tensor:
-    """A matrix in 8 bits, to be multiplied with `factor`. Values beyond the range become its ends."""
+def encode(matrix: Tensor, dtype: torch.dtype, factor: Tensor | float = 1.0) -> Tensor:
+    """A matrix in 8 bits, to be multiplied with `factor`, one or one a row. Values beyond the range become its ends."""
     largest = torch.finfo(dtype).max
     return (matrix.float() / factor).clamp(-largest, largest).to(dtype)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from newbie.quant.four_bit import CODES, SCALE, STEPS, coded, in_steps
-from newbie.quant.int8 import step
+from newbie.quant.rounding import step
 
 DAMP = 0.01  # of the mean diagonal of H is added to it: columns that are rarely used stay tame
 _BLOCK = 128  # columns, about: what lies behind them is corrected once for all of them

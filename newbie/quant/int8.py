@@ -16,7 +16,6 @@ from newbie.quant import products
 from newbie.quant.codec import Codec, Spec, Stored
 
 CODES, SCALE = "codes", "scale"
-LARGEST = 127
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,14 @@ class Int8(Codec):
         return {CODES: Spec((rows, columns), torch.int8), SCALE: Spec((rows, 1), torch.float32)}
 
     def encode(self, matrix: Tensor) -> dict[str, Tensor]:
-        matrix = matrix.float()
-        scale = step(matrix, LARGEST)
-        return {CODES: (matrix / scale).round().clamp(-LARGEST, LARGEST).to(torch.int8), SCALE: scale}
+        codes, scale = products.rounded(matrix)  # a row as it does with a token
+        return {CODES: codes, SCALE: scale}
 
     def decode(self, stored: Stored) -> Tensor:
         return stored[CODES].float() * stored[SCALE]
 
     def problem(self, stored: Stored) -> str:
-        fine = torch.isfinite(stored[SCALE] * (LARGEST + 1)).all()
+        fine = torch.isfinite(stored[SCALE] * (products.LARGEST + 1)).all()
         return "" if fine else "a scale that is NaN, infinite or too large"
 
 
@@ -60,9 +58,3 @@ class W8A8(Int8):
             return super().linear(stored, x, bias)
         y = products.dynamic(x, codes, stored[SCALE])
         return y if bias is None else y + bias
-
-
-def step(numbers: Tensor, levels: float) -> Tensor:
-    """What one step is worth where the largest of (..., k) numbers takes `levels` of them: (..., 1), never zero."""
-    scale = numbers.abs().amax(-1, keepdim=True) / levels
-    return torch.where(scale > 0, scale, torch.ones_like(scale))

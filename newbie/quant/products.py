@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from newbie.quant.rounding import step
+
 LARGEST = 127
 PIECE = 256  # tokens at a time on a CPU: measured best from 768 to 9216 columns
 _ROWS_ON_CUDA = 17  # fewer are refused there
@@ -28,10 +30,9 @@ class Tokens(NamedTuple):
 
 
 def rounded(x: Tensor) -> Tokens:
-    """x (n, columns) in 8 bits, the largest of each token at 127. A token of zeros has the scale one."""
+    """x (n, columns) in 8 bits, the largest of each token at 127."""
     x = x.float()
-    largest = torch.maximum(x.amax(-1, keepdim=True), x.amin(-1, keepdim=True).neg_())
-    scale = torch.where(largest == 0, 1.0, largest / LARGEST)
+    scale = step(x, LARGEST)
     return Tokens((x / scale).round_().to(torch.int8), scale)
 
 

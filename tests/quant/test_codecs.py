@@ -16,9 +16,10 @@ from newbie.quant.four_bit import FourBit
 from newbie.quant.fp8_dynamic import Fp8Dynamic
 from newbie.quant.ggml import BY_NAME
 from newbie.quant.gguf import Gguf
-from newbie.quant.int8 import Int8
+from newbie.quant.int8 import W8A8, Int8
 from newbie.quant.nf4 import LEVELS, Nf4, _nearest
 from newbie.quant.nibbles import packed, unpacked
+from newbie.quant.products import dynamic
 from newbie.quant.schemes import SCHEMES, codec_named, scheme
 
 CODECS = {
@@ -48,6 +49,22 @@ def test_a_codec_stores_what_it_says_and_its_name_leads_back_to_it(codec):
     assert {name: (tuple(each.shape), each.dtype) for name, each in stored.items()} == codec.stored(24, 256)
     assert codec_named(codec.name) == codec
     assert not codec.problem(stored)
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@pytest.mark.parametrize("size", [0.0, 1e-45, 1e-43, 1e-38])
+def test_rows_that_are_too_small_for_a_scale_become_about_nothing(codec, size):
+    stored = codec.encode(matrix().sign() * size)
+    assert not codec.problem(stored)
+    decoded = dense(codec, stored, torch.float32)
+    assert decoded.isfinite().all() and decoded.abs().max() <= 2 * size
+
+
+def test_a_token_that_is_nan_is_not_made_a_number():
+    x = matrix(rows=2)
+    x[1, 3] = math.nan
+    y = dynamic(x, *W8A8().encode(matrix(8)).values())
+    assert y[0].isfinite().all() and y[1].isnan().all()
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)

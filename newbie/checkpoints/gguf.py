@@ -25,6 +25,7 @@ from newbie.quant.gguf import BLOCKS, Gguf
 ARCHITECTURE = "general.architecture"
 CONFIG = "newbie.config"  # our own field: the config.json of the part
 SHAPE = "comfy.gguf.orig_shape."  # before a tensor's name: the shape of one that was stored in another
+MAX_AXES = 8  # of such a shape; the format itself has four
 
 # What llama.cpp calls the sizes of Gemma 3, below "gemma3.".
 _GEMMA = {
@@ -93,10 +94,11 @@ def _shape(info: TensorInfo, fields: Mapping[str, Value], path: Path) -> tuple[i
     said = fields.get(SHAPE + info.name)
     if said is None:
         return info.shape
-    numbers = said.numbers() if isinstance(said, Array) else ()
+    numbers = said.numbers() if isinstance(said, Array) and said.length <= MAX_AXES else ()
     shape = tuple(int(number) for number in numbers if isinstance(number, int))
     if not shape or min(shape) < 1 or math.prod(shape) != math.prod(info.shape):
-        raise damaged(path, f"tensor {info.name} of shape {list(info.shape)} is said to have been {list(numbers)}")
+        told = list(numbers) if numbers else f"{str(said)!r:.60}"
+        raise damaged(path, f"tensor {info.name} of shape {list(info.shape)} is said to have been {told}")
     return shape
 
 

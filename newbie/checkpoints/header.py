@@ -24,6 +24,8 @@ from newbie.checkpoints.places import Place, as_bytes, damaged, entry_at
 from newbie.errors import WeightsError
 
 MAX_HEADER = 100_000_000  # bytes; the limit of the format's own reader
+MAX_AXES = 64  # NumPy has no more
+MAX_NAME = 1024  # characters
 
 DTYPES = {
     "F64": torch.float64,
@@ -109,6 +111,8 @@ def _read_header(file: BinaryIO, size: int, path: Path) -> tuple[list[Place], di
 
 
 def _place(name: str, facts: Any, base: int, path: Path) -> Place:
+    if len(name) > MAX_NAME:
+        raise damaged(path, f"tensor {name[:60]}... has a name of {len(name):,} characters, more than {MAX_NAME:,}")
     if not isinstance(facts, dict) or not {"dtype", "shape", "data_offsets"} <= facts.keys():
         raise damaged(path, f"tensor {name}: dtype, shape or data_offsets missing from the header")
     dtype = DTYPES.get(facts["dtype"]) if isinstance(facts["dtype"], str) else None
@@ -119,7 +123,9 @@ def _place(name: str, facts: Any, base: int, path: Path) -> Place:
         )
     shape, offsets = facts["shape"], facts["data_offsets"]
     if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2:
-        raise damaged(path, f"tensor {name}: shape {shape!r} or offsets {offsets!r} are not natural numbers")
+        raise damaged(path, f"tensor {name}: shape {shape!r:.60} or offsets {offsets!r:.60} are not natural numbers")
+    if len(shape) > MAX_AXES or math.prod(max(side, 1) for side in shape) >= 2**48:
+        raise damaged(path, f"tensor {name} has an impossible shape, {shape!s:.60}")
     start, stop = offsets
     needed = math.prod(shape) * dtype.itemsize
     if stop - start != needed:
@@ -152,4 +158,6 @@ def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):
         raise ValueError("a name appears twice")
+    for text in (*table, *(value for value in table.values() if isinstance(value, str))):
+        text.encode()  # raises ValueError for half a character (\\ud800), which could be written nowhere
     return table

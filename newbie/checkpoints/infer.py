@@ -18,6 +18,7 @@ from newbie.vae import AutoencoderConfig
 Shapes = Mapping[str, tuple[int, ...]]
 Raw = Mapping[str, Any]
 
+MAX_BLOCKS = 1024  # building them takes time before anything shows that a file is not true; published are 36
 DIFFUSERS_KEYS = {
     "hidden_size": "dim",
     "num_layers": "n_layers",
@@ -192,6 +193,8 @@ def _blocks(shapes: Shapes, prefix: str) -> int:
             )
     if not found:
         raise WeightsError(f"no tensor begins with {prefix}0", "the file is incomplete; download it again")
+    if len(found) > MAX_BLOCKS:
+        raise WeightsError(f"there are {len(found):,} blocks {prefix}N; no model has so many", "check the file")
     return len(found)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,14 +44,9 @@ def _reader(path: Path, place: Place) -> Callable[[], Tensor]:
         tensor = torch.empty(place.shape, dtype=place.dtype)
         if tensor.numel():
             buffer = as_bytes(tensor)
-            try:
-                with path.open("rb", buffering=0) as file:
-                    file.seek(place.start)
-                    fill(file, buffer, path, place.name)
-            except OSError as error:
-                raise WeightsError(
-                    f"{path}: tensor {place.name} cannot be read ({error.strerror})", "check the disk"
-                ) from error
+            with _told(path, place.name), path.open("rb", buffering=0) as file:
+                file.seek(place.start)
+                fill(file, buffer, path, place.name)
         return tensor
 
     return read
@@ -61,7 +58,7 @@ def fill(file: Any, buffer: memoryview, path: Path, name: str) -> None:
     while done < len(buffer):
         count = file.readinto(buffer[done : done + 2**30])
         if not count:
-            raise damaged(path, f"ended while tensor {name} was read: has it changed?")
+            raise _shrunk(path, name)
         done += count
 
 
@@ -72,7 +69,9 @@ def _viewer(path: Path, place: Place) -> Callable[[], Tensor] | None:
     def view() -> Tensor:
         # A mapping of its own per tensor: it goes when the tensor goes. Writes would stay in memory.
         page = place.start - place.start % mmap.ALLOCATIONGRANULARITY
-        with path.open("rb") as file:
+        with _told(path, place.name), path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < place.stop:
+                raise _shrunk(path, place.name)
             pages = mmap.mmap(file.fileno(), place.stop - page, access=mmap.ACCESS_COPY, offset=page)
         count = (place.stop - place.start) // place.dtype.itemsize
         flat = torch.frombuffer(pages, dtype=place.dtype, count=count, offset=place.start - page)
@@ -84,6 +83,21 @@ def _viewer(path: Path, place: Place) -> Callable[[], Tensor] | None:
 def as_bytes(tensor: Tensor) -> memoryview:
     """The bytes of a contiguous CPU tensor, not copied."""
     return memoryview(tensor.view(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+
+
+@contextmanager
+def _told(path: Path, name: str) -> Iterator[None]:
+    """An error of the disk as one of ours; one of memory, for there may be another way, stays what it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise
+        raise WeightsError(f"{path}: tensor {name} cannot be read ({error.strerror})", "check the disk") from error
+
+
+def _shrunk(path: Path, name: str) -> WeightsError:
+    return damaged(path, f"ended while tensor {name} was read: has it changed?")
 
 
 def damaged(path: Path, what: str) -> WeightsError:

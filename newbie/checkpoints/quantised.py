@@ -51,7 +51,7 @@ def _matrix(name: str, said: Any, entries: dict[str, Entry], path: Path) -> Entr
     layer = name.removesuffix(".weight")
     kinds = [type(each) for each in said] if isinstance(said, list) else []
     if kinds != [str, int, int] or min(said[1:]) < 1:
-        raise damaged(path, f"says of the layer {layer} {said!r}, expected a format, rows and columns")
+        raise damaged(path, f"says of the layer {layer} {said!r:.60}, expected a format, rows and columns")
     text, rows, columns = said
     codec = codec_named(text)
     if codec is None:

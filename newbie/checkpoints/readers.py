@@ -77,7 +77,7 @@ def open_weights(source: Path | Sequence[Path], *, allow_pickle: bool = False) -
     """
     if not isinstance(source, Path):
         return join([open_weights(path, allow_pickle=allow_pickle) for path in source])
-    if source.name.endswith(".index.json"):
+    if source.name.endswith(shards.INDEX):
         parts = [open_weights(path, allow_pickle=allow_pickle) for path in shards.files(source)]
         shards.check(source, parts)
         return join(parts, kind=f"{parts[0].kind} shards")

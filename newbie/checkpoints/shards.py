@@ -11,6 +11,7 @@ from typing import Any
 from newbie.checkpoints.index import Index
 from newbie.errors import WeightsError
 
+INDEX = ".index.json"  # at the end of an index's name
 NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.[a-z]+)")
 
 
@@ -94,6 +95,8 @@ def _inside(index: Path, name: str) -> Path:
         raise WeightsError(
             f"{index}: names the shard {name!r}, which is not a plain file name", "shards lie beside their index"
         )
+    if name.endswith(INDEX):
+        raise WeightsError(f"{index}: names the shard {name!r}, which is an index, not weights", "download it again")
     path = index.parent / name
     if not path.is_file():
         raise WeightsError(f"{path}: missing, although {index.name} names it", "download the missing file")

@@ -76,8 +76,17 @@ def from_fields(fields: Mapping[str, Value], path: Path) -> bytes:
     """The model that a GGUF file describes.
 
     Raises:
-        WeightsError: lists of different lengths, or a tokenizer of another kind.
+        WeightsError: lists of different lengths, numbers that none can have, or a tokenizer of another kind.
     """
+    try:
+        return _described(fields, path).model()
+    except (ValueError, OverflowError) as error:  # a score beyond float32, a type that is NaN
+        raise WeightsError(
+            f"{path.name}: its tokenizer has impossible numbers ({error})", "download the file again"
+        ) from error
+
+
+def _described(fields: Mapping[str, Value], path: Path) -> Pieces:
     said = fields.get(_PREFIX + "model")
     if said not in _MODELS:
         raise WeightsError(
@@ -102,7 +111,7 @@ def from_fields(fields: Mapping[str, Value], path: Path) -> bytes:
         add_space=bool(fields.get(_PREFIX + "add_space_prefix", said == "t5")),
         squeeze=bool(fields.get(_PREFIX + "remove_extra_whitespaces", False)),
         rules=_array(fields, "precompiled_charsmap").raw,
-    ).model()
+    )
 
 
 def from_model(data: bytes) -> Pieces:

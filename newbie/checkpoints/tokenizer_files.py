@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from newbie.checkpoints.layouts import SPOKEN, Component, spiece
+from newbie.checkpoints.places import as_bytes
 from newbie.checkpoints.plan import Plan, plan_load
 from newbie.checkpoints.source import Source
 from newbie.errors import WeightsError
@@ -77,7 +76,7 @@ def embedded(plan: Plan) -> bytes | None:
     if plan.part.component not in BESIDE:
         return None
     if name := spiece(plan.index, plan.part):
-        return plan.index[name].read().contiguous().view(torch.uint8).numpy().tobytes()
+        return bytes(as_bytes(plan.index[name].read()))
     return plan.index.spiece() if plan.index.spiece is not None else None
 
 

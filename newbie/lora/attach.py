@@ -61,10 +61,11 @@ def merge(model: NextDiT, worn: Sequence[Worn]) -> NextDiT:
 
     Raises:
         UsageError: it wears adapters already.
+        WeightsError: sums are too large for the transformer's number format.
     """
     replaced: dict[str, nn.Module] = {}
     for path, layer in _layers(model, worn).items():
-        replaced[path] = _merged(layer, model.dtype)
+        replaced[path] = _merged(path, layer, model.dtype)
     return with_modules(model, replaced | _shifted(model, worn, replaced))
 
 
@@ -81,15 +82,20 @@ def _layers(model: NextDiT, worn: Iterable[Worn]) -> dict[str, _Layer]:
 
 def _branch(patch: Patch, strength: float, place: torch.device, dtype: torch.dtype) -> Branch:
     delta = patch.delta.scaled(strength).to(place, dtype)
-    if not all(is_finite(numbers) for numbers in delta.buffers()):
-        raise WeightsError(
-            f"the adapter of {patch.module} has numbers too large for {str(dtype).removeprefix('torch.')}",
-            "use --dtype bf16 or --dtype float32",
-        )
+    for numbers in delta.buffers():
+        _require_finite(numbers, patch.module)
     return Branch(delta, patch.start, patch.stop)
 
 
-def _merged(layer: _Layer, dtype: torch.dtype) -> nn.Linear:
+def _require_finite(numbers: Tensor, name: str) -> None:
+    if not is_finite(numbers):
+        raise WeightsError(
+            f"the adapter of {name} has numbers too large for {str(numbers.dtype).removeprefix('torch.')}",
+            "use --dtype bf16 or --dtype float32, or a smaller strength",
+        )
+
+
+def _merged(path: str, layer: _Layer, dtype: torch.dtype) -> nn.Linear:
     base = layer.base
     whole = dense(base).float().clone()
     for patch, strength in layer.patches:
@@ -99,6 +105,7 @@ def _merged(layer: _Layer, dtype: torch.dtype) -> nn.Linear:
     with torch.device("meta"):
         new = nn.Linear(columns, rows, bias=bias is not None)
     new.weight = nn.Parameter(whole.to(dtype), requires_grad=False)
+    _require_finite(new.weight, path)
     if bias is not None:
         new.bias = bias
     return new
@@ -132,6 +139,7 @@ def _shifted(model: NextDiT, worn: Iterable[Worn], replaced: dict[str, nn.Module
     for name, numbers in sums.items():
         path, _, leaf = name.rpartition(".")
         parameter = nn.Parameter(numbers.to(model.get_parameter(name).dtype), requires_grad=False)
+        _require_finite(parameter, name)
         module = replaced.get(path)
         if isinstance(module, AdaptedLinear):
             module.base = twin(module.base)

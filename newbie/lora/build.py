@@ -167,7 +167,7 @@ class Builder:
             return None
         if entry.parameters != 1:
             raise self._wrong(target, f"has an alpha of {entry.parameters} numbers", "the file is damaged")
-        return float(self._numbers(entry).item())
+        return float(self._finite(entry).item())  # some trainers write it as a whole number
 
     def _shift(self, target: Target, parameter: str, entry: Entry) -> None:
         module = self.model.get_submodule(target.module)
@@ -189,9 +189,13 @@ class Builder:
         return self._numbers(entry).reshape(entry.shape[:2])
 
     def _numbers(self, entry: Entry) -> Tensor:
-        tensor = entry.read()
+        tensor = self._finite(entry)
         if not tensor.is_floating_point():
             raise WeightsError(f"{self.name}: {entry.name} holds whole numbers, not weights", "save it unquantised")
+        return tensor
+
+    def _finite(self, entry: Entry) -> Tensor:
+        tensor = entry.read()
         if not is_finite(tensor):
             raise WeightsError(f"{self.name}: {entry.name} contains NaN or infinity", "the file is damaged")
         return tensor

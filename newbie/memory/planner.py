@@ -15,7 +15,7 @@ from typing import NamedTuple
 from newbie.accel.choose import COPY
 from newbie.errors import MemoryShortage
 from newbie.memory.activations import Rows, latent_size
-from newbie.memory.amount import told
+from newbie.memory.amount import AUTO, told
 from newbie.memory.ways import EXACT, Model, Part, Picture, Way, stages, tilings
 
 LOSS = {"": 1.0, "w8a8": 1.5, "int8": 1.5, "nf4": 2.5}  # how many times faster a way with fewer bits has to be
@@ -37,7 +37,7 @@ class Machine(NamedTuple):
     device: str
     limit: int
     before: int
-    asked: str = "auto"
+    asked: str = AUTO
     per_second: float = 1e11  # floating point operations
     moved_per_second: float = 2e9  # bytes, from where weights wait
 
@@ -99,6 +99,9 @@ class MemoryPlan:
             yield f"  {'':<13} {told(self.copies):>8}  more: the blocks' weights as the processor likes them"
         each = ", ".join(f"{name} {told(machine.before + self.copies + size)}" for name, size in self.stages.items())
         yield f"  expected peak for {picture}: {told(self.peak)} ({each})"
+        if self.needed > machine.limit:
+            more = told(self.needed - machine.limit)
+            yield f"  that is {more} more than may be used; without --offload a way that fits is looked for"
         if self.slower >= 1.05:
             yield f"  expected time: about {self.slower:.1f} times that of a machine where everything fits"
         if way.quant:
@@ -180,7 +183,10 @@ def _shortage(leanest: MemoryPlan, machine: Machine, picture: Picture) -> Nothin
     smaller += [alone._replace(width=side, height=side) for side in (1024, 768, 512, 256) if side < max(picture[:2])]
     plans = (_planned(leanest.model, leanest.way, machine, each) for each in smaller)
     fits = next((plan for plan in plans if plan.needed <= machine.limit), None)
-    hint = f"--memory {math.ceil(leanest.needed / 10**8) / 10:g}GB would do"
+    if machine.asked == AUTO:
+        hint = f"close other programs: {told(leanest.needed - machine.limit)} more must be free"
+    else:
+        hint = f"--memory {math.ceil(leanest.needed / 10**8) / 10:g}GB would do"
     if fits is not None:
         flag = "--batch-size 1" if fits.picture == alone else f"--size {fits.picture}"
         hint += f"; or {flag}, which needs {told(fits.needed)}"

@@ -84,6 +84,21 @@ def test_a_mapped_tensor_is_the_read_one_and_writing_to_it_leaves_the_file_alone
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_file_that_is_gone_or_cut_before_it_is_mapped_names_the_tensor(tmp_path, monkeypatch, gone):
+    monkeypatch.setattr(places, "MAP_FROM", 1)
+    monkeypatch.setattr(places, "MAP_TENSOR_FROM", 1)
+    path = tmp_path / "a.safetensors"
+    save_file({"w": torch.ones(100)}, path)
+    entry = open_safetensors(path)["w"]
+    if gone:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(WeightsError, match=r"a\.safetensors: .*tensor w"):
+        entry.view()
+
+
 def test_small_files_are_not_mapped(tmp_path):
     save_file(everything(), tmp_path / "a.safetensors")
     assert all(e.view is None for e in open_safetensors(tmp_path / "a.safetensors").entries.values())
@@ -135,6 +150,12 @@ BAD = {
     "offsets backwards": ({"a": entry(offsets=(8, 0))}, b"12345678", "tensor a"),
     "a shape larger than its bytes": ({"a": entry(shape=(3,))}, b"12345678", "needs 12 bytes"),
     "an astronomical shape": ({"a": entry(shape=(2**40, 2**40))}, b"12345678", "tensor a"),
+    "nothing of an astronomical length": ({"a": entry(shape=(0, 2**80), offsets=(0, 0))}, b"", "impossible shape"),
+    "nothing in astronomical strides": ({"a": entry(shape=(0, 2**62, 2**62), offsets=(0, 0))}, b"", "impossible shape"),
+    "a thousand axes": ({"a": entry(shape=(1,) * 1000, offsets=(0, 4))}, b"1234", "impossible shape"),
+    "a name of megabytes": ({"transformer." * 2**17: entry()}, b"12345678", "name of 1,572,864 characters"),
+    "half a character in a name": (b'{"\\ud800": {}}', b"", "cannot be read"),
+    "half a character in metadata": (b'{"__metadata__": {"a": "\\udfff"}}', b"", "cannot be read"),
     "an overlap": ({"a": entry(), "b": entry(offsets=(4, 12))}, b"0" * 12, "overlap at byte"),
     "the same bytes twice": ({"a": entry(), "b": entry()}, b"0" * 8, "overlap"),
     "a hole": ({"a": entry(offsets=(4, 12))}, b"0" * 12, "4 bytes before tensor a"),

@@ -13,7 +13,7 @@ from newbie.checkpoints.layouts import recognise, spiece, unrecognised
 from newbie.checkpoints.save import save_table
 from newbie.checkpoints.translate import untranslate
 from newbie.errors import WeightsError
-from newbie.model.config import VARIANTS
+from newbie.model.config import VARIANTS, NextDiTConfig
 from newbie.model.nextdit import NextDiT
 from newbie.text.gemma import GemmaConfig, build_gemma
 from newbie.text.jina import JinaConfig, JinaTextTower
@@ -159,6 +159,13 @@ def test_every_published_transformer_is_inferred_from_its_shapes_alone(name):
     rebuilt = dataclasses.replace(found.config, multiple_of=256, ffn_dim_multiplier=None)
     assert rebuilt == expected and found.config.ffn_dim == config.ffn_dim
     assert not found.notes
+
+
+def test_more_blocks_than_any_model_has_are_refused_before_they_are_built():
+    config = NextDiTConfig(dim=96, n_layers=1, n_heads=6, n_kv_heads=2, axes_dims=(8, 4, 4))
+    shapes = on_meta(NextDiT, config) | {f"layers.{number}.x": (1,) for number in range(2000)}
+    with pytest.raises(WeightsError, match=r"2,000 blocks layers\.N"):
+        infer.transformer(shapes, {})
 
 
 @pytest.mark.parametrize(

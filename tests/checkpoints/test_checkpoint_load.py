@@ -387,6 +387,12 @@ def test_an_embedded_sentencepiece_model_is_the_tokenizer(edit, tmp_path):
     assert "spiece_model" in loaded.report.ignored
 
 
+def test_a_single_number_is_no_sentencepiece_model(edit):
+    path = edit("text_encoder", lambda tensors: tensors.update(spiece_model=torch.tensor(1.0)))
+    with pytest.raises(WeightsError, match="its own tokenizer is no SentencePiece model"):
+        load_gemma(path)
+
+
 # ---- memory
 
 

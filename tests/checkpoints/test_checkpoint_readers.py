@@ -205,6 +205,12 @@ def test_the_links_of_the_hubs_cache_are_followed(tmp_path):
     assert len(open_weights(path)) == 2
 
 
+def test_an_index_that_names_itself_or_another_is_refused(tmp_path):
+    path = shards(tmp_path, x="model.safetensors.index.json")
+    with pytest.raises(WeightsError, match=r"shard 'model\.safetensors\.index\.json', which is an index"):
+        open_weights(path)
+
+
 def test_a_missing_shard_is_named_whoever_misses_it(tmp_path):
     path = shards(tmp_path)
     (tmp_path / "model-00002-of-00002.safetensors").unlink()

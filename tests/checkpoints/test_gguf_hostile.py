@@ -113,6 +113,14 @@ def test_a_lie_costs_no_memory(tmp_path, case):
         tracemalloc.stop()
 
 
+def test_a_shape_of_millions_of_axes_is_told_in_few_words(tmp_path):
+    shape = struct.pack("<IQ", 0, 2**21) + bytes(2**21)
+    path = saved(tmp_path, file([tensor()], [field(b"comfy.gguf.orig_shape.x", 9, shape)], body=bytes(32)))
+    with pytest.raises(WeightsError, match=r"x of shape .* is said to have been '2,097,152 values'") as caught:
+        open_gguf(path)
+    assert len(str(caught.value)) < 500
+
+
 def test_a_file_cut_anywhere_is_refused(tmp_path):
     content = file(
         [tensor(), tensor(b"y", (32,), 8, 32)],

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
+import struct
+from pathlib import Path
 
 import gguf
 import numpy as np
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from newbie.checkpoints import spiece
 from newbie.checkpoints.gguf import open_gguf
+from newbie.checkpoints.gguf_header import Array
 from newbie.errors import WeightsError
 from newbie.text.tokens import Tokenizer
 
@@ -134,6 +138,26 @@ def test_another_kind_of_tokenizer_is_named(tmp_path, gemma_like):
     path = as_gguf(tmp_path / "a.gguf", gemma_like, "gpt2")
     with pytest.raises(WeightsError, match="'gpt2', not SentencePiece"):
         open_gguf(path).spiece()
+
+
+@pytest.mark.parametrize("name", ["scores", "token_type"])
+@pytest.mark.parametrize("number", [1e300, math.nan, math.inf])
+def test_a_list_with_an_impossible_number_is_a_tokenizer_or_a_weights_error(name, number):
+    def doubles(*numbers: float) -> Array:
+        return Array(12, len(numbers), struct.pack(f"<{len(numbers)}d", *numbers))
+
+    fields = {
+        "tokenizer.ggml.model": "llama",
+        spiece.TOKENS: Array(8, 1, struct.pack("<Q", 1) + b"a"),
+        "tokenizer.ggml.scores": doubles(-1.0),
+        "tokenizer.ggml.token_type": doubles(1.0),
+    }
+    assert spiece.from_model(spiece.from_fields(fields, Path("a.gguf"))).scores == [-1.0]
+    fields[f"tokenizer.ggml.{name}"] = doubles(number)
+    try:
+        assert spiece.from_model(spiece.from_fields(fields, Path("a.gguf"))).texts == ["a"]
+    except WeightsError as error:
+        assert error.message.startswith("a.gguf: its tokenizer has impossible numbers")
 
 
 @settings(max_examples=300)

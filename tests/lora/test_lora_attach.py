@@ -195,13 +195,23 @@ def test_a_layer_that_cannot_be_decoded_takes_adapters_beside_it_only(model, eve
     assert "attach" in error.value.hint
 
 
-def test_an_adapter_too_large_for_half_precision_is_refused(model, folder):
+@pytest.mark.parametrize("put_on", [attach, merge])
+def test_an_adapter_too_large_for_half_precision_is_refused(model, folder, put_on):
     tensors = pairs(model, PEFT, EVERY[0])
     tensors[PEFT.format(name=EVERY[0], side="A")] *= 1e6
     adapter = read_adapter(written(folder / "large.safetensors", tensors), model)
     with pytest.raises(WeightsError, match="too large for float16") as error:
-        attach(small_model(torch.float16), [Worn(adapter)])
-    assert "bf16" in error.value.hint
+        put_on(small_model(torch.float16), [Worn(adapter)])
+    assert EVERY[0] in error.value.message and "bf16" in error.value.hint
+
+
+@pytest.mark.parametrize("put_on", [attach, merge])
+def test_a_norm_that_becomes_too_large_for_half_precision_is_refused(model, folder, put_on):
+    name = "layers.0.attention_norm1"
+    tensors = {f"lycoris_{name.replace('.', '_')}.w_norm": torch.full_like(model.get_parameter(f"{name}.weight"), 6e4)}
+    adapter = read_adapter(written(folder / "norm.safetensors", tensors), model)
+    with pytest.raises(WeightsError, match=rf"{name}\.weight has numbers too large for float16"):
+        put_on(small_model(torch.float16), [Worn(adapter, 1.5)])
 
 
 def test_in_bfloat16_small_differences_live_beside_a_layer_and_die_when_merged(model, folder):

@@ -128,6 +128,12 @@ def test_whole_numbers_are_no_weights(model, tmp_path):
     refused(model, tmp_path, tensors | {A: tensors[A].to(torch.int8)}, "whole numbers")
 
 
+def test_an_alpha_may_be_a_whole_number(model, tmp_path):
+    tensors = pairs(model, PEFT, NAME, rank=4)
+    whole = read_adapter(written(tmp_path / "a.safetensors", tensors | {f"{NAME}.alpha": torch.tensor(2)}), model)
+    assert whole.report.scales == (0.5,)
+
+
 @pytest.mark.parametrize("part", FOREIGN)
 def test_other_methods_are_named_and_refused(model, tmp_path, part):
     tensors = pairs(model, PEFT, NAME) | {f"base_model.model.{NAME}{part}x": random(2, 2)}

@@ -11,6 +11,7 @@ from newbie.accel import cpu
 from newbie.checkpoints.load import fill
 from newbie.checkpoints.plan import plan_load
 from newbie.errors import MemoryShortage
+from newbie.memory import amount
 from newbie.memory.opening import picture_of
 from newbie.memory.planner import Machine, forced, make_plan
 from newbie.memory.ways import EXACT, Model, Need, Part, Picture, Way, stages
@@ -39,7 +40,7 @@ def weighed(parts):
 
 
 def machine(limit: float, before: float = 0) -> Machine:
-    return Machine("cpu", int(limit), int(before))
+    return Machine("cpu", int(limit), int(before), f"{limit:.0f}B")
 
 
 def peaks(model: Model) -> list[int]:
@@ -85,6 +86,24 @@ def test_a_limit_that_nothing_meets_says_how_much_is_needed_and_what_would_do(we
     assert "--memory" in refused.value.hint
     asked = float(refused.value.hint.split("GB")[0].split()[-1]) * 1e9
     assert make_plan(weighed, machine(asked), Picture(1024, 1024)).peak <= asked
+
+
+def test_where_all_that_is_free_is_too_little_it_says_how_much_more_must_be(weighed):
+    some = machine(20e6)._replace(asked="auto")
+    with pytest.raises(MemoryShortage) as refused:
+        make_plan(weighed, some, PICTURE)
+    assert "--memory" not in refused.value.hint  # as if there were more
+    more = amount.parse(refused.value.hint.split("programs: ")[1].split(" more")[0])
+    assert make_plan(weighed, some._replace(limit=int(some.limit + 1.01 * more)), PICTURE).needed > some.limit
+
+
+def test_a_way_that_was_asked_for_and_does_not_fit_is_told_to_be_too_much(weighed):
+    def told(limit: float) -> str:
+        return "\n".join(forced(weighed, EXACT[0], machine(limit), PICTURE).lines())
+
+    needed = forced(weighed, EXACT[0], machine(1e12), PICTURE).needed
+    assert "more than may be used" not in told(needed)
+    assert f"that is {amount.told(5e6)} more than may be used" in told(needed - 5e6)
 
 
 def test_the_hint_names_a_size_that_fits(weighed):

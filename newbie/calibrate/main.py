@@ -75,11 +75,12 @@ def main(argv: Sequence[str], say: Callable[[str], None]) -> int:
     _require_other_place(args.out, place)
     targets = require_free(parts, args.out, overwrite=args.overwrite)  # before the long part, and so is this:
     require_room(targets, args.out, choice, calibrated=args.count > 0)
+    texts = _texts(args.prompts, max(args.count, args.pictures))
+    request = Request(steps=args.steps, width=args.side, height=args.side, seed=SEED)
+    request.check()
     pipeline = Pipeline.open(
         model, settings=Settings(device=args.device, dtype=args.dtype), allow_pickle=args.allow_pickle
     )
-    texts = _texts(args.prompts, max(args.count, args.pictures))
-    request = Request(steps=args.steps, width=args.side, height=args.side, seed=SEED)
     dtypes = {name: file_dtype(source.open().index) for name, source in parts.sources().items()}
     report = _quantised(pipeline, choice, texts, request, dtypes, args, say)
     write(parts, place, args.out, {name: part.network for name, part in report.parts.items()}, overwrite=args.overwrite)

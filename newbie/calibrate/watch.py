@@ -8,7 +8,7 @@ watched at a time as fit into a budget, and the pictures are drawn again for the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -19,7 +19,7 @@ from newbie.quant.inputs import Inputs
 
 BUDGET = 2**30  # bytes of statistics at a time
 SAMPLE = 1024  # tokens kept of each layer
-_AT_ONCE = 32  # tokens kept of one call
+_AT_ONCE = 32  # tokens of one call that may be among them
 
 
 @dataclass
@@ -29,14 +29,16 @@ class Record:
     largest: Tensor
     total: Tensor
     square: Tensor
+    sample: Tensor  # (SAMPLE, columns)
     generator: torch.Generator
     tokens: int = 0
-    sample: list[Tensor] = field(default_factory=list)
+    candidates: int = 0  # for the sample
 
     @classmethod
     def empty(cls, columns: int, device: torch.device) -> Record:
         zeros, square = torch.zeros(columns, device=device), torch.zeros(columns, columns, device=device)
-        return cls(zeros, zeros.clone(), square, torch.Generator().manual_seed(columns))
+        sample = torch.empty(SAMPLE, columns, device=device)
+        return cls(zeros, zeros.clone(), square, sample, torch.Generator().manual_seed(columns))
 
     def look(self, x: Tensor) -> None:
         """x (..., columns)."""
@@ -45,13 +47,20 @@ class Record:
         self.total += x.abs().sum(0)
         self.square.addmm_(x.T, x)
         self.tokens += len(x)
-        some = torch.randperm(len(x), generator=self.generator)[:_AT_ONCE].to(x.device)
-        self.sample.append(x[some])
+        self._sample(x[torch.randperm(len(x), generator=self.generator)[:_AT_ONCE].to(x.device)])
+
+    def _sample(self, some: Tensor) -> None:
+        """Keep each of the tokens offered so far with the same chance: Vitter 1985, algorithm R."""
+        number = self.candidates + torch.arange(len(some))  # of each token, counted from the first call on
+        drawn = (torch.rand(len(some), generator=self.generator, dtype=torch.float64) * (number + 1)).long()
+        place = torch.where(number < SAMPLE, number, drawn)
+        kept = place < SAMPLE
+        self.sample[place[kept].to(some.device)] = some[kept.to(some.device)]
+        self.candidates += len(some)
 
     def inputs(self) -> Inputs:
-        """All of it; of the sample, tokens spread evenly over the calls."""
-        sample = torch.cat(self.sample)
-        sample = sample[torch.linspace(0, len(sample) - 1, min(SAMPLE, len(sample))).long().to(sample.device)]
+        """All of it; of the sample, as many tokens as there were to choose from."""
+        sample = self.sample[: self.candidates]
         return Inputs(self.largest, self.total / self.tokens, self.square / self.tokens, sample)
 
 
@@ -76,9 +85,9 @@ def watched(
     """What the layers at these paths are given when `run` draws with the network; some layers at a time."""
     for some in _portions(network, paths, budget):
         records = {path: _record(network.get_submodule(path)) for path in some}
-        layers = {path: Watched(network.get_submodule(path), record.look) for path, record in records.items()}
-        run(with_modules(network, layers))
-        yield {path: record.inputs() for path, record in records.items() if record.tokens}
+        run(with_modules(network, {path: Watched(network.get_submodule(path), records[path].look) for path in some}))
+        # Taken out one by one: of each only one mean square is there twice, and no longer than for a moment.
+        yield {path: records.pop(path).inputs() for path in some if records[path].tokens}
 
 
 def _record(layer: nn.Module) -> Record:

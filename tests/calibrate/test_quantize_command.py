@@ -132,6 +132,15 @@ def test_a_file_in_the_place_of_the_folder_is_told_before_the_long_part(monkeypa
         main(["int8", "--out", str(tmp_path / out)], lambda text: None)
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"), [(["--side", "100"], "100 is not a multiple of 16"), (["--prompts", "nowhere"], "no prompts")]
+)
+def test_pictures_that_cannot_be_drawn_are_told_before_the_long_part(monkeypatch, tmp_path, flags, said):
+    monkeypatch.setattr(Pipeline, "open", lambda *args, **more: pytest.fail("the long part began first"))
+    with pytest.raises(UsageError, match=said):
+        main(["int8", "--out", str(tmp_path / "new"), *flags], lambda text: None)
+
+
 def test_nothing_to_do_is_said(tmp_path):
     with pytest.raises(UsageError, match="nothing is to be put into fewer bits"):
         main(["transformer=none", "--out", str(tmp_path / "new")], lambda text: None)

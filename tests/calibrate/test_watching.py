@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from newbie.calibrate.quantise import quantise, weight_bytes
-from newbie.calibrate.watch import SAMPLE, watched
+from newbie.calibrate.watch import SAMPLE, Record, watched
 from newbie.quant.choice import Rule
 from newbie.quant.inputs import Inputs
 from newbie.quant.layers import CompressedLinear, told
@@ -43,6 +43,18 @@ def test_the_sample_is_of_tokens_that_were_given_and_bounded():
     tokens = {tuple(row) for x in given(60) for row in x.flatten(0, 1).tolist()}
     assert {tuple(row) for row in found["0"].sample.tolist()} <= tokens
     assert len(found["0"].sample) == SAMPLE
+
+
+def test_the_sample_takes_no_more_memory_the_longer_it_is_drawn_from_and_is_of_all_calls_alike():
+    calls = 640
+    record = Record.empty(8, torch.device("cpu"))
+    for number in range(calls):
+        record.look(torch.full((2, 30, 8), float(number)))
+    assert record.sample.shape == (SAMPLE, 8)  # as is counted for the budget
+    drawn = record.inputs().sample[:, 0]
+    # 1024 of 32 tokens a call: about 511 of the calls are in it, and their mean number is off by 6 or so.
+    assert 450 < len(drawn.unique()) < 570
+    assert abs(drawn.mean() - (calls - 1) / 2) < 25
 
 
 def test_few_layers_at_a_time_see_the_same():

@@ -71,7 +71,7 @@ _MEANT = {
     NEGATIVE: "negative negative_prompt avoid exclude unwanted undesired_content uc 负面 负面提示词 ネガティブ "
     "ネガティブプロンプト 네거티브",
 }
-_ELEMENTS = {word: name for name, listed in _MEANT.items() for word in listed.split()}
+MEANT = {word: name for name, listed in _MEANT.items() for word in listed.split()}
 _OF_PERSON = frozenset(("n", "gender", "appearance", "clothing", "expression", "action", "interaction", "position"))
 _NOTHING = Value("")
 _PARTS_OF = {"hair": "hair", "eyes": "eyes", "头发": "头发", "眼睛": "眼睛"}  # "Hair: long, blue" names its word once
@@ -86,15 +86,14 @@ class _Section:
     inner: int
     stop: int
     fields: list[Field] = field(default_factory=list)
-
-    @property
-    def names(self) -> set[str]:
-        return {each.value.text for each in self.fields if each.name == "n"}
+    names: set[str] = field(default_factory=set)
 
     def add(self, name: str, value: Value) -> None:
         if value.text:
             self.fields.append(Field(name, value, value.span))
             self.stop = value.span.stop
+            if name == "n":
+                self.names.add(value.text)
 
 
 class Outline(NamedTuple):
@@ -186,7 +185,7 @@ def _line(view: str, start: int, stop: int, apart: bool) -> _Line:
         number, kind = _number(person["number"] or ""), "1girl" if person["girl"] else "1boy" if person["boy"] else ""
         return plain._replace(heading=CHARACTER, number=number, aside=aside, of=kind, value=value)
     known = lookup(match["name"])
-    name = _ELEMENTS.get(written) or (known.name if known and known.element.kind in ("leaf", "general") else "")
+    name = MEANT.get(written) or (known.name if known and known.element.kind in ("leaf", "general") else "")
     if not name and not plain.bulleted and not value.text and match["colon"]:
         name = GENERAL  # a heading of its own words, such as "Details:"
     return plain._replace(heading=name, of=_PARTS_OF.get(written, ""), value=value) if name else plain

@@ -51,5 +51,6 @@ def is_theirs(sentence: str, own: Iterable[str], others: Iterable[str], *, given
 
 def _names(name: str, sentence: str, *, first: bool = False) -> bool:
     """Whether the sentence has this name in it, or begins with it."""
-    found = re.search(rf"{'^' if first else ''}(?<!\w){re.escape(name)}(?!\w)", sentence, re.IGNORECASE)
-    return found is not None
+    if name.lower() not in sentence.lower():  # quick, and mostly so
+        return False
+    return re.search(rf"{'^' if first else ''}(?<!\w){re.escape(name)}(?!\w)", sentence, re.IGNORECASE) is not None

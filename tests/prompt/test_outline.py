@@ -276,6 +276,12 @@ def test_a_scene_as_a_list_is_read_back():
     assert meaning(read(convert(read(made.text), "xml").text).scene) == meaning(read(DUO_XML).scene)
 
 
+@pytest.mark.parametrize("text", ["A girl waves at the sea.", "", "一个女孩在海边。"])
+def test_a_single_line_is_written_as_it_is(text: str):
+    made = convert(read(text), "outline")
+    assert (made.text, made.lost) == (text, ())
+
+
 def test_an_element_that_is_set_makes_xml_of_a_list():
     changed = read(set_value("Character 1:\n- 1girl\nBackground: beach", "character_1.appearance", "red_hair"))
     assert changed.dialect == "xml"

@@ -127,7 +127,7 @@ def write_lines(sheet: Sheet) -> str:
     rows += ["Tags: " + ", ".join(each.text for each in scene.tags)] if scene.tags else []
     rows += [f"Caption: {text}" for each in scene.captions if (text := " ".join(each.text.split()))]
     rows += [f"Avoid: {' '.join(sheet.negative.split())}"] if sheet.negative else []
-    return "\n".join(rows)
+    return "\n".join(rows) if len(rows) > 1 or not scene.captions else " ".join(scene.captions[0].text.split())
 
 
 def _rows(part: Block, path: str) -> Iterator[str]:

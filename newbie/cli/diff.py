@@ -14,7 +14,7 @@ from newbie.cli.sources import Source, negative_text, resolve
 from newbie.errors import UsageError
 from newbie.flags import Parser
 from newbie.prompt import Reading
-from newbie.prompt.diff import Change, differences
+from newbie.prompt.diff import Change, attribute_differences, differences
 from newbie.request import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str], *, opener: OpenEngine | None = None) -> int:
     sources = [_one(asked[side]) for side in ("before", "after")]
     before, after = (_read(source, negative=asked["negative_prompts"]) for source in sources)
     found = differences(before.scene, after.scene)
+    found += attribute_differences(before, after, found)
     told: dict[str, Any] = {
         "before": sources[0].label,
         "after": sources[1].label,

@@ -67,7 +67,7 @@ def _found(reading: Reading, character: Character) -> _Found:
 def _box(given: Sequence[AttributeText]) -> _Found:
     values = {each.name: _number(each.value) for each in given}
     wrong = tuple(
-        Trouble(each.span, f"{each.name}={each.value!r} is no share of the picture", "write a number from 0 to 1")
+        Trouble(each.span, f"{each.name}={each.value!r} is no share of the picture", _instead(each.value))
         for each in given
         if values[each.name] is None
     )
@@ -84,6 +84,11 @@ def _box(given: Sequence[AttributeText]) -> _Found:
         told = f"a box of {width:g} x {height:g} has room for nobody"
         return _Found(None, (Trouble(whole, told, f"both sides are at least {SMALLEST:g}"),))
     return _Found(Box(x, y, width, height, explicit=True), ())
+
+
+def _instead(text: str) -> str:
+    percent = _number(f"{text.strip()[:-1]}e-2") if text.strip().endswith("%") else None
+    return "write a number from 0 to 1" if percent is None else f"write {percent:g}, a number from 0 to 1"
 
 
 def _number(text: str) -> float | None:

@@ -107,9 +107,10 @@ def join(items: Iterable[Value], *, places: bool = False) -> str:
 
 
 def tag(text: str) -> str:
-    """`blue hair` becomes `blue_hair`; text with `<`, other scripts and parts of sentences keep their blanks."""
+    """`blue hair` becomes `blue_hair`; text with `<`, ` | `, other scripts and parts of sentences keep their blanks."""
     spaced = " ".join(text.split())
-    return spaced.replace(" ", "_") if spaced.isascii() and "<" not in spaced and looks_like_tag(spaced) else spaced
+    is_text = "<" in spaced or " | " in spaced  # NovelAI's `smile | girl` are two tags of two people
+    return spaced.replace(" ", "_") if spaced.isascii() and not is_text and looks_like_tag(spaced) else spaced
 
 
 def _place(text: str) -> str:

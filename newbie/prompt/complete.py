@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
 from newbie.prompt.scan import Tag, still_open
-from newbie.prompt.schema import (
-    CHARACTER,
-    PLACES,
-    TAGS,
-    TOP,
-    Element,
-    children_of,
-    lookup,
-)  # fmt: skip
+from newbie.prompt.schema import CHARACTER, PLACES, TAGS, TOP, Element, children_of, lookup
 from newbie.prompt.vocabulary import Vocabulary
 
 LIMIT = 20  # of a word being typed
@@ -66,8 +59,7 @@ def _starts(text: str, cursor: int, at: int, outer: list[Tag], typed: str) -> It
     there = _names_in(text, opened, at, cursor)
     for element in children_of(block):
         if element.name == CHARACTER:
-            number = 1 + sum(name.startswith(f"{CHARACTER}_") for name in there)
-            name = f"{CHARACTER}_{number}"
+            name = next(name for i in count(1) if (name := f"{CHARACTER}_{i}") not in there)
         elif (element.name in there and not element.repeats) or (element.kind == "wrapper" and there):
             continue
         else:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from newbie.prompt.boxes import SIDES
 from newbie.prompt.canonical import normal, tag
-from newbie.prompt.elements import character_paths
+from newbie.prompt.elements import attributed, character_paths
+from newbie.prompt.read import Reading
 from newbie.prompt.scene import Block, Character, Scene, Value
 from newbie.prompt.schema import CAPTION, GENERAL, LOOSE, PANEL, content_of
+from newbie.prompt.weights import ATTRIBUTE
 
 How = Literal["added", "removed", "changed", "reordered", "renumbered"]
+_CARRIED = frozenset((ATTRIBUTE, *SIDES))
 TAGS = "tags"  # the path of a plain list
 
 
@@ -41,6 +45,38 @@ def differences(before: Scene, after: Scene, prefix: str = "") -> list[Change]:
         one, other = (side.panels[i] if i < len(side.panels) else Scene() for side in (before, after))
         found += differences(one, other, f"{prefix}{PANEL}_{i + 1}.")
     return found
+
+
+def attribute_differences(before: Reading, after: Reading, found: Sequence[Change]) -> list[Change]:
+    """Every difference in what start tags carry for the picture: weights and the sides of boxes.
+
+    `found` are the differences of the scenes: a character who has another number now is looked for there, and an
+    element that only one prompt has was told with all it says.
+    """
+    now = {change.before[0]: change.after[0] for change in found if change.how == "renumbered"}
+    told = {change.path for change in found if change.how in ("added", "removed")}
+    ours = {_renumbered(path, now): given for path, given in _attributes(before).items()}
+    theirs = _attributes(after)
+    changes: list[Change] = []
+    for path in dict.fromkeys((*ours, *theirs)):
+        one, other = ours.get(path, ()), theirs.get(path, ())
+        if one != other and path not in told and path.partition(".")[0] not in told:
+            changes.append(Change("changed", path, _only(one, other), _only(other, one)))
+    return changes
+
+
+def _attributes(reading: Reading) -> dict[str, tuple[str, ...]]:
+    """What the elements of a prompt carry, by path: `x="0.5"`."""
+    found = {}
+    for path, given in attributed(reading.scene, reading.source.text):
+        if carried := tuple(f'{a.name}="{a.value}"' for a in given if a.name in _CARRIED):
+            found[path] = carried
+    return found
+
+
+def _renumbered(path: str, now: Mapping[str, str]) -> str:
+    block, dot, element = path.partition(".")
+    return now.get(block, block) + dot + element
 
 
 class _Person(NamedTuple):

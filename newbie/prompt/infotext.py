@@ -9,7 +9,7 @@ from typing import NamedTuple
 # Words that cut a prompt into parts. They are no tags, and blanks beside them are no underscores.
 COMMANDS = frozenset(("BREAK", "AND", "ADDBASE", "ADDCOL", "ADDROW", "ADDCOMM"))
 
-_NEGATIVE = re.compile(r"^Negative prompt:[ \t]*", re.MULTILINE)
+_NEGATIVE = re.compile(r"^Negative prompt(?:[:：][ \t]*|[ \t]*$)", re.MULTILINE | re.IGNORECASE)
 _SETTINGS = re.compile(r"^Steps: \d+,[^\n]*+\s*+\Z", re.MULTILINE)
 # A value is a quoted text, a list or an object (Civitai's resources), or what comes before the next comma.
 _SETTING = re.compile(r"""\s*([\w /\-]+):\s*("(?:\\.|[^\\"])+"|[\[{].*?[\]}](?=\s*(?:,\s*[A-Z]|\Z))|[^,]*)(?:,|\Z)""")

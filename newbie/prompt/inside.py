@@ -13,12 +13,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from newbie.errors import PromptError
-from newbie.prompt.convert.as_json import BBOX, ELEMENT, load, named
+from newbie.prompt.convert.as_json import ASKED, BBOX, ELEMENT, PEOPLE, load, named
+from newbie.prompt.convert.dialects import recognise, sheet_of
 from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.read import Reading, read_source
 from newbie.prompt.reuse.composed import Piece, compose
 from newbie.prompt.scan import scan
-from newbie.prompt.schema import CAPTION, LOOSE, PANEL, lookup
+from newbie.prompt.schema import CAPTION, CHARACTER, LOOSE, PANEL, lookup
 from newbie.prompt.source import Source, Span
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
@@ -50,6 +51,17 @@ def inside(reading: Reading) -> Reading | None:
         return read_source(text, negative=True) if text.text.strip() else None
     except PromptError:  # what is wrong with it is told by whoever wants it as a prompt
         return None
+
+
+def why_not(reading: Reading) -> str:
+    """Why `convert` cannot take a prompt out of JSON, with the place; "" where it can."""
+    try:
+        sheet_of(reading, recognise(reading))
+    except PromptError as error:
+        place = f"{error.name}:{error.line}:{error.column}: " if error.line else f"{error.name}: "
+        what = str(error).removeprefix(place)
+        return f"line {error.line}, column {error.column}: {what}" if error.line else what
+    return ""
 
 
 def outside(finding: Diagnostic, read: Reading) -> Diagnostic:
@@ -91,6 +103,10 @@ class _Writer:
     def template(self, value: _Object) -> Iterator[Piece]:
         """The wrapper of a ComfyUI template holds XML already, or a list; all else is one key per element."""
         image = value.get("image")
+        asked = value.get(ASKED)
+        if isinstance(asked, _Text):
+            yield from self.text(asked)
+            return
         if not isinstance(image, _Object):
             yield from self.scene(value)
             return
@@ -102,6 +118,13 @@ class _Writer:
 
     def scene(self, value: _Object) -> Iterator[Piece]:
         for key, inner in value.pairs:
+            if key.said.lower() == PEOPLE and isinstance(inner, list):
+                for i, each in enumerate(inner, 1):
+                    if isinstance(each, _Object):
+                        yield self.tag(f"<{CHARACTER}_{i}>", key)
+                        yield from self.fields(each)
+                        yield self.tag(f"</{CHARACTER}_{i}>\n", key)
+                continue
             written = named(key.said)
             known = lookup(written)
             for each in inner if isinstance(inner, list) and known and known.element.name == PANEL else [inner]:

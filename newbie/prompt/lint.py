@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from newbie.errors import PromptError
@@ -36,17 +37,22 @@ def lint(
     """
     subject = Subject(reading, vocabulary or bundled(), audience, negative)
     found = [*reading.diagnostics, *(finding for check in CHECKS for finding in check(subject))]
-    found += _inside(reading, subject) if any(finding.rule is JSON_WRAPPER for finding in found) else ()
+    if any(finding.rule is JSON_WRAPPER for finding in found):
+        found = _json(found, reading, subject)
     return sort(suppressed(_once(found, reading.source), reading.source))
 
 
-def _inside(reading: Reading, subject: Subject) -> Iterator[Diagnostic]:
-    """What is found in the texts of JSON around a prompt, at their places."""
-    from newbie.prompt.inside import inside, outside  # few prompts need it, and lint has to start at once
+def _json(found: list[Diagnostic], reading: Reading, subject: Subject) -> list[Diagnostic]:
+    """With what is found in the texts of JSON around a prompt, at their places, and why the prompt stays in it."""
+    from newbie.prompt.inside import inside, outside, why_not  # few prompts need it, and lint has to start at once
 
+    if why := why_not(reading):
+        hint = f"convert cannot take a prompt out of it: {why}"
+        found = [replace(finding, hint=hint) if finding.rule is JSON_WRAPPER else finding for finding in found]
     if within := inside(reading):
-        for finding in lint(within, vocabulary=subject.vocabulary, negative=subject.negative):
-            yield outside(finding, within)
+        inner = lint(within, vocabulary=subject.vocabulary, negative=subject.negative)
+        found += [outside(finding, within) for finding in inner]
+    return found
 
 
 def _once(found: Iterable[Diagnostic], source: Source) -> Iterable[Diagnostic]:

@@ -19,7 +19,7 @@ _NUMBER = r"-?(?:\d{1,3}(?:\.\d{0,4})?|\.\d{1,4})"
 _PIECE = re.compile(rf"[{{}}\[\]]|(?<![\w.:\-])(?P<number>{_NUMBER})::|(?<!:)::(?!:)")
 _WORD = re.compile(r"[^\W_]{2}|[^\W\x00-\x7f]")  # two letters, or one of a script that has words of one
 _OURS = re.compile(r"\{[^{}]*\|[^{}]*\}|\$\{|(?<!\w)__[\w/.\-]+__(?!\w)|\([^()]*:\s*\d*\.?\d+\s*\)")
-_SWITCH = re.compile(r"[:|]")  # `[a:b:0.5]` and `[a|b]` are another program's
+_SWITCH = re.compile(r"\||:[^:]*:|:\s*\d*\.?\d*\s*\Z")  # `[a:b:0.5]`, `[a:5]` and `[a|b]` are another program's
 _MAX_DEPTH = 32
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from newbie.prompt.dialect import BULLETS, is_json, plain_dialect
@@ -22,6 +23,8 @@ from newbie.prompt.scan import scan
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
 from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, PLACES, TAGS, lookup
 from newbie.prompt.source import Span
+from newbie.prompt.vocabulary import bundled
+from newbie.prompt.whose import is_list, is_theirs, sentences
 
 if TYPE_CHECKING:
     from newbie.prompt.read import Reading  # the reader asks for lists
@@ -36,36 +39,42 @@ _HEADING = re.compile(
      (?P<close>\*{2}|__|\]|】)(?:[ \t]*[(（](?P<behind>[^()（）\n]{1,40})[)）])?(?:[ \t]*[:：])? | $)[ \t]*""",
     re.VERBOSE,
 )
+_NUMERALS = "一二三四五六七八九"
+_GIRL, _BOY = "girl|woman|女孩|少女|女生|女の子|女性|소녀", "boy|man|男孩|少年|男生|男の子|男性|소년"
 _PERSON = re.compile(
-    r"(?:character|char|girl|boy|woman|man|person|subject|figure|角色|人物|女孩|男孩)[ _#]*(\d{1,2}|[a-z])?",
+    rf"(?:(?P<girl>{_GIRL})|(?P<boy>{_BOY})|character|char|person|subject|figure|角色|人物|キャラクター|キャラ|캐릭터|인물)"
+    rf"[ _#]*(?P<number>\d{{1,2}}|(?<![a-z])[a-z]|[{_NUMERALS}])?",
     re.IGNORECASE,
 )
+_NAME = re.compile(r"[A-Z][\w.'’\-]*(?: [A-Z][\w.'’\-]*){0,2}")  # "Character 1: Hatsune Miku"
+_MOST_NAMES = 32  # that sentences are searched for
 NEGATIVE = "negative"  # the heading of what is not wanted: no part of the scene
 # What people write above the elements of the language, beside their own names.
 _MEANT = {
-    GENERAL: "scene setting overall common shared global 场景 画面 整体",
-    "appearance": "hair eyes face body looks look features species 外貌 外观 头发 眼睛",
-    "clothing": "outfit attire wearing accessories dress clothes 服装 衣服 服饰",
-    "expression": "emotion 表情",
-    "action": "pose actions 动作 姿势",
-    "position": "placement 位置",
-    "count": "people 人数",
-    "style": "art_style medium 画风 风格",
-    "background": "backdrop 背景",
-    "environment": "location place 环境 地点",
-    "perspective": "camera view angle composition framing shot 构图 视角 镜头",
-    "lighting": "light 光线 光照",
-    "atmosphere": "mood 氛围",
-    "quality": "quality_tags 质量",
-    "objects": "props items 物品",
+    GENERAL: "scene setting overall common shared global 场景 画面 整体 全体 シーン 전체",
+    "appearance": "hair eyes face body looks look features species 外貌 外观 头发 眼睛 外見 髪 髪型 瞳 외모 머리 눈",
+    "clothing": "outfit attire wearing accessories dress clothes 服装 衣服 服饰 衣装 服 의상 옷",
+    "expression": "emotion 表情 표정",
+    "action": "pose actions 动作 姿势 ポーズ 動作 포즈 동작",
+    "position": "placement 位置 위치",
+    "count": "people 人数 인원",
+    "style": "art_style medium 画风 风格 画風 スタイル 작풍 스타일",
+    "background": "backdrop 背景 배경",
+    "environment": "location place 环境 地点 場所 環境 장소",
+    "perspective": "camera view angle composition framing shot 构图 视角 镜头 構図 アングル 구도",
+    "lighting": "light 光线 光照 照明 조명",
+    "atmosphere": "mood 氛围 雰囲気 분위기",
+    "quality": "quality_tags 质量 品質 품질",
+    "objects": "props items 物品 小物 소품",
     TAGS: "tags",
-    CAPTION: "description summary 描述",
-    NEGATIVE: "negative negative_prompt avoid exclude unwanted undesired_content uc 负面 负面提示词",
+    CAPTION: "description summary 描述 説明 설명",
+    NEGATIVE: "negative negative_prompt avoid exclude unwanted undesired_content uc 负面 负面提示词 ネガティブ "
+    "ネガティブプロンプト 네거티브",
 }
-_ELEMENTS = {word: name for name, listed in _MEANT.items() for word in listed.split()}
+MEANT = {word: name for name, listed in _MEANT.items() for word in listed.split()}
 _OF_PERSON = frozenset(("n", "gender", "appearance", "clothing", "expression", "action", "interaction", "position"))
 _NOTHING = Value("")
-_PARTS_OF = {"hair": "hair", "头发": "hair", "eyes": "eyes", "眼睛": "eyes"}  # "Hair: long, blue" names its word once
+_PARTS_OF = {"hair": "hair", "eyes": "eyes", "头发": "头发", "眼睛": "眼睛"}  # "Hair: long, blue" names its word once
 
 
 @dataclass
@@ -77,11 +86,14 @@ class _Section:
     inner: int
     stop: int
     fields: list[Field] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
     def add(self, name: str, value: Value) -> None:
         if value.text:
             self.fields.append(Field(name, value, value.span))
             self.stop = value.span.stop
+            if name == "n":
+                self.names.add(value.text)
 
 
 class Outline(NamedTuple):
@@ -90,7 +102,7 @@ class Outline(NamedTuple):
     scene: Scene | None
     items: tuple[Value, ...]
     bullets: tuple[Span, ...]
-    parts_of: Mapping[int, str] = {}  # "hair", "eyes": of the value that begins there
+    parts_of: Mapping[int, str] = {}  # "hair", "eyes" of the value that begins there; "1girl" of such a person
     negative: tuple[Value, ...] = ()  # what stands under a heading such as "Avoid:"
 
     @property
@@ -117,6 +129,18 @@ class _Line(NamedTuple):
     start: int
     apart: bool  # an empty line stands before it
 
+    @property
+    def names_a_person(self) -> bool:
+        """Whether it is the heading of a person with nothing but a name beside it."""
+        beside = self.value.text
+        is_name = self.heading == CHARACTER and _NAME.fullmatch(beside) and not _is_place(beside)
+        return bool(is_name) and beside not in bundled()
+
+    @property
+    def place(self) -> int:
+        """Where a person begins, or the value of an element."""
+        return self.start if self.heading == CHARACTER else self.value.span.start
+
 
 def outline(view: str, start: int = 0) -> Outline | None:
     """The list that a text without tags of the language is, or None. Lines of a web UI's settings are no list."""
@@ -131,7 +155,7 @@ def outline(view: str, start: int = 0) -> Outline | None:
     if headed < 2 and len(bullets) < 2:
         return None
     scene, negative = _scene(lines)
-    return Outline(scene, (), bullets, {line.value.span.start: line.of for line in lines if line.of}, negative)
+    return Outline(scene, (), bullets, {line.place: line.of for line in lines if line.of}, negative)
 
 
 def _lines(view: str, start: int) -> Iterator[_Line]:
@@ -158,9 +182,10 @@ def _line(view: str, start: int, stop: int, apart: bool) -> _Line:
     if person := _PERSON.fullmatch(match["name"]):
         group = "aside" if match["aside"] else "behind"
         aside = cut(view, *match.span(group)) if match[group] else _NOTHING
-        return plain._replace(heading=CHARACTER, number=_number(person[1] or ""), aside=aside, value=value)
+        number, kind = _number(person["number"] or ""), "1girl" if person["girl"] else "1boy" if person["boy"] else ""
+        return plain._replace(heading=CHARACTER, number=number, aside=aside, of=kind, value=value)
     known = lookup(match["name"])
-    name = _ELEMENTS.get(written) or (known.name if known and known.element.kind in ("leaf", "general") else "")
+    name = MEANT.get(written) or (known.name if known and known.element.kind in ("leaf", "general") else "")
     if not name and not plain.bulleted and not value.text and match["colon"]:
         name = GENERAL  # a heading of its own words, such as "Details:"
     return plain._replace(heading=name, of=_PARTS_OF.get(written, ""), value=value) if name else plain
@@ -168,7 +193,9 @@ def _line(view: str, start: int, stop: int, apart: bool) -> _Line:
 
 def _number(written: str) -> int:
     """Of "Character 2" and "Girl B" the 2."""
-    return int(written) if written.isdigit() else ord(written.lower()) - ord("a") + 1 if written else 0
+    if written.isdigit() or not written:
+        return int(written or 0)
+    return "abcdefghijklmnopqrstuvwxyz".find(written.lower()) + 1 or _NUMERALS.find(written) + 1
 
 
 def _scene(lines: list[_Line]) -> tuple[Scene, tuple[Value, ...]]:
@@ -183,12 +210,32 @@ def _scene(lines: list[_Line]) -> tuple[Scene, tuple[Value, ...]]:
         else:
             (section if name in _OF_PERSON or name == LOOSE else general).add(name, value)
 
+    names = (line.value.text for line in lines if line.value.text and (line.heading == "n" or line.names_a_person))
+    everyone = set(islice(names, _MOST_NAMES))
+
+    def tell(line: _Line, *, given: bool = False) -> None:
+        """A line without an element. A person's sentences are theirs as far as they plainly speak of that person."""
+        if section is general:
+            put(LOOSE, line.value)
+            return
+        for i, each in enumerate(sentences(line.value)):
+            alone = line.bulleted or (given and i == 0)
+            theirs = is_list(each) or is_theirs(each.text, section.names, everyone - section.names, given=alone)
+            put(LOOSE if theirs else CAPTION, each)
+
     section, leaf, above = general, "", lines[0]  # where lines go; the element that is open, and its heading
+    first = False  # whether a person's heading stands right above, and nothing beside it
     for line in lines:
+        was_first, first = first, line.heading == CHARACTER and not line.value.text
         if line.heading == CHARACTER:
             section, leaf = _person(line, people), ""
             put("position" if _is_place(line.aside.text) else LOOSE, line.aside)
-            put(LOOSE, line.value)
+            if line.names_a_person:
+                put("n", line.value)
+            elif _is_place(line.value.text):
+                put("position", line.value)
+            else:
+                tell(line, given=True)
         elif line.heading == GENERAL:
             section, leaf = general, ""
             put(LOOSE, line.value)
@@ -202,11 +249,11 @@ def _scene(lines: list[_Line]) -> tuple[Scene, tuple[Value, ...]]:
             leaf, above = "" if line.value.text else line.heading, line
         elif leaf and not (line.bulleted and above.bulleted and line.indent <= above.indent):
             put(leaf, line.value)
-        elif not line.bulleted and line.apart and plain_dialect(line.value.text) == "text":
+        elif not line.bulleted and line.apart and not was_first and plain_dialect(line.value.text) == "text":
             put(CAPTION, line.value)
         else:
             leaf = ""
-            put(LOOSE, line.value)
+            tell(line, given=was_first)
     characters = tuple(
         Character(tuple(p.fields), Span(p.start, p.stop), Span(p.inner, p.stop), number=p.number) for p in people
     )

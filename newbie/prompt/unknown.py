@@ -7,13 +7,15 @@ reordering a prompt never turns text into elements or back.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 
 from newbie.prompt.balance import Balanced, Loose, Node
 from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.outline import MEANT
 from newbie.prompt.rules import structure
 from newbie.prompt.scan import Tag
-from newbie.prompt.schema import similar
+from newbie.prompt.schema import CHARACTER, lookup, similar
 
 MIN_NAME = 3  # shorter names are emoticons
 _MAX_GUESSES = 64  # different names that are compared with ours
@@ -58,16 +60,24 @@ def _pairs(loose: list[Loose]) -> list[tuple[Tag, Tag]]:
 
 
 def _unknown(tag: Tag, how: str, otherwise: str) -> Diagnostic:
-    meant = similar(tag.name)
+    meant = _meant(tag.name) or MEANT.get(tag.name.lower(), "")
+    meant = meant if lookup(meant) else ""
     hint = f"did you mean <{meant}>?" if meant else otherwise
     message = f"<{tag.name}> is not an element of the prompt language; {how}"
     return Diagnostic(structure.UNKNOWN_ELEMENT, tag.span, message, hint)
 
 
+def _meant(name: str) -> str:
+    """The element of which a name is a slip of the pen, a character with its number; or ""."""
+    meant = similar(name)
+    number = re.search(r"\d{1,4}\Z", name) if meant == CHARACTER else None
+    return f"{meant}_{number[0]}" if number else meant
+
+
 def misspelt(tags: list[Tag]) -> list[Diagnostic]:
     """Unpaired tags that look like a slip of the pen."""
     names = {t.name for t in tags if len(t.name) >= MIN_NAME}
-    meant = {name: similar(name) for name in sorted(names)[:_MAX_GUESSES]}
+    meant = {name: _meant(name) for name in sorted(names)[:_MAX_GUESSES]}
     rule = structure.MISSPELT_ELEMENT
     return [
         Diagnostic(

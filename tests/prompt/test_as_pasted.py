@@ -208,3 +208,36 @@ def test_a_character_file_that_is_used_twice_is_told_once(tmp_path: Path, capsys
     captured = capsys.readouterr()
     assert captured.out.count("NB301") == captured.out.count("NB302") == 1
     assert "--fix" not in captured.err  # it is another file's
+
+
+PASTED = """1girl, solo, masterpiece
+{}
+(worst quality, low quality:1.4), blue hiar, short hair, long hair
+Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"""
+
+
+@pytest.mark.parametrize("heading", ["Negative prompt:", "negative prompt:", "Negative Prompt", "Negative prompt："])
+def test_below_negative_prompt_nothing_is_a_mistake_but_that_it_stands_there(heading: str):
+    reading = read(PASTED.replace("{}", heading))
+    assert {each.code for each in lint(reading)} == {"NB402"}
+    made = convert(reading, "xml")
+    assert made.negative.startswith("(worst quality") and "low_quality" not in made.text
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "hint"),
+    [
+        ("<charachter_2><n>a</n></charachter_2>", "NB105", "did you mean <character_2>?"),
+        ("<character_1><eyes>blue</eyes></character_1>", "NB105", "did you mean <appearance>?"),
+        ("<character_1><position x='40%'/></character_1>", "NB701", "write 0.4, a number from 0 to 1"),
+        ("<character_1><position x='400%'/></character_1>", "NB701", "write a number from 0 to 1"),
+        ("1girl, (blue hair:1,2), smile", "NB401", "write (blue_hair:1.2), or blue_hair; a point, no comma"),
+        (
+            "<character_1><n>a</n></character_1><general_tags><count>2girls</count></general_tags>",
+            "NB207",
+            "write how many there are, or change the characters",
+        ),
+    ],
+)
+def test_a_hint_can_be_followed(text: str, code: str, hint: str):
+    assert hint in [each.hint for each in lint(read(text)) if each.code == code]

@@ -37,6 +37,7 @@ def test_what_is_there_already_is_not_offered_again_before_and_behind_the_cursor
 
 def test_the_next_character_has_the_next_number() -> None:
     assert offered("<character_1></character_1>\n<ch") == ["<character_2>"]
+    assert offered("<character_1></character_1><character_3></character_3>\n<ch") == ["<character_2>"]
     assert offered("<character_1></character_1><inset_panel><ch") == ["<character_1>"]
 
 

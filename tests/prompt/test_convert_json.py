@@ -107,3 +107,24 @@ def test_a_template_may_hold_a_plain_list():
 def test_text_in_braces_that_is_no_json_is_text():
     assert recognise(read("{red|blue} hair, smile")) != "json"
     assert recognise(read('{"caption": "a"}')) == "json"
+
+
+def test_a_list_of_characters_and_elements_outside_their_block_are_read():
+    made = convert(
+        read('{"characters": [{"name": "a", "bbox": [0, 0, 500, 1000]}, {"name": "b"}], "background": "sea, sky"}'),
+        "xml",
+    )
+    assert made.text == (
+        '<character_1>\n<n>a</n>\n<position x="0" y="0" width="0.5" height="1"/>\n</character_1>\n'
+        "<character_2>\n<n>b</n>\n</character_2>\n<general_tags>\n<background>sea, sky</background>\n</general_tags>"
+    )
+
+
+def test_what_a_program_is_asked_for_is_read_in_the_dialect_of_its_prompt():
+    asked = {"prompt": "1girl, ((blue hair))", "negative_prompt": "bad hands", "steps": 20, "seed": 7, "model": "x"}
+    made = convert(read(json.dumps(asked)), "danbooru")
+    assert made.text == "1girl, (blue_hair:1.21)"
+    assert made.negative == "bad hands" and made.settings == {"Steps": "20", "Seed": "7"}
+    assert "left out: model" in made.notes
+    with pytest.raises(PromptError, match="'steps' is no part"):
+        convert(read('{"steps": 20}'), "xml")

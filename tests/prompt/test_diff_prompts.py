@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from newbie.cli.diff import lines
 from newbie.cli.main import main
 from newbie.prompt import canonical_text, compose, read
-from newbie.prompt.diff import Change, differences
+from newbie.prompt.diff import Change, attribute_differences, differences
 
 A = (
     "<character_1><n>a</n><appearance>blue_hair, hat</appearance><tail>long</tail></character_1>"
@@ -45,6 +45,35 @@ def between(before: str, after: str) -> list[Change]:
 )  # fmt: skip
 def test_a_change_is_named_by_its_path(old: str, new: str, expected: Change):
     assert between(A, A.replace(old, new)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('x="0.5"', 'x="0.6"', [Change("changed", "character_2.position", ('x="0.5"',), ('x="0.6"',))]),
+        (' weight="1.3"', "", [Change("changed", "character_1", ('weight="1.3"',), ())]),
+        ("<general_tags>", '<general_tags id="a">', []),
+        ("character_2>", "character_3>", [Change("renumbered", "character_2", ("character_2",), ("character_3",))]),
+        ("<character_2>", "<character_2 weight='0.5'>", [Change("changed", "character_2", (), ('weight="0.5"',))]),
+    ],
+)
+def test_weights_and_boxes_in_start_tags_are_differences(old: str, new: str, expected: list[Change]):
+    text = (
+        '<character_1 weight="1.3"><n>a</n></character_1><character_2><n>b</n><position x="0.5"/></character_2>'
+        "<general_tags><style>ink</style></general_tags>"
+    )
+    before, after = read(text), read(text.replace(old, new))
+    found = differences(before.scene, after.scene)
+    assert found + attribute_differences(before, after, found) == expected
+
+
+def test_prompts_that_differ_in_a_box_alone_are_not_the_same(capsys: Capture):
+    one, other = (f'<character_1><n>a</n><position x="{x}">left</position></character_1>' for x in ("0", "0.5"))
+    assert main(["diff", one, other]) == 1
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        '- character_1.position: x="0"',
+        '+ character_1.position: x="0.5"',
+    ]
 
 
 def test_layout_order_of_elements_and_spelling_are_no_difference():

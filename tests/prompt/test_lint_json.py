@@ -93,3 +93,27 @@ def test_nothing_in_json_is_corrected():
 def test_escaped_letters_do_not_hide_what_is_refused():
     hidden = json.dumps({"caption": "nude loli"}).replace("loli", "\\u006co\\u006ci")
     assert "NB002" in {d.code for d in lint(read(hidden, negative=True))}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"character_1": {"n": "miku",}}', "line 1, column 30: this is no JSON"),
+        ('```json\n{\n "caption": "a",\n}\n```', "line 4, column 1: this is no JSON"),
+        ('{"caption": "A girl.", "mood": "sad"}', "'mood' is no part of a prompt"),
+        ('{"image": {"tags": "1girl", "caption": 5}}', '"image" has no texts'),
+    ],
+)
+def test_a_prompt_that_convert_cannot_take_out_of_json_is_told_with_the_reason(text: str, why: str):
+    (finding,) = [each for each in lint(read(text)) if each.code == "NB114"]
+    assert why in finding.hint and "takes the prompt" not in finding.hint
+
+
+def test_a_list_of_characters_and_a_request_are_looked_into():
+    listed = '{"characters": [{"appearance": "lnog_hair"}, {"appearance": "short hair"}], "lighting": "moonlight"}'
+    assert {code: place[2] for code, place in found(listed).items()} == {
+        "NB301": "lnog_hair",
+        "NB302": "short hair",
+        "NB110": "lighting",
+    }
+    assert found('{"prompt": "1girl, lnog_hair", "negative_prompt": "bad hnads"}').keys() == {"NB301"}

@@ -9,7 +9,8 @@ import pytest
 
 from newbie.prompt import read
 from newbie.prompt.convert import convert, recognise
-from newbie.prompt.lint import lint
+from newbie.prompt.format import formatted
+from newbie.prompt.lint import fixed, lint
 from newbie.prompt.novelai import is_novelai, weighed
 from newbie.prompt.weights import marks
 
@@ -118,3 +119,15 @@ def test_the_linter_weighs_brackets_as_the_rest_of_the_prompt_does():
     reading = read("1girl, {blue_hair, smile}, hat")
     (group,) = [d for d in lint(reading) if d.code == "NB401"]
     assert reading.source.text[slice(*group.span)] == "{blue_hair, smile}"
+
+
+def test_a_bar_between_characters_is_no_underscore():
+    text = "2girls, {{beach}} | girl, blue hair, smile | girl, red hair"
+    assert fixed(read(text)).text == "2girls, {{beach}} | girl, blue_hair, smile | girl, red_hair"
+    assert formatted(read(text)) == fixed(read(text)).text
+
+
+def test_brackets_around_a_name_with_a_colon_weaken_it_and_a_switch_does_not():
+    made = convert(read("1girl, {{beach}}, [artist:someone], [artist:a:b], [cat:5]"), "danbooru")
+    assert "(artist:someone:0.952)" in made.text
+    assert {"[artist:a:b]", "[cat:5]"} <= set(made.text.split(", "))

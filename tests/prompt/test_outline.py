@@ -41,13 +41,14 @@ DUO_XML = """<character_1>
 <position>left</position>
 </character_1>
 <character_2>
+<gender>1girl</gender>
 <appearance>short_red_hair</appearance>
+<action>She waves at the other girl.</action>
 </character_2>
 <general_tags>
 <background>classroom, sunset</background>
 </general_tags>
-<caption>The two girls are standing in a classroom.</caption>
-<caption>She waves at the other girl.</caption>"""
+<caption>The two girls are standing in a classroom.</caption>"""
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_headings_are_persons_and_elements():
     made = convert(reading, "xml")
     assert made.text == DUO_XML
     assert made.negative == "bad hands" and "the negative prompt: bad hands" in made.lost
-    assert any("character_1 (8)" in note and "caption (2)" in note for note in made.notes)
+    assert any("character_1 (8)" in note and "caption (1)" in note for note in made.notes)
 
 
 def test_values_of_a_list_have_their_places():
@@ -144,8 +145,9 @@ def test_values_of_a_list_have_their_places():
         ),
         (
             "- **Girl 1** (left): blue hair\n- **Girl 2** (right): red hair",
-            "<character_1>\n<appearance>blue_hair</appearance>\n<position>left</position>\n</character_1>\n"
-            "<character_2>\n<appearance>red_hair</appearance>\n<position>right</position>\n</character_2>",
+            "<character_1>\n<gender>1girl</gender>\n<appearance>blue_hair</appearance>\n<position>left</position>\n"
+            "</character_1>\n<character_2>\n<gender>1girl</gender>\n<appearance>red_hair</appearance>\n"
+            "<position>right</position>\n</character_2>",
         ),
         (
             "角色1：1girl，长发\n背景：教室",
@@ -168,6 +170,90 @@ def test_headings_in_the_words_of_people(text: str, xml: str):
     assert convert(read(text), "xml").text == xml
 
 
+def people(text: str) -> tuple[dict[str, str], ...]:
+    """What `convert` makes of the persons of a list."""
+    scene = read(convert(read(text), "xml").text).scene
+    return tuple({name: value.text for name, value in person.items()} for person in scene.characters)
+
+
+def captions(text: str) -> list[str]:
+    return [each.text for each in read(convert(read(text), "xml").text).scene.captions]
+
+
+def test_a_sentence_below_a_person_stays_theirs_where_it_plainly_speaks_of_them():
+    text = """Character 1: Alice
+Alice has long blonde hair.
+Her hands are behind her back.
+Character 2: Bob
+He has brown hair. The boy is jumping. Alice laughs at him.
+The sky is full of stars.
+They are friends.
+Character 1 looks at Bob."""
+    alice, bob = people(text)
+    assert alice == {
+        "n": "Alice",
+        "appearance": "Alice has long blonde hair.",
+        "action": "Her hands are behind her back.",
+    }
+    assert bob == {"n": "Bob", "appearance": "He has brown hair.", "action": "The boy is jumping."}
+    assert captions(text) == [
+        "Alice laughs at him.",
+        "The sky is full of stars.",
+        "They are friends.",
+        "Character 1 looks at Bob.",
+    ]
+
+
+def test_what_stands_at_a_persons_heading_is_theirs_and_what_stands_apart_is_not():
+    text = """Girl A: a tall woman with red hair. The city burns behind her.
+- a scarf around her neck, blue
+
+## Character 2
+
+Silver hair, red eyes. She holds a teacup.
+
+She is the last one in a long story."""
+    first, second = people(text)
+    assert first == {
+        "gender": "1girl",
+        "appearance": "a tall woman with red hair., a scarf around her neck, blue",
+    }
+    assert second == {"appearance": "Silver_hair, red_eyes", "action": "She holds a teacup."}
+    assert captions(text) == ["The city burns behind her.", "She is the last one in a long story."]
+
+
+def test_sentences_of_a_person_have_their_places():
+    text = "Character 1:\n  She waves. The sun sets. Her hair is red.\nBackground: beach"
+    scene = read(text).scene
+    (person,) = scene.characters
+    assert [text[slice(*field.value.span)] for field in person.fields] == ["She waves.", "Her hair is red."]
+    assert [text[slice(*each.span)] for each in scene.captions] == ["The sun sets."]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("キャラクター1：青髪、三つ編み\nキャラクター2：赤髪\n背景：教室", ("青髪, 三つ編み", "赤髪")),
+        ("캐릭터 1: 파란 머리\n캐릭터 2: 빨간 머리\n배경: 교실", ("파란 머리", "빨간 머리")),
+        ("角色一：蓝发\n角色二：\n- 头发：金色，双马尾\n背景：教室", ("蓝发", "金色头发, 双马尾")),
+    ],
+)
+def test_headings_in_other_scripts(text: str, wanted: tuple[str, ...]):
+    assert [person["appearance"] for person in people(text)] == list(wanted)
+    assert "<background>" in convert(read(text), "xml").text
+
+
+def test_the_heading_of_a_person_says_a_name_a_place_or_a_kind():
+    first, second, third = people("Character 1: Hatsune Miku\n- smile\nBoy 2: left\nCharacter 3: Witch\n- 1boy")
+    assert first == {"n": "Hatsune_Miku", "expression": "smile"}
+    assert second == {"gender": "1boy", "position": "left"}
+    assert "n" not in third and third["gender"] == "1boy"  # a witch is somebody, and nobody's name
+
+
+def test_a_heading_in_the_plural_is_no_person():
+    assert people("Characters:\n- 2girls\nBackground: beach") == ()
+
+
 def test_headings_are_told_and_the_tags_below_them_are_looked_at():
     reading = read("Character 1:\n- lnog_hair\n- short_hair, long_hair\nBackground: beach")
     found = {each.code: each for each in lint(reading)}
@@ -188,6 +274,12 @@ def test_a_scene_as_a_list_is_read_back():
     made = convert(read(DUO_XML), "outline")
     assert made.lost == ()
     assert meaning(read(convert(read(made.text), "xml").text).scene) == meaning(read(DUO_XML).scene)
+
+
+@pytest.mark.parametrize("text", ["A girl waves at the sea.", "", "一个女孩在海边。"])
+def test_a_single_line_is_written_as_it_is(text: str):
+    made = convert(read(text), "outline")
+    assert (made.text, made.lost) == (text, ())
 
 
 def test_an_element_that_is_set_makes_xml_of_a_list():

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from newbie.errors import PromptError
 from newbie.prompt.boxes import SIDES
@@ -30,6 +30,9 @@ from newbie.prompt.source import Source
 _AGAIN = re.compile(r"~\d{1,4}\Z")
 ELEMENT = re.compile(r"[A-Za-z_][\w.\-]*", re.ASCII)
 BBOX = "bbox"
+ASKED = "prompt"
+_SETTINGS = {"steps": "Steps", "cfg": "CFG scale", "cfg_scale": "CFG scale", "seed": "Seed"}
+PEOPLE = "characters"  # a list of them, as chat programs write it
 _HINT = "the keys are character_1, character_2, ..., general_tags, danbooru_tags, inset_panel, caption"
 
 
@@ -52,7 +55,7 @@ def load(text: str, name: str = "prompt") -> dict[str, Any]:
         return made
 
     try:
-        found = json.loads(FENCE.sub("", text), object_pairs_hook=once)
+        found = json.loads(FENCE.sub(lambda fence: re.sub(r"\S", " ", fence[0]), text), object_pairs_hook=once)
     except json.JSONDecodeError as error:
         place = Source(text, name).place(error.pos)
         what = f"this is no JSON: {error.msg}"
@@ -64,13 +67,43 @@ def load(text: str, name: str = "prompt") -> dict[str, Any]:
     return found
 
 
+class Request(NamedTuple):
+    """What a program was asked for: `{"prompt": "1girl, solo", "negative_prompt": "lowres", "steps": 20}`."""
+
+    prompt: str
+    negative: str
+    settings: dict[str, str]  # as a web UI names them
+    left: tuple[str, ...]  # keys that mean nothing here
+
+
+def request(reading: Reading) -> Request | None:
+    """The request that JSON holds, or None. Raises PromptError: it is no JSON."""
+    values = load(reading.body, reading.source.name)
+    prompt, negative = values.pop(ASKED, None), values.pop(f"negative_{ASKED}", "")
+    if not isinstance(prompt, str) or not isinstance(negative, str):
+        return None
+    settings = {name: str(values.pop(key)) for key, name in _SETTINGS.items() if type(values.get(key)) in (int, float)}
+    return Request(prompt, negative, settings, tuple(values))
+
+
+def numbered(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with `"characters": [{…}, {…}]` as character_1, character_2, …"""
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        if key.lower() == PEOPLE and isinstance(value, list):
+            made |= {f"{CHARACTER}_{i}": each for i, each in enumerate(value, 1)}
+        else:
+            made[key] = value
+    return made
+
+
 def read_json(reading: Reading) -> Sheet:
     """Raises PromptError: no JSON, an unknown key, a value that is neither text nor a list of texts."""
-    values, name = load(reading.body, reading.source.name), reading.source.name
+    values, name = numbered(load(reading.body, reading.source.name)), reading.source.name
     sheet = Sheet(_scene(values, name))
     for key, value in values.items():
         known = lookup(named(key))
-        if known and known.number is not None and BBOX in value:
+        if known and known.number is not None and isinstance(value, dict) and BBOX in value:
             person = sheet.scene.character(known.number)
             if person and (box := from_json(value[BBOX])):
                 sheet = with_box(sheet, person, box)
@@ -124,6 +157,8 @@ def _scene(values: Mapping[str, Any], name: str, depth: int = 0) -> Scene:
         elif kind == PANEL:
             inner = value if isinstance(value, list) else [value]
             panels += [_scene(_object(key, each, name), name, depth + 1) for each in inner]
+        elif known and GENERAL in known.element.parents:  # outside its block, as in XML
+            general += (Field(kind, Value(", ".join(_texts(key, value, name)).strip())),)
         else:
             raise PromptError(f"{key[:60]!r} is no part of a prompt", _HINT, name=name)
     return Scene(tuple(characters), Block(general), tuple(tags), tuple(c for c in captions if c.text), tuple(panels))

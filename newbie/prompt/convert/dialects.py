@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from newbie.errors import PromptError, UsageError
 from newbie.prompt import dialect, safety
 from newbie.prompt.convert.a1111 import looks_like_a1111, read_a1111, write_a1111
-from newbie.prompt.convert.as_json import load, read_json, write_json
+from newbie.prompt.convert.as_json import load, read_json, request, write_json
 from newbie.prompt.convert.flat import read_list, write_list
 from newbie.prompt.convert.lines import read_lines, write_lines
 from newbie.prompt.convert.lost import losses
@@ -110,7 +110,7 @@ def convert(
         if name not in DIALECTS:
             raise UsageError(f"there is no dialect {name!r}", "choose from " + ", ".join(DIALECTS))
     source = recognise(reading) if source == "auto" else source
-    sheet = _read(reading, source)
+    sheet = sheet_of(reading, source)
     sheet = replace(sheet, negative=beside) if beside else sheet
     sheet = boxed(sheet) if DIALECTS[target].attributes or target in BOXED else sheet
     wanted = sheet if DIALECTS[target].write in (write_list, write_a1111, write_novelai) else structured(sheet)
@@ -118,7 +118,9 @@ def convert(
     if not is_negative:  # of both, without what stands below as a negative prompt
         for said in (reading.source.text, text):
             safety.check(parts(said).prompt, reading.source.name)
-    back = DIALECTS[target].read(read(text, name=f"{reading.source.name}, as {target}", negative=True)).scene
+    again = read(text, name=f"{reading.source.name}, as {target}", negative=True)
+    alone = target == "outline" and list_of(again) is None  # one line is no list of lines
+    back = DIALECTS["text" if alone else target].read(again).scene
     if DIALECTS[target].whole and meaning(back) != meaning(wanted.scene):
         raise PromptError(
             f"a value cannot be written as {target}: it holds tags of the prompt language",
@@ -132,7 +134,14 @@ def convert(
     return Converted(text, source, target, (*lost, *_lost_beside(sheet, target)), notes, sheet.negative, sheet.settings)
 
 
-def _read(reading: Reading, source: str) -> Sheet:
+def sheet_of(reading: Reading, source: str) -> Sheet:
+    """What a prompt says, as the dialect of that name reads it. Raises PromptError: it is not in that dialect."""
+    if source == "json" and (asked := request(reading)):
+        inner = read(asked.prompt, name=reading.source.name, negative=True)
+        sheet = sheet_of(inner, recognise(inner))
+        notes = (*sheet.notes, *([f"left out: {', '.join(asked.left)[:200]}"] if asked.left else []))
+        settings = asked.settings or sheet.settings
+        return replace(sheet, negative=asked.negative or sheet.negative, settings=settings, notes=notes)
     if DIALECTS[source].read is not read_markup:
         return DIALECTS[source].read(reading)
     text = reading.source.text

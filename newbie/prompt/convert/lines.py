@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from newbie.errors import PromptError
@@ -9,12 +10,19 @@ from newbie.prompt.canonical import normal, tag
 from newbie.prompt.convert.flat import apart
 from newbie.prompt.convert.sheet import Sheet, block, person
 from newbie.prompt.convert.sort import OTHER, counts_people, element_of, people_of
-from newbie.prompt.dialect import looks_like_tag
 from newbie.prompt.outline import Outline, list_of
 from newbie.prompt.read import Reading
 from newbie.prompt.scene import Block, Scene, Value
 from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, content_of, fields_of
 from newbie.prompt.vocabulary import bundled
+from newbie.prompt.whose import is_list
+
+# What a sentence about a person speaks of, the first that fits; and how one begins that says what somebody does.
+_SAYS = {
+    "appearance": re.compile(r"\b(?:hair|haired|eyes?|eyed|skin|tall|old|young)\b|[髪发髮眼瞳]|머리|눈", re.IGNORECASE),
+    "clothing": re.compile(r"\b(?:wear(?:s|ing)?|dressed|clothes|outfit)\b|[穿戴着]", re.IGNORECASE),
+}
+_VERB = re.compile(r"(?:she|he|her|his|the|this)\b|[A-Z]\w* \w+s\b|[她他]|彼|\w+ing\b|holds\b", re.IGNORECASE)
 
 
 def read_lines(reading: Reading) -> Sheet:
@@ -64,19 +72,31 @@ def _settled(listed: Outline) -> Scene:
 
 
 def _elements(part: Block, kind: str, listed: Outline, captions: list[Value]) -> dict[str, list[str]]:
-    """The tags of a block by element; its sentences become captions."""
+    """The tags of a block by element. Sentences become captions, but those of a person, who keeps them."""
     elements: dict[str, list[str]] = {}
     for field in part.fields:
         items = [item.text for item in field.value.items]
-        if field.name == LOOSE and not all(map(looks_like_tag, items)):
-            captions.append(field.value)
+        if field.name == LOOSE and not is_list(field.value):
+            if kind == CHARACTER:
+                elements.setdefault(_of_sentence(field.value.text), []).append(field.value.text)
+            else:
+                captions.append(field.value)
             continue
         suffix = listed.parts_of.get(field.value.span.start, "")
         for each in items:
             text = _whole(each, suffix)
             name = _home(text, kind) if field.name == LOOSE else field.name
             elements.setdefault(name, []).append(text if content_of(name) == "place" else tag(text))
+    kind_of_person = listed.parts_of.get(part.outer.start, "") if kind == CHARACTER else ""
+    if kind_of_person and "gender" not in elements:  # "Girl A:" has said it
+        elements["gender"] = [kind_of_person]
     return elements
+
+
+def _of_sentence(text: str) -> str:
+    """The element that holds what a person's sentence, or half a sentence, says."""
+    found = next((name for name, words in _SAYS.items() if words.search(text)), "")
+    return found or ("action" if _VERB.match(text) else "appearance")
 
 
 def _whole(text: str, part: str) -> str:
@@ -84,6 +104,8 @@ def _whole(text: str, part: str) -> str:
     own, such as twintails, are whole."""
     if not part or text.lower().endswith(part):
         return text
+    if not part.isascii():  # 蓝色 is 蓝色头发; 双马尾 is whole
+        return text + part if text.endswith("色") or len(text) == 1 else text
     joined = f"{text} {part}"
     return text if text in bundled() and joined not in bundled() else joined
 
@@ -105,7 +127,7 @@ def write_lines(sheet: Sheet) -> str:
     rows += ["Tags: " + ", ".join(each.text for each in scene.tags)] if scene.tags else []
     rows += [f"Caption: {text}" for each in scene.captions if (text := " ".join(each.text.split()))]
     rows += [f"Avoid: {' '.join(sheet.negative.split())}"] if sheet.negative else []
-    return "\n".join(rows)
+    return "\n".join(rows) if len(rows) > 1 or not scene.captions else " ".join(scene.captions[0].text.split())
 
 
 def _rows(part: Block, path: str) -> Iterator[str]:

@@ -30,6 +30,7 @@ _FIRST = (
 _THEN = (
     (re.compile(r".*_(?:hair|eyes|skin)\Z"), "appearance"),
     (re.compile(r".*_background\Z"), "background"),
+    (re.compile(r".*_(?:dress|shirt|skirt|jacket|coat|kimono|uniform|suit|hoodie|sweater|boots|gloves)\Z"), "clothing"),
 )
 
 

@@ -37,7 +37,7 @@ _TORN = re.compile(r"</?[ \t]*([A-Za-z_][\w\-]{1,39})(?=([\s>,/]|$))")
 _WIDE = re.compile(r"[＜〈《]/?[ \t]*([A-Za-z_][\w\-]{0,39})[^＞〉》\n]{0,40}[＞〉》]")  # typed with a Chinese keyboard
 _COMMAND = re.compile(
     r"<(?:lora|lyco|lycoris|hypernet|wildcard|embedding)\b:[^<>,]{1,200}>|\bembedding:[\w.\-]+"
-    r"|\b(?:BREAK|AND|ADDBASE|ADDCOL|ADDROW|ADDCOMM)\b|^Negative prompt:|^Steps: \d+, .*",
+    r"|\b(?:BREAK|AND|ADDBASE|ADDCOL|ADDROW|ADDCOMM)\b|^(?i:Negative prompt)(?:[:：]|[ \t]*$)|^Steps: \d+, .*",
     re.MULTILINE,
 )
 
@@ -68,14 +68,15 @@ def foreign(subject: Subject) -> Iterator[Diagnostic]:
     for value in (Value(subject.source.text),) if subject.reading.dialect == "tags" else subject.values:
         for match in _COMMAND.finditer(value.text):
             hint = _hint(match[0])
-            message = f"{match[0][:40]} speaks to another program, and is read as words"
+            said = match[0] if len(match[0]) <= 40 else f"{match[0][:40]}…"
+            message = f"{said} speaks to another program, and is read as words"
             yield Diagnostic(FOREIGN, _at(value.span, match), message, hint)
 
 
 def _hint(command: str) -> str:
     if command.startswith("<"):
         return "give adapters by --lora"
-    if command.startswith(("BREAK", "Negative", "Steps")):
+    if command.lower().startswith(("break", "negative", "steps")):
         return "python -m newbie convert --to xml understands it"
     return "delete it; there is nothing like it here"
 

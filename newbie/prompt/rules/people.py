@@ -56,7 +56,8 @@ def counts(subject: Subject) -> Iterator[Diagnostic]:
         there = _people(scene, subject)
         if wrong := _wrong(said, there):
             message = f"the count says {wrong.value.text}, the characters are {_described(there)}"
-            yield Diagnostic(COUNT, wrong.value.span, message, f"write {_described(there)}, or change the characters")
+            right = _described(there) if "" not in there else "how many there are"
+            yield Diagnostic(COUNT, wrong.value.span, message, f"write {right}, or change the characters")
 
 
 def _wrong(said: list[Said], there: dict[str, int]) -> Said | None:

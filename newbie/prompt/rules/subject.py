@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from newbie.prompt.diagnostics import Diagnostic
+from newbie.prompt.infotext import parts
 from newbie.prompt.outline import Outline, list_of
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, items_of
 from newbie.prompt.schema import GENERAL, LOOSE
@@ -63,8 +64,12 @@ class Subject:
 
     @cached_property
     def scenes(self) -> tuple[Scene, ...]:
-        """The scene and the panels in it."""
-        found = [self.reading.scene]
+        """The scene and the panels in it. Of a list, what a web UI's `Negative prompt:` leads in is no part of it."""
+        scene = self.reading.scene
+        if scene.dialect == "tags":
+            end = self.reading.body_start + len(parts(self.reading.body).prompt)
+            scene = replace(scene, tags=tuple(tag for tag in scene.tags if tag.span.start < end))
+        found = [scene]
         for scene in found:  # grows while we walk
             found += scene.panels
         return tuple(found)

@@ -47,6 +47,7 @@ _STRAY = re.compile(
 )
 
 
+_DECIMAL_COMMA = re.compile(r",(\d{1,3})\)")  # behind the `(tag:1` of `(tag:1,2)`
 _DOUBLED = re.compile(rf"\(\(+[A-Za-z][^()]*:{_NUMBER}\s*\)\)+")
 
 
@@ -70,7 +71,9 @@ def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
         if (stray or doubled) and text not in subject.vocabulary.tags:
             what = "the outer parentheses are read as text" if doubled else "is read as it stands, not as a weight"
             message = f"{text}{':' if doubled else ''} {what}"
-            yield Diagnostic(STRAY_WEIGHT, item.span, message, _instead(text, brackets))
+            cut = _DECIMAL_COMMA.match(subject.source.text, item.span.stop)
+            instead = _instead(f"{text}.{cut[1]})" if cut else text, brackets)
+            yield Diagnostic(STRAY_WEIGHT, item.span, message, f"{instead}; a point, no comma" if cut else instead)
 
 
 def _instead(text: str, brackets: Mapping[str, float]) -> str:

@@ -22,7 +22,7 @@ eyes: appearance
 eyes now: expression
     closed_eyes = eyes_closed, half-closed_eyes = half_closed_eyes, one_eye_closed = one_closed_eye, wink = winking,
     wide-eyed = wide_eyes, open_eyes, squinting, narrowed_eyes, rolling_eyes, cross-eyed, crazy_eyes, unfocused_eyes,
-    covered_eyes, eye_contact, spiral_eyes = @_@, looking_at_viewer = looking_at_camera, looking_at_another,
+    covered_eyes, eye_contact, @_@ = spiral_eyes, looking_at_viewer = looking_at_camera, looking_at_another,
     looking_away, looking_back, looking_up, looking_down, looking_to_the_side = sideways_glance, looking_ahead,
     looking_afar, looking_over_shoulder, looking_over_eyewear, looking_at_object, looking_at_phone,
     looking_at_mirror, looking_outside, looking_at_each_other, averting_eyes, glancing, staring

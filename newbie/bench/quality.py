@@ -28,17 +28,18 @@ from safetensors.torch import save_file
 
 from newbie import Pipeline, Request, Settings, devices, images
 from newbie.accel import methods
-from newbie.accel.calibration import PRESETS, Calibration
+from newbie.accel.calibration import Calibration, Grid, Named
 from newbie.accel.plan import Plan
 from newbie.bench import lpips, machine, peer_cache, plots, results, tables
 from newbie.bench.options import without_folders
 from newbie.bench.results import Result
-from newbie.calibrate.acceleration import REQUEST, add_run_flags, grid_of
+from newbie.calibrate.acceleration import REQUEST, add_run_flags
 from newbie.calibrate.fewer import fewer_steps
 from newbie.calibrate.trial import CLOCKS, Case, Drawn, Setting, Trial, Trials, drawer
 from newbie.calibrate.tune import read_settings
 from newbie.errors import UsageError
 from newbie.pipeline.generation import Generation
+from newbie.pipeline.presets import grid_of
 from newbie.train.probe import Probe, Scores, Verdict, judge, load
 from newbie.train.probe.scores import BOUND
 from newbie.train.report import Report, Task, compare, suites
@@ -76,7 +77,8 @@ def sweep(request: Request, calibration: Calibration) -> list[Setting]:
         found += [f"delta:period={n}" for n in (2, 3, 4)] + ["delta:period=2,order=0"]
         found += [f"{each},delta:period=2" for each in (*deep[:4], "dbcache:threshold=0.2,order=1")]
         ends = [Setting(cfg_trunc=f"time:{t}") for t in (0.25, 0.5, 0.75) if not request.cfg_trunc]
-    return [Setting(accel=each) for each in found] + ends + [Setting(plan=name) for name in calibration.presets]
+    presets = calibration.of_grid(grid_of(request))
+    return [Setting(accel=each) for each in found] + ends + [Setting(plan=name) for name in presets]
 
 
 # ---- obedience
@@ -326,6 +328,7 @@ def main(argv: Sequence[str], say: Say) -> int:
         say(f"no LPIPS: {absent}")
     work, whole = _work(typed, argv, pipeline, asked, tasks, probe, say)
     work.trials.perceptual = perceptual
+    work.identity["presets"] = presets(pipeline.calibration, grid_of(whole), settings or ())
     if plans := plan_files(settings or ()):
         work.identity["plans"] = plans
     work.open()
@@ -353,9 +356,19 @@ def plan_files(settings: Sequence[Setting]) -> dict[str, str]:
     Raises:
         UsageError: one cannot be read.
     """
-    named = {each.plan for each in settings} - {"", *PRESETS}
+    named = {each.plan for each in settings if Named.read(each.plan) is None} - {"", "exact"}
     plans = {name: json.dumps(Plan.read(Path(name).expanduser()).to_json()) for name in sorted(named)}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in plans.items()}
+
+
+def presets(calibration: Calibration, grid: Grid, settings: Sequence[Setting]) -> dict[str, str]:
+    """What the model's presets for this grid say, and those for others that settings name, as draft@20,1.5."""
+    found = {name: preset.told(name) for name, preset in calibration.of_grid(grid).items()}
+    for plan in {each.plan for each in settings} - found.keys():
+        named = Named.read(plan)
+        if named is not None and (preset := calibration.presets.get(named.name, {}).get(named.of(grid))):
+            found[plan] = preset.told(plan)
+    return found
 
 
 def _work(
@@ -380,7 +393,6 @@ def _work(
         "prompts": hashlib.sha256(prompts).hexdigest(),
         "clock": typed.clock,
         "probe": typed.probe is not None,
-        "presets": {name: preset.told(name) for name, preset in pipeline.calibration.presets.items()},
     }
     device = torch.device(pipeline.chosen["device"].value)
     dtype = pipeline.chosen["dtype"].value

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 
 from newbie import Pipeline, Request, Settings
-from newbie.accel.calibration import FILE, FORMAT, Grid
+from newbie.accel.calibration import FILE, FORMAT, Calibration, Grid
 from newbie.accel.decide import Curve
 from newbie.accel.watching import Seen, Watching
 from newbie.calibrate import prompts
@@ -29,7 +29,8 @@ from newbie.checkpoints.save import write_json
 from newbie.errors import UsageError
 from newbie.pipeline import bundled
 from newbie.pipeline.generation import Generation
-from newbie.sampling import solvers, times
+from newbie.pipeline.presets import grid_of
+from newbie.sampling import solvers
 
 DEGREE = 4  # of the curve, as published
 HELD_OUT = 5  # every fifth prompt judges the fit
@@ -83,10 +84,11 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
     request = Request(seed=SEED, **{name: getattr(typed, name) for name in REQUEST})
     request = request.resolved(pipeline.recommended)
+    stored(out, pipeline.weights_hash)  # a file that cannot be gone on with is refused before anything is measured
     texts = prompts.drawn_up(typed.count) if typed.prompts is None else prompts.of_folder(typed.prompts)
     say(f"{pipeline.name}: {len(texts)} pictures of {request.steps} steps")
-    entry = measured(watched(pipeline, texts, request), grid_of(request))
-    _write(out, pipeline.weights_hash, entry)
+    entry = measured(watched(pipeline, texts, request))
+    put(out, pipeline.weights_hash, grid_of(request), entry)
     for line in told(entry):
         say(line)
     say(f"{out}: written; --accel magcache and --accel teacache use it on this grid")
@@ -99,12 +101,6 @@ def beside(model: str | Path | None, allow_pickle: bool) -> Path:
     if folder is None:
         raise UsageError(f"{model} is no folder that {FILE} could lie in", "name a file with --out")
     return folder / FILE
-
-
-def grid_of(request: Request) -> Grid:
-    """Of a resolved request."""
-    assert request.steps and request.sampler and request.schedule and request.shift
-    return Grid(request.sampler, times.resolve(request.schedule, request.sampler), request.shift, request.steps)
 
 
 def watched(pipeline: Pipeline, texts: Sequence[str], request: Request) -> list[list[Seen]]:
@@ -122,14 +118,13 @@ def watched(pipeline: Pipeline, texts: Sequence[str], request: Request) -> list[
     return found
 
 
-def measured(seen: Sequence[Sequence[Seen]], grid: Grid) -> dict[str, Any]:
-    """An entry of the file: the curve fitted to four fifths of the pictures and judged by the others; the ratios."""
+def measured(seen: Sequence[Sequence[Seen]]) -> dict[str, Any]:
+    """Of one grid: the curve fitted to four fifths of the pictures and judged by the others; the ratios."""
     fitted = [each for number, picture in enumerate(seen) if number % HELD_OUT != HELD_OUT - 1 for each in picture[1:]]
     judged = [each for picture in seen[HELD_OUT - 1 :: HELD_OUT] for each in picture[1:]]
     fit = fitted_curve([(e.moved, e.changed) for e in fitted], [(e.moved, e.changed) for e in judged or fitted])
     by_evaluation = list(zip(*seen, strict=True))
     return {
-        **asdict(grid),
         "pictures": len(seen),
         "curve": {
             "coefficients": list(fit.curve.coefficients),
@@ -170,19 +165,28 @@ def told(entry: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _write(path: Path, weights: str, entry: dict[str, Any]) -> None:
-    values = stored(path, weights)
-    key = [entry[name] for name in ("solver", "schedule", "shift", "steps")]
-    others = [g for g in values["grids"] if [g[n] for n in ("solver", "schedule", "shift", "steps")] != key]
-    write_json(path, values | {"grids": [*others, entry]})
+def put(path: Path, weights: str, grid: Grid, found: Mapping[str, Any]) -> None:
+    """Write what was found on a grid into a model's file. What it has of other grids stays, and what else of this one.
+
+    Raises:
+        OutputError: it cannot be written.
+        WeightsError: see `stored`.
+    """
+    values, place = stored(path, weights), asdict(grid)
+    before = [each for each in values["grids"] if all(each[name] == value for name, value in place.items())]
+    others = [each for each in values["grids"] if each not in before]
+    write_json(path, values | {"grids": [*others, {**place, **(before[0] if before else {}), **found}]})
 
 
 def stored(path: Path, weights: str) -> dict[str, Any]:
-    """What the file has of these weights; without grids or presets where there is no such file, or of others."""
-    if path.is_file():
+    """What the file has of these weights; no grids where there is no such file, or of others.
+
+    Raises:
+        WeightsError: it is damaged.
+    """
+    if path.is_file() and not Calibration.of_file(path, "", weights).void:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if found.get("format") == FORMAT and found.get("weights") == weights:
-            return found
+        return found
     return {"format": FORMAT, "weights": weights, "grids": []}
 
 

@@ -1,7 +1,8 @@
 """Find how much faster a model can draw, and at what cost: the Pareto front of all methods, and presets for --plan.
 
     python -m newbie tune                             newbie-mini: presets balanced, fast and draft
-    python -m newbie tune --model PATH --steps 28 --count 16 --budget 30
+    python -m newbie tune --steps 28                  the same for 28 steps; presets for other grids stay
+    python -m newbie tune --model PATH --count 16 --budget 30
     python -m newbie tune --target-speed 2x           the least error at twice the speed
     python -m newbie tune --max-error 0.02            the greatest speed at that error
 
@@ -25,11 +26,12 @@ from typing import Any
 from newbie import Pipeline, Request, Settings
 from newbie.accel.calibration import FILE, OWN, PRESETS, Calibration, Grid
 from newbie.calibrate import prompts
-from newbie.calibrate.acceleration import REQUEST, add_run_flags, beside, grid_of, stored
+from newbie.calibrate.acceleration import REQUEST, add_run_flags, beside, put, stored
 from newbie.calibrate.fewer import shifts
 from newbie.calibrate.trial import CLOCKS, Case, Setting, Trial, Trials, drawer
 from newbie.checkpoints.save import write_json
 from newbie.errors import UsageError
+from newbie.pipeline.presets import grid_of
 
 SEED = 3_000_000  # of the first picture, away from those that calibrate and those that judge
 FIRST = 2  # prompts of the first round
@@ -215,13 +217,12 @@ def is_a_preset(setting: Setting) -> bool:
     return not setting.plan and set(setting.own) <= set(OWN)
 
 
-def preset(trial: Trial, grid: Grid) -> dict[str, Any]:
+def preset(trial: Trial) -> dict[str, Any]:
     """A setting as `acceleration.json` has it."""
     own = trial.setting.own
     return {
         "accel": trial.setting.accel,
         **({"request": own} if own else {}),
-        "grid": asdict(grid),
         "speed": round(trial.speed, 3),
         "error": round(trial.error, 4),
         "ssim": round(trial.ssim, 4),
@@ -230,10 +231,8 @@ def preset(trial: Trial, grid: Grid) -> dict[str, Any]:
 
 
 def written(path: Path, weights: str, grid: Grid, chosen: dict[str, Trial]) -> None:
-    """Put presets into the file; what it has of curves and ratios stays, presets without a setting go."""
-    values = stored(path, weights)
-    kept = {name: each for name, each in values.get("presets", {}).items() if name not in GOALS}
-    write_json(path, values | {"presets": kept | {name: preset(trial, grid) for name, trial in chosen.items()}})
+    """Put a grid's presets into the file, in the place of those that it had; whatever else the file has stays."""
+    put(path, weights, grid, {"presets": {name: preset(trial) for name, trial in chosen.items()}})
 
 
 def table(tried: Sequence[Trial]) -> list[str]:
@@ -285,6 +284,8 @@ def main(arguments: Sequence[str], say: Say) -> int:
     asked = Request(**{name: getattr(typed, name) for name in REQUEST})
     whole = asked.resolved(pipeline.recommended)
     grid = grid_of(whole)
+    if out is not None:
+        stored(out, pipeline.weights_hash)  # a file that cannot be gone on with is refused before anything is measured
     trials = Trials(drawer(pipeline, CLOCKS[typed.clock]), asked, _cases(typed))
     walked = typed_settings or space(whole, pipeline.calibration)
     exact = trials.exact(0)
@@ -309,7 +310,7 @@ def main(arguments: Sequence[str], say: Say) -> int:
     chosen = {name: trial for name, goal in goals.items() if (trial := _told(name, goal, fit, say)) is not None}
     if goals is GOALS and out is not None:
         written(out, pipeline.weights_hash, grid, chosen)
-        say(f"{out}: presets {', '.join(chosen) or 'none'}; create.py --plan NAME draws with one")
+        say(f"{out}: presets for {grid}: {', '.join(chosen) or 'none'}; create.py --plan NAME draws with one")
     return 0
 
 

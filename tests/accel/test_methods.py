@@ -108,14 +108,16 @@ def test_a_method_that_needs_a_calibration_says_how_to_make_one():
     assert request(small_model(), plan="exact").policies is None
 
 
+GRID = {"solver": "euler", "schedule": "official", "shift": 6.0, "steps": 12}
+CURVE = {"coefficients": [2.0, 0.0], "low": 0.1, "high": 0.5}
+PRESET = {"accel": "fbcache:threshold=0.2,delta", "speed": 1.5, "error": 0.01}
+
+
 def calibration(folder, **changes):
-    grid = {"solver": "euler", "schedule": "official", "shift": 6.0, "steps": 12}
-    preset = {"accel": "fbcache:threshold=0.2,delta", "grid": grid, "speed": 1.5, "error": 0.01}
     values = {
         "format": "accel-calibration/1",
         "weights": "ab",
-        "grids": [{**grid, "curve": {"coefficients": [2.0, 0.0], "low": 0.1, "high": 0.5}, "ratios": [1.0] * 12}],
-        "presets": {"balanced": preset},
+        "grids": [GRID | {"curve": CURVE, "ratios": [1.0] * 12, "presets": {"balanced": PRESET}}],
     }
     (folder / FILE).write_text(json.dumps(values | changes))
 
@@ -129,17 +131,27 @@ def test_a_calibration_is_read_from_beside_the_model(tmp_path):
     balanced = request(model, plan="balanced", calibration=read)
     assert balanced.policies.middle.decide.threshold == 0.2
     assert balanced.guidance.delta.period == 2
-    with pytest.raises(UsageError, match="measured at 12 steps"):
+    with pytest.raises(UsageError, match="no preset balanced for 11 steps") as caught:
         request(model, plan="balanced", calibration=read, steps=11)
+    assert "one for 12 steps of euler" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"format": "other"},
+        {"extra": 1},
+        {"presets": {}},  # of no grid
         {"grids": [{"solver": "euler"}]},
-        {"presets": {"balanced": {"accel": "nothing"}}},
-        {"presets": {"best": {}}},
+        {"grids": [GRID, GRID]},
+        {"grids": [GRID | {"steps": 0}]},
+        {"grids": [GRID | {"shift": math.nan}]},
+        {"grids": [GRID | {"ratio": [1.0]}]},
+        {"grids": [GRID | {"curve": CURVE | {"hihg": 0.5}}]},
+        {"grids": [GRID | {"presets": {"balanced": PRESET | {"accel": "nothing"}}}]},
+        {"grids": [GRID | {"presets": {"balanced": PRESET | {"speed": math.inf}}}]},
+        {"grids": [GRID | {"presets": {"balanced": PRESET | {"grid": GRID}}}]},
+        {"grids": [GRID | {"presets": {"best": PRESET}}]},
     ],
 )
 def test_a_damaged_calibration_is_refused(tmp_path, changes):

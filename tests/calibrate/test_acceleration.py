@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 import torch
 
-from newbie.accel.calibration import Calibration, Grid
+from newbie.accel.calibration import Calibration, Grid, Preset
 from newbie.accel.watching import Seen, Watching
 from newbie.calibrate import acceleration
+from newbie.errors import WeightsError
 from newbie.pipeline.generation import Generation
 from newbie.request import Request
 from newbie.sampling import noise, solvers
@@ -49,21 +49,26 @@ def test_a_polynomial_is_found_again():
 
 def entry(ratio):
     pictures = [[Seen(i, 0.1 * i + 0.01 * n, 0.2 * i, ratio) for i in range(4)] for n in range(5)]
-    return acceleration.measured(pictures, GRID)
+    return acceleration.measured(pictures)
 
 
 def test_what_is_written_is_read_and_other_grids_and_presets_stay(tmp_path):
-    path = tmp_path / "acceleration.json"
-    preset = {"accel": "delta", "grid": asdict(GRID), "speed": 1.4, "error": 0.01}
-    acceleration._write(path, "ab", entry(0.5))
-    values = json.loads(path.read_text())
-    values["presets"] = {"balanced": preset}
-    values["grids"].append(values["grids"][0] | {"steps": 9})
-    path.write_text(json.dumps(values))
-    acceleration._write(path, "ab", entry(0.9))
+    path, other = tmp_path / "acceleration.json", Grid("euler", "official", 1.5, 9)
+    preset = {"accel": "delta", "speed": 1.4, "error": 0.01}
+    for grid in (GRID, other):
+        acceleration.put(path, "ab", grid, entry(0.5))
+        acceleration.put(path, "ab", grid, {"presets": {"balanced": preset}})
+    acceleration.put(path, "ab", GRID, entry(0.9))
     read = Calibration.read(tmp_path, "model", "ab")
-    assert read.ratios[GRID] == pytest.approx([0.9] * 4)
-    assert set(read.curves) == {GRID, Grid("euler", "official", 1.5, 9)}
-    assert read.presets["balanced"].accel == "delta"
-    acceleration._write(path, "cd", entry(0.9))
+    assert read.ratios == {GRID: pytest.approx([0.9] * 4), other: pytest.approx([0.5] * 4)}
+    assert read.presets == {"balanced": {grid: Preset("delta", grid, 1.4, 0.01) for grid in (GRID, other)}}
+    acceleration.put(path, "cd", GRID, entry(0.9))
     assert Calibration.read(tmp_path, "model", "cd").presets == {}
+
+
+def test_a_file_that_is_damaged_is_not_written_over(tmp_path):
+    path = tmp_path / "acceleration.json"
+    path.write_text("[]")
+    with pytest.raises(WeightsError, match="is damaged"):
+        acceleration.put(path, "ab", GRID, entry(0.9))
+    assert path.read_text() == "[]"

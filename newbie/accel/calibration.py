@@ -221,7 +221,10 @@ def _grid(values: Mapping[str, Any]) -> Grid:
 def _curve(values: Mapping[str, Any]) -> Curve:
     _require_known(values, _CURVE, "a curve")
     low, high = _numbers([values["low"], values["high"]])
-    return Curve(_numbers(values["coefficients"]), low, high)
+    coefficients = _numbers(values["coefficients"])
+    if not coefficients or not 0 <= low <= high:
+        raise ValueError(f"a curve of {len(coefficients)} coefficients between {low:g} and {high:g}")
+    return Curve(coefficients, low, high)
 
 
 def _preset(name: str, values: Mapping[str, Any], grid: Grid) -> Preset:

@@ -25,7 +25,7 @@ from typing import Any
 
 from newbie.accel import methods
 from newbie.accel.budget import CLASSES, Pruning
-from newbie.accel.calibration import Calibration, Grid, Named
+from newbie.accel.calibration import MAKE, Calibration, Grid, Named
 from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Freeze, Mask, weighted
 from newbie.accel.methods import Choice
 from newbie.accel.plan import BRANCHES, Plan, Run, Stack
@@ -190,6 +190,10 @@ def _mask(choice: Choice, facts: Facts) -> Plan:
 def _magcache(choice: Choice, facts: Facts) -> Plan:
     """The ratios are known before, so the whole schedule is (Ma et al. 2025, arXiv 2506.09045, algorithm 1)."""
     ratios = facts.calibration.ratio(facts.run)
+    if len(ratios) != facts.evaluations:
+        raise UsageError(
+            f"{facts.calibration.name} has {len(ratios)} MagCache ratios for {facts.evaluations} evaluations", MAKE
+        )
     warmup = max(1, round(choice.number("retention") * facts.evaluations))
     last = facts.evaluations - _cooldown(choice, facts)
     bits, product, error, skipped = [], 1.0, 0.0, 0

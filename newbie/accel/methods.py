@@ -22,7 +22,6 @@ from newbie.errors import UsageError
 
 Value = float | str
 EXAMPLES = "for example fbcache:threshold=0.08 or fora:interval=2,parts=attn"
-AUTO = -1.0
 
 
 class Parameter(NamedTuple):
@@ -264,7 +263,7 @@ def places(text: str, count: int) -> tuple[bool, ...]:
     found: set[int] = set()
     for part in text.split("+"):
         first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(last) >= int(first))):
             raise UsageError(
                 f"the mask {text!r} cannot be read at {part!r}", f"a name ({', '.join(MASKS)}), or 0+2+5-9"
             )

@@ -33,7 +33,7 @@ from newbie.accel.plan import Plan
 from newbie.bench import lpips, machine, peer_cache, plots, results, tables
 from newbie.bench.options import without_folders
 from newbie.bench.results import Result
-from newbie.calibrate.acceleration import REQUEST, add_run_flags
+from newbie.calibrate.acceleration import REQUEST, add_run_flags, request_of
 from newbie.calibrate.fewer import fewer_steps
 from newbie.calibrate.trial import CLOCKS, Case, Drawn, Setting, Trial, Trials, drawer
 from newbie.calibrate.tune import read_settings
@@ -50,6 +50,7 @@ FEW = 8  # prompts on which the best shift is looked for
 SHEET = 4  # prompts on a contact sheet
 PEERS = 16  # prompts that others draw
 NAME, EXACT = "quality.json", "exact.safetensors"
+NEWER = ("dtype", "calibration")  # parts of the identity that folders from before do not tell
 FOLDERS = ("--output", "-o", "--probe", "--settings", "--prompts", "--model", "-m")
 Say = Callable[[str], None]
 
@@ -155,12 +156,12 @@ class Work:
             return
         found = results.read(path)
         kept = {} if found is None else dict(found.values)
-        other = [key for key, value in self.identity.items() if kept.get(key) != value]
+        other = [key for key, value in self.identity.items() if kept.get(key, value if key in NEWER else None) != value]
         if other:
             raise UsageError(
                 f"{path} is of another measurement: {', '.join(other)}", "name another folder with --output"
             )
-        self.values = kept
+        self.values = {**self.identity, **kept}
         done = len(kept["trials"]) + len(kept["fewer"])
         self.say(f"{path}: {done} settings were measured before")
 
@@ -286,7 +287,9 @@ class Work:
 
 
 def _file_name(setting: Setting) -> str:
-    return "".join(c if c.isalnum() or c in ".=" else "-" for c in str(setting)).strip("-")[:120]
+    """No longer than file systems like it; no two settings share one."""
+    name = "".join(c if c.isalnum() or c in ".=" else "-" for c in str(setting)).strip("-")
+    return name if len(name) <= 120 else f"{name[:111]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 # ---- the command
@@ -318,11 +321,9 @@ def main(argv: Sequence[str], say: Say) -> int:
     _check(typed)
     settings = read_settings(typed.settings) if typed.settings else None
     probe = None if typed.probe is None else load(typed.probe, devices.device().value)
-    tasks = _tasks(typed)
-    pipeline = Pipeline.open(
-        typed.model, settings=Settings(device=typed.device, dtype=typed.dtype), allow_pickle=typed.allow_pickle
-    )
-    asked = Request(**{name: getattr(typed, name) for name in REQUEST})
+    tasks, asked = _tasks(typed), request_of(typed)
+    opened = Settings(device=typed.device, dtype=typed.dtype)
+    pipeline = Pipeline.open(typed.model, settings=opened, allow_pickle=typed.allow_pickle, on_note=say)
     perceptual, absent = lpips.distance()
     if absent:
         say(f"no LPIPS: {absent}")
@@ -380,7 +381,7 @@ def _work(
     probe: Probe | None,
     say: Say,
 ) -> tuple[Work, Request]:
-    whole = asked.resolved(pipeline.recommended)
+    whole, known = asked.resolved(pipeline.recommended), pipeline.calibration
     cases = [Case(task.prompt, SEED + i) for i, task in enumerate(tasks)]
     prompts = json.dumps([case._asdict() for case in cases]).encode()
     kept = {name: value for name, value in whole.to_json().items() if name in (*REQUEST, "cfg_renorm", "negative")}
@@ -389,6 +390,8 @@ def _work(
         "weights": pipeline.weights_hash,
         "request": kept,
         "grid": {"steps": whole.steps, "shift": whole.shift},
+        "dtype": pipeline.chosen["dtype"].value,
+        "calibration": hashlib.sha256(repr((known.curves, known.ratios)).encode()).hexdigest(),
         "pictures": len(tasks),
         "prompts": hashlib.sha256(prompts).hexdigest(),
         "clock": typed.clock,

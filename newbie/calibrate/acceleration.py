@@ -73,19 +73,30 @@ def add_run_flags(made: argparse.ArgumentParser) -> None:
         made.add_argument("--" + name.replace("_", "-"), type=kind, help="default: as the model recommends")
 
 
+def request_of(typed: argparse.Namespace, **more: Any) -> Request:
+    """What `add_run_flags` says of pictures. Raises UsageError for a number that is out of range."""
+    request = Request(**more, **{name: getattr(typed, name) for name in REQUEST})
+    request.check()
+    return request
+
+
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """Exit code 0; raises NewbieError."""
     typed = parser().parse_args(arguments)
     if typed.count < 2:
         raise UsageError(f"--count {typed.count} is too few", "2 at least; 50 or more for a curve to trust")
+    texts = prompts.drawn_up(typed.count) if typed.prompts is None else prompts.of_folder(typed.prompts)[: typed.count]
+    if len(texts) < 2:
+        raise UsageError(f"{typed.prompts}: one prompt is too few", "2 at least; 50 or more for a curve to trust")
+    request = request_of(typed, seed=SEED)
     model = typed.model or bundled()
     out = typed.out or beside(model, typed.allow_pickle)
     settings = Settings(device=typed.device, dtype=typed.dtype)
-    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
-    request = Request(seed=SEED, **{name: getattr(typed, name) for name in REQUEST})
+    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle, on_note=say)
     request = request.resolved(pipeline.recommended)
+    if request.steps == 1:
+        raise UsageError("one step has none before it to be compared with", "--steps 2 or more")
     stored(out, pipeline.weights_hash)  # a file that cannot be gone on with is refused before anything is measured
-    texts = prompts.drawn_up(typed.count) if typed.prompts is None else prompts.of_folder(typed.prompts)
     say(f"{pipeline.name}: {len(texts)} pictures of {request.steps} steps")
     entry = measured(watched(pipeline, texts, request))
     put(out, pipeline.weights_hash, grid_of(request), entry)
@@ -154,9 +165,10 @@ def fitted_curve(pairs: Sequence[tuple[float, float]], judged: Sequence[tuple[fl
 def told(entry: dict[str, Any]) -> list[str]:
     """The entry for people."""
     curve, ratios = entry["curve"], entry["ratios"]
+    judges = "prompts held out" if entry["pictures"] >= HELD_OUT else "the prompts that it was fitted to, which are few"
     lines = [
         f"TeaCache curve on inputs that move by {curve['low']:.4f} to {curve['high']:.4f}: R2 {curve['r2']:.3f}, rank "
-        f"correlation {curve['spearman']:.3f} on prompts held out",
+        f"correlation {curve['spearman']:.3f} on {judges}",
         f"MagCache ratios from {min(ratios[1:]):.4f} to {max(ratios[1:]):.4f}, deviation between prompts at most "
         f"{max(entry['deviations']):.4f}",
     ]
@@ -191,7 +203,9 @@ def stored(path: Path, weights: str) -> dict[str, Any]:
 
 
 def _ranks(values: torch.Tensor) -> torch.Tensor:
-    return values.argsort().argsort().double()
+    """Equal values share the mean of their ranks: a curve that says the same of all moves orders none of them."""
+    _, place, counts = values.unique(return_inverse=True, return_counts=True)
+    return (counts.cumsum(0) - (counts - 1) / 2).double()[place]
 
 
 def _correlation(a: torch.Tensor, b: torch.Tensor) -> float:

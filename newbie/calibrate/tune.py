@@ -18,7 +18,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ from typing import Any
 from newbie import Pipeline, Request, Settings
 from newbie.accel.calibration import FILE, OWN, PRESETS, Calibration, Grid
 from newbie.calibrate import prompts
-from newbie.calibrate.acceleration import REQUEST, add_run_flags, beside, put, stored
+from newbie.calibrate.acceleration import add_run_flags, beside, put, request_of, stored
 from newbie.calibrate.fewer import shifts
 from newbie.calibrate.trial import CLOCKS, Case, Setting, Trial, Trials, drawer
 from newbie.checkpoints.save import write_json
-from newbie.errors import UsageError
+from newbie.errors import MemoryShortage, UsageError
+from newbie.pipeline.generation import Generation
 from newbie.pipeline.presets import grid_of
 
 SEED = 3_000_000  # of the first picture, away from those that calibrate and those that judge
@@ -275,19 +276,20 @@ def main(arguments: Sequence[str], say: Say) -> int:
     typed = parser().parse_args(arguments)
     goals = _goals(typed)
     typed_settings = read_settings(typed.settings) if typed.settings else None
+    asked, cases = request_of(typed), _cases(typed)
     model = typed.model
     settings = Settings(device=typed.device, dtype=typed.dtype)
-    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
+    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle, on_note=say)
     out = typed.output
     if goals is GOALS and not typed.dry_run and out is None:
         out = beside(model, typed.allow_pickle)
-    asked = Request(**{name: getattr(typed, name) for name in REQUEST})
     whole = asked.resolved(pipeline.recommended)
     grid = grid_of(whole)
     if out is not None:
         stored(out, pipeline.weights_hash)  # a file that cannot be gone on with is refused before anything is measured
-    trials = Trials(drawer(pipeline, CLOCKS[typed.clock]), asked, _cases(typed))
-    walked = typed_settings or space(whole, pipeline.calibration)
+    trials = Trials(drawer(pipeline, CLOCKS[typed.clock]), asked, cases)
+    sample = replace(asked, prompt=cases[0].prompt)
+    walked = fitting(pipeline, typed_settings or space(whole, pipeline.calibration), sample, say)
     exact = trials.exact(0)
     say(f"{pipeline.name}: {len(walked)} settings beside {grid}; an exact picture takes {exact.seconds:.2f} s")
     search = Search(
@@ -312,6 +314,25 @@ def main(arguments: Sequence[str], say: Say) -> int:
         written(out, pipeline.weights_hash, grid, chosen)
         say(f"{out}: presets for {grid}: {', '.join(chosen) or 'none'}; create.py --plan NAME draws with one")
     return 0
+
+
+def fitting(pipeline: Pipeline, settings: Sequence[Setting], request: Request, say: Say) -> list[Setting]:
+    """Those that fit the model and the request; of others it is told why not, before anything is drawn.
+
+    Raises:
+        UsageError: none does.
+    """
+    found = []
+    for setting in settings:
+        try:
+            Generation(pipeline, setting.of(request).resolved(pipeline.recommended)).denoiser()
+        except (UsageError, MemoryShortage) as error:
+            say(f"left out, {setting}: {error.message}")
+        else:
+            found.append(setting)
+    if not found:
+        raise UsageError("no setting fits this model and request", "the reasons are told above")
+    return found
 
 
 def _told(name: str, goal: Goal, found: Sequence[Trial], say: Say) -> Trial | None:

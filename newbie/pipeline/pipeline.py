@@ -31,6 +31,7 @@ from newbie.lora import merge as merge_adapters
 from newbie.memory.lodging import Lodging, empty
 from newbie.memory.opening import leaner, told_leaner
 from newbie.model.nextdit import NextDiT
+from newbie.pipeline.early import refuse_early
 from newbie.pipeline.events import OnPicture, OnStep
 from newbie.pipeline.generation import Generation
 from newbie.pipeline.opening import BUNDLED, bundled, opened
@@ -103,7 +104,8 @@ class Pipeline:
             allow_pickle: also read `.pth` files, with PyTorch's restricted unpickler.
             axes_dims: rotary channels of the three axes, for files whose shapes do not tell.
             lora, merge_lora: adapters; see `with_adapters`.
-            drawing: what will be drawn: `settings.memory` is planned for it, else for what the model recommends.
+            drawing: what will be drawn: `settings.memory` is planned for it, else for what the model recommends; and
+                accelerations that do not fit it are refused before weights load.
             on_note: told what a person may want to know while loading.
             savings: for measurements only: exact savings to leave out.
 
@@ -132,7 +134,7 @@ class Pipeline:
             say(calibration.void)
         recommended = replace(parts.recommended, preset=partial(fields_of, calibration, parts.recommended))
         if drawing is not None:
-            recommended.preset(drawing)  # one that there is not is refused before weights load
+            refuse_early(parts, drawing.resolved(recommended), weights, calibration)
         model_parts = opened(parts, settings, say, drawing=drawing, channels_last=savings.channels_last)
         pipeline = cls(
             **model_parts._asdict(),

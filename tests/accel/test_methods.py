@@ -93,7 +93,7 @@ def test_our_masks_compute_as_often_as_the_published_ones(name):
 
 def test_masks_are_refused_where_they_do_not_fit():
     assert methods.places("0+2-4", 5) == (True, False, True, True, True)
-    for text, count in (("ng-fast", 20), ("0+28", 28), ("0-999999999", 28), ("0+x", 28), ("", 28), ("-3", 28)):
+    for text, count in (("ng-fast", 20), ("0+28", 28), ("0-999999999", 28), ("0+x", 28), ("5-2", 28), ("", 28), ("-3", 28)):
         with pytest.raises(UsageError):
             methods.places(text, count)
 
@@ -122,6 +122,13 @@ def calibration(folder, **changes):
     (folder / FILE).write_text(json.dumps(values | changes))
 
 
+def test_ratios_for_fewer_evaluations_than_there_are_are_refused(tmp_path):
+    calibration(tmp_path, grids=[GRID | {"ratios": [1.0] * 11}])
+    read = Calibration.read(tmp_path, "small", "ab")
+    with pytest.raises(UsageError, match="11 MagCache ratios for 12 evaluations"):
+        request(small_model(), "magcache", calibration=read)
+
+
 def test_a_calibration_is_read_from_beside_the_model(tmp_path):
     assert Calibration.read(tmp_path, "small") == Calibration("small")
     calibration(tmp_path)
@@ -148,6 +155,8 @@ def test_a_calibration_is_read_from_beside_the_model(tmp_path):
         {"grids": [GRID | {"shift": math.nan}]},
         {"grids": [GRID | {"ratio": [1.0]}]},
         {"grids": [GRID | {"curve": CURVE | {"hihg": 0.5}}]},
+        {"grids": [GRID | {"curve": CURVE | {"coefficients": []}}]},
+        {"grids": [GRID | {"curve": CURVE | {"high": 0.05}}]},
         {"grids": [GRID | {"presets": {"balanced": PRESET | {"accel": "nothing"}}}]},
         {"grids": [GRID | {"presets": {"balanced": PRESET | {"speed": math.inf}}}]},
         {"grids": [GRID | {"presets": {"balanced": PRESET | {"grid": GRID}}}]},

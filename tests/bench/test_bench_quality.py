@@ -184,6 +184,13 @@ def test_the_sweep_can_be_read(mini):
     assert not any(each.cfg_trunc or "delta" in each.accel for each in alone)
 
 
+def test_no_two_settings_share_a_sheet():
+    long = "dbcache:threshold=0.1,in_a_row=4,order=1,warmup=2,weighting=none,steps=0+1+2+3+4+5+6+7+8+9+10+11+12+13+14"
+    names = {quality._file_name(Setting(accel=f"{long},delta:period={n}", steps=14, shift=1.5)) for n in (2, 3)}
+    assert len(names) == 2 and max(map(len, names)) <= 120
+    assert quality._file_name(Setting(accel="delta:period=2")) == "accel-delta-period=2"
+
+
 def test_only_presets_for_the_measured_grid_are_swept_and_identify_it(mini):
     request = Request().resolved(mini.recommended)
     own = grid_of(request)

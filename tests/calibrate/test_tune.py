@@ -12,6 +12,7 @@ import pytest
 from newbie import Pipeline, Request
 from newbie.accel.calibration import Calibration, Grid, Named
 from newbie.accel.compose import asked
+from newbie.accel.plan import Plan, Run
 from newbie.calibrate import tune
 from newbie.calibrate.trial import Sample, Setting, Trial
 from newbie.calibrate.tune import GOALS, Goal, Search, front
@@ -225,10 +226,22 @@ def test_the_end_of_guidance_that_a_preset_brings_is_its_own(mini, tmp_path):
     assert "--cfg-trunc" in caught.value.hint
 
 
-def test_a_preset_that_there_is_not_is_refused_before_weights_load(monkeypatch):
-    monkeypatch.setattr("newbie.pipeline.pipeline.opened", lambda *a, **k: pytest.fail("weights were loaded"))
-    with pytest.raises(UsageError, match="has no preset fast"):
-        Pipeline.open(drawing=Request(plan="fast", steps=7))
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [({"plan": "fast", "steps": 7}, "has no preset fast"), ({"accel": "magcache", "steps": 7}, "no MagCache ratios"),
+     ({"accel": "mask:steps=0+6", "steps": 7}, ""), ({"accel": "deepcache:front=9"}, "front 9 and back 0"),
+     ({"plan": "fora.json"}, "is for steps 28")],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_before_weights_load(asked, said, monkeypatch, tmp_path):
+    def opened(*args, **options):
+        raise RuntimeError("weights load")
+
+    run = Run(7, 192, 28, "euler", "official", 1.5, (True,) * 28)
+    (tmp_path / "fora.json").write_text(json.dumps(Plan.of(run).to_json()))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("newbie.pipeline.pipeline.opened", opened)
+    with pytest.raises(UsageError if said else RuntimeError, match=said or "weights load"):
+        Pipeline.open(drawing=Request(**asked))
 
 
 def test_a_preset_is_not_mixed_with_methods():
@@ -241,12 +254,14 @@ def test_a_preset_is_not_mixed_with_methods():
 
 def test_the_command_writes_presets_or_says_that_there_are_none(tmp_path):
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps([{"accel": "delta"}, {"steps": 3, "shift": 1.0}]))
+    settings.write_text(json.dumps([{"accel": "mask:steps=ng-fast"}, {"accel": "delta"}, {"steps": 3, "shift": 1.0}]))
     said: list[str] = []
     flags = ["--steps", "5", "--width", "64", "--height", "64", "--count", "1", "--timed", "1", "--clock", "cpu"]
     paths = {"--settings": settings, "--output": tmp_path / "acceleration.json", "--front": tmp_path / "front.json"}
     assert tune.main([*flags, *(str(each) for pair in paths.items() for each in pair)], said.append) == 0
     text = "\n".join(said)
+    assert "left out, --accel mask:steps=ng-fast: the mask ng-fast is for 28 evaluations" in text
+    assert "2 settings beside 5 steps" in text
     assert "draft (4x, error <= 0.25): no setting reaches it, so there is no such preset" in text
     assert "presets for 5 steps of euler (official, shift 1.5): none" in text
     values = json.loads((tmp_path / "acceleration.json").read_text())
@@ -258,7 +273,7 @@ def test_the_command_writes_presets_or_says_that_there_are_none(tmp_path):
 
 @pytest.mark.parametrize(
     "flags", ["--target-speed banana", "--target-speed 1x", "--max-error -1", "--budget 0", "--count 0",
-              "--settings no-such-file.json"],
+              "--settings no-such-file.json", "--steps 0", "--prompts no-such-folder"],
 )  # fmt: skip
 def test_targets_that_make_no_sense_are_refused(flags, monkeypatch):
     monkeypatch.setattr("newbie.calibrate.tune.Pipeline.open", lambda *a, **k: pytest.fail("weights were loaded"))

@@ -144,8 +144,9 @@ def main(argv: Sequence[str], say: Say) -> int:
     else:
         tasks = tasks_of(typed.suites, typed.count, typed.seed)
     settings = Settings(quant=typed.quant, quant_skip=typed.quant_skip)
-    pipeline = Pipeline.open(typed.model, settings=settings, on_note=say)
-    request = Request(**args.request_fields(given), height=typed.side).resolved(pipeline.recommended)
+    asked = Request(**args.request_fields(given), height=typed.side)
+    pipeline = Pipeline.open(typed.model, settings=settings, on_note=say, drawing=asked)
+    request = asked.resolved(pipeline.recommended)
     for line in pipeline.expected(request):
         say(line)
     folder, since = typed.out / "pictures", _settled(pipeline, request)

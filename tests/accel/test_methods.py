@@ -93,7 +93,15 @@ def test_our_masks_compute_as_often_as_the_published_ones(name):
 
 def test_masks_are_refused_where_they_do_not_fit():
     assert methods.places("0+2-4", 5) == (True, False, True, True, True)
-    for text, count in (("ng-fast", 20), ("0+28", 28), ("0-999999999", 28), ("0+x", 28), ("5-2", 28), ("", 28), ("-3", 28)):
+    for text, count in (
+        ("ng-fast", 20),
+        ("0+28", 28),
+        ("0-999999999", 28),
+        ("0+x", 28),
+        ("5-2", 28),
+        ("", 28),
+        ("-3", 28),
+    ):
         with pytest.raises(UsageError):
             methods.places(text, count)
 

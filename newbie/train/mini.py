@@ -175,7 +175,8 @@ def make(
     begin = None
     if start is not None:
         begin = painter_like(start, flow, run / "words")
-        flow = replace(flow, start=start.name, seed=recipe.seed + fingerprint(begin))
+        # No long plateau: it would first undo what the round before has settled.
+        flow = replace(flow, start=start.name, seed=recipe.seed + fingerprint(begin), decay=0.9)
     return train_flow(flow, latents, captions, run / "flow", device=device, say=say, start=begin, compiled=compiled)
 
 

@@ -278,11 +278,15 @@ def main(arguments: Sequence[str], say: Say) -> int:
     typed_settings = read_settings(typed.settings) if typed.settings else None
     asked, cases = request_of(typed), _cases(typed)
     model = typed.model
+    out: Path | None = None  # where presets go
+    if goals is GOALS and not typed.dry_run:
+        out = typed.output or beside(model, typed.allow_pickle)
+    elif typed.output is not None:
+        raise UsageError(
+            "--output is for presets, and none are written", "leave it out; --front FILE keeps what is found"
+        )
     settings = Settings(device=typed.device, dtype=typed.dtype)
     pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle, on_note=say)
-    out = typed.output
-    if goals is GOALS and not typed.dry_run and out is None:
-        out = beside(model, typed.allow_pickle)
     whole = asked.resolved(pipeline.recommended)
     grid = grid_of(whole)
     if out is not None:
@@ -310,7 +314,7 @@ def main(arguments: Sequence[str], say: Say) -> int:
         write_json(typed.front, about | {name: [each.to_json() for each in all_] for name, all_ in fronts.items()})
     fit = found if goals is not GOALS else [each for each in found if is_a_preset(each.setting)]
     chosen = {name: trial for name, goal in goals.items() if (trial := _told(name, goal, fit, say)) is not None}
-    if goals is GOALS and out is not None:
+    if out is not None:
         written(out, pipeline.weights_hash, grid, chosen)
         say(f"{out}: presets for {grid}: {', '.join(chosen) or 'none'}; create.py --plan NAME draws with one")
     return 0

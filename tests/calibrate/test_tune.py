@@ -273,7 +273,8 @@ def test_the_command_writes_presets_or_says_that_there_are_none(tmp_path):
 
 @pytest.mark.parametrize(
     "flags", ["--target-speed banana", "--target-speed 1x", "--max-error -1", "--budget 0", "--count 0",
-              "--settings no-such-file.json", "--steps 0", "--prompts no-such-folder"],
+              "--settings no-such-file.json", "--steps 0", "--prompts no-such-folder",
+              "--dry-run --output presets.json", "--target-speed 2x --output presets.json"],
 )  # fmt: skip
 def test_targets_that_make_no_sense_are_refused(flags, monkeypatch):
     monkeypatch.setattr("newbie.calibrate.tune.Pipeline.open", lambda *a, **k: pytest.fail("weights were loaded"))

@@ -76,7 +76,7 @@ class Named(NamedTuple):
         if found is None:
             return None
         name, steps, shift = found.groups()
-        return cls(name, steps and int(steps), shift and float(shift))
+        return cls(name, int(steps) if steps else None, float(shift) if shift else None)
 
     def of(self, grid: Grid) -> Grid:
         """The exact picture's, of a request with this grid."""

@@ -101,10 +101,10 @@ def test_nonsense_is_refused_before_weights_load(flags, monkeypatch, tmp_path):
 def test_no_more_prompts_than_asked_for_and_no_single_step(mini, monkeypatch, tmp_path):
     for number in range(5):
         (tmp_path / f"{number}.txt").write_text("1girl")
-    drawn = []
+    drawn, found = [], entry(0.5)
     monkeypatch.setattr("newbie.calibrate.acceleration.Pipeline.open", lambda *a, **k: mini)
     monkeypatch.setattr("newbie.calibrate.acceleration.watched", lambda pipeline, texts, request: drawn.append(texts))
-    monkeypatch.setattr("newbie.calibrate.acceleration.measured", lambda seen: entry(0.5))
+    monkeypatch.setattr("newbie.calibrate.acceleration.measured", lambda seen: found)
     out = ["--out", str(tmp_path / "out.json"), "--prompts", str(tmp_path)]
     assert acceleration.main([*out, "--count", "3", "--steps", "4"], lambda line: None) == 0
     assert [len(texts) for texts in drawn] == [3]

@@ -2,7 +2,7 @@
 
     python benchmarks/endurance.py [--pictures 200] [--out FILE.json]
 
-With the bundled model, two steps each: sizes and samplers vary, each prompt is new. Resident memory is the process's
+With the bundled model, four steps each: sizes and samplers vary, each prompt is new. Resident memory is the process's
 own, after what was freed has gone back to the system. What counts is by how much it grows from the first picture to
 the last: less than two per cent. How much of that came with sizes that were drawn for the first time is told apart: for
 each shape oneDNN compiles programs, of which it keeps a number (`newbie.devices.PROGRAMS`).
@@ -38,7 +38,7 @@ def requests(count: int) -> list[dict[str, object]]:
             "width": draw.choice(SIDES),
             "height": draw.choice(SIDES),
             "sampler": draw.choice(SAMPLERS),
-            "steps": 2,
+            "steps": 4,
             "seed": number,
         }
         for number in range(count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os.path
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -30,6 +30,11 @@ SCHEDULES = (
 PROMPT_MODES = ("official", "nodes", "comfyui")
 
 
+def _as_named(request: Request) -> Mapping[str, Any]:
+    """Of a model that is not opened: a preset's name stays what it is."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recommended:
     """What a model is best used with. The defaults are those of NewBie-image-Exp0.1 (model card and demo)."""
@@ -46,9 +51,9 @@ class Recommended:
     canonical: bool = False
     system_prompt: str | None = None  # None: the training strings, "": none
     regions: str = "boxes"
-    presets: Mapping[str, Mapping[str, Any]] = field(
-        default_factory=dict, hash=False
-    )  # what one of --plan brings along
+    preset: Callable[[Request], Mapping[str, Any]] = field(
+        default=_as_named, compare=False
+    )  # what a request's preset makes of its fields
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recommended:
@@ -62,7 +67,7 @@ class Recommended:
     @classmethod
     def names(cls) -> list[str]:
         """The fields of a request that are recommended."""
-        return [f.name for f in fields(cls) if f.name != "presets"]
+        return [f.name for f in fields(cls) if f.name != "preset"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,24 +95,18 @@ class Request:
     weights: bool = True  # (tag:1.2) weighs its words; False: it is text, as in the official code
     regions: str | None = None  # which areas are coupled with their characters: auto, boxes, off, or a strength
     accel: str = ""  # approximate accelerations: "fbcache:threshold=0.08,delta" (`newbie.accel.methods`); "" = exact
-    plan: str = ""  # a plan file, or the name of a preset (`newbie.accel.plan`); "" = none
+    plan: str = ""  # a plan file, or a preset (`newbie.accel.plan`, `newbie.accel.calibration.Named`); "" = none
 
     def resolved(self, recommended: Recommended) -> Request:
         """Every field set, the seed drawn, everything checked.
 
         Raises:
-            UsageError: a number is out of range, and the hint gives the nearest valid value; or a preset draws with
-                another.
+            UsageError: a number is out of range, and the hint gives the nearest valid value; or a preset that there is
+                not, or not for this request.
         """
-        own = recommended.presets.get(self.plan, {})
-        for name, value in own.items():
-            if getattr(self, name) not in (None, value):
-                raise UsageError(
-                    f"preset {self.plan} draws with {name} {value}, not {getattr(self, name)}",
-                    f"leave out --{name.replace('_', '-')}, or name methods with --accel",
-                )
-        best = recommended.to_json() | dict(own)
+        best = recommended.to_json()
         filled = {name: value for name, value in best.items() if getattr(self, name) is None and value is not None}
+        filled |= recommended.preset(self)
         if "width" in filled and self.height is not None:
             filled["width"] = self.height if recommended.width == recommended.height else filled["width"]
         if "height" in filled and self.width is not None:

@@ -2,28 +2,31 @@
 
     {"format": "accel-calibration/1", "weights": "...",
      "grids": [{"solver": "euler", "schedule": "official", "shift": 6.0, "steps": 28,
-                "curve": {"coefficients": [...], "low": 0.01, "high": 0.4, ...}, "ratios": [1.0, ...], ...}],
-     "presets": {"balanced": {"accel": "dbcache:...,delta", "grid": {...}, "speed": 1.9, "error": 0.03, "ssim": 0.98},
-                 "draft": {"accel": "delta", "request": {"steps": 9, "shift": 1.0}, "grid": {...}, ...}}}
+                "curve": {"coefficients": [...], "low": 0.01, "high": 0.4, ...}, "ratios": [1.0, ...], ...,
+                "presets": {"balanced": {"accel": "dbcache:...,delta", "speed": 1.9, "error": 0.03, "ssim": 0.98},
+                            "draft": {"accel": "delta", "request": {"steps": 9, "shift": 1.0}, ...}}}]}
 
-It holds for the grid that it was measured on and for no other: how fast a model's insides change depends on where the
-evaluations lie. A preset's grid is that of the exact picture which it was compared with; fields of the request that it
-brings along (`OWN`) are its own. Nothing here has a default, so a model without the file has no presets.
+All of it holds for the grid that it was measured on and for no other: how fast a model's insides change depends on
+where the evaluations lie. A preset's grid is that of the exact picture which it was compared with, and that a request
+asks for; fields of the request that it brings along (`OWN`) are its own. Nothing here has a default, so a model without
+the file has no presets.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from newbie.accel import methods
 from newbie.accel.decide import Curve
 from newbie.accel.plan import Run
 from newbie.errors import UsageError, WeightsError
+from newbie.request import Request
 
 FILE = "acceleration.json"
 FORMAT = "accel-calibration/1"
@@ -31,6 +34,11 @@ PRESETS = ("exact", "balanced", "fast", "draft")
 MAKE = "python -m newbie calibrate measures a model"
 TUNE = "python -m newbie tune measures presets"
 OWN: dict[str, type] = {"steps": int, "shift": float, "cfg_trunc": str}  # what a preset may bring along
+_NAMED = re.compile(rf"({'|'.join(PRESETS[1:])})(?:@([1-9]\d*)(?:,(\d+(?:\.\d+)?))?)?")
+_GRID = {"solver", "schedule", "shift", "steps"}  # the fields that there are, at each place of a file
+_ENTRY = _GRID | {"pictures", "curve", "ratios", "deviations", "presets"}
+_CURVE = {"coefficients", "low", "high", "r2", "spearman"}
+_PRESET = {"accel", "request", "speed", "error", "ssim", "pictures"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,31 @@ class Grid:
 
     def __str__(self) -> str:
         return f"{self.steps} steps of {self.solver} ({self.schedule}, shift {self.shift:g})"
+
+
+class Named(NamedTuple):
+    """A preset as `--plan` names it: "draft"; or "draft@28,1.5", the one for exact pictures of 28 steps at shift 1.5.
+
+    A request that was filled in has the long form where the preset draws with steps or a shift of its own: they stand
+    in the place of those that it was chosen by.
+    """
+
+    name: str
+    steps: int | None = None
+    shift: float | None = None
+
+    @classmethod
+    def read(cls, plan: str) -> Named | None:
+        """None for what names no preset that is measured: a plan file, "exact", nothing."""
+        found = _NAMED.fullmatch(plan)
+        if found is None:
+            return None
+        name, steps, shift = found.groups()
+        return cls(name, int(steps) if steps else None, float(shift) if shift else None)
+
+    def of(self, grid: Grid) -> Grid:
+        """The exact picture's, of a request with this grid."""
+        return replace(grid, steps=self.steps or grid.steps, shift=self.shift or grid.shift)
 
 
 @dataclass(frozen=True)
@@ -78,12 +111,12 @@ class Preset:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`name` is of the model; `curves` and `ratios` by grid. `void` tells why a file that is there does not count."""
+    """`name` is of the model; all else by grid. `void` tells why a file that is there does not count."""
 
     name: str = ""
     curves: Mapping[Grid, Curve] = field(default_factory=dict)
     ratios: Mapping[Grid, tuple[float, ...]] = field(default_factory=dict)
-    presets: Mapping[str, Preset] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[Grid, Preset]] = field(default_factory=dict)
     void: str = ""
 
     @classmethod
@@ -94,13 +127,16 @@ class Calibration:
             WeightsError: it is damaged.
         """
         path = None if folder is None else folder / FILE
-        if path is None or not path.is_file():
-            return cls(name)
+        return cls(name) if path is None or not path.is_file() else cls.of_file(path, name, weights)
+
+    @classmethod
+    def of_file(cls, path: Path, name: str, weights: str = "") -> Calibration:
+        """One that is somewhere else. Raises WeightsError: it is damaged, or cannot be read."""
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls._read(values, name, weights)
-        except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
-            raise WeightsError(f"{path} is damaged: {error}", f"make it again ({MAKE}), or take it away") from None
+            return cls._read(json.loads(path.read_text(encoding="utf-8")), name, weights)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise WeightsError(f"{path} is damaged: {what}", f"make it again ({MAKE}), or take it away") from None
 
     @classmethod
     def _read(cls, values: Mapping[str, Any], name: str, weights: str) -> Calibration:
@@ -108,14 +144,22 @@ class Calibration:
             raise ValueError(f"its format is {values['format']!r}, not {FORMAT}")
         if weights and values["weights"] != weights:
             return cls(name, void=f"{FILE} of {name} was measured on other weights and does not count")
-        found = [(_grid(each), each) for each in values.get("grids", [])]
-        curves = {
-            grid: Curve(_numbers(each["curve"]["coefficients"]), each["curve"]["low"], each["curve"]["high"])
-            for grid, each in found
-            if "curve" in each
-        }
-        ratios = {grid: _numbers(each["ratios"]) for grid, each in found if "ratios" in each}
-        presets = {key: _preset(key, each) for key, each in values.get("presets", {}).items()}
+        _require_known(values, {"format", "weights", "grids"}, "the file")
+        curves, ratios = dict[Grid, Curve](), dict[Grid, tuple[float, ...]]()
+        presets: dict[str, dict[Grid, Preset]] = {}
+        seen = set[Grid]()
+        for each in values["grids"]:
+            _require_known(each, _ENTRY, "a grid")
+            grid = _grid(each)
+            if grid in seen:
+                raise ValueError(f"{grid} is there twice")
+            seen.add(grid)
+            if "curve" in each:
+                curves[grid] = _curve(each["curve"])
+            if "ratios" in each:
+                ratios[grid] = _numbers(each["ratios"])
+            for key, preset in each.get("presets", {}).items():
+                presets.setdefault(key, {})[grid] = _preset(key, preset, grid)
         return cls(name, curves, ratios, presets)
 
     def curve(self, run: Run) -> Curve:
@@ -126,27 +170,30 @@ class Calibration:
         """Raises UsageError where nothing was measured on this grid."""
         return self._of(self.ratios, run, "MagCache ratios")
 
-    def preset(self, name: str, run: Run) -> Preset:
-        """Raises UsageError where there is none, or for another grid."""
-        if name not in self.presets:
-            if self.void:
-                raise UsageError(f"there is no preset {name}: {self.void}", f"{MAKE}, {TUNE}")
-            there = f"it has: exact, {', '.join(self.presets)}" if self.presets else "it has no presets but exact"
+    def preset(self, plan: str, grid: Grid) -> Preset:
+        """The one that `--plan` names, for a request with this grid. Raises UsageError where there is none."""
+        named = Named.read(plan)
+        assert named is not None
+        name, exact, of_grids = named.name, named.of(grid), self.presets.get(named.name, {})
+        if exact in of_grids:
+            return of_grids[exact]
+        if self.void:
+            raise UsageError(f"there is no preset {name}: {self.void}", f"{MAKE}, {TUNE}")
+        if of_grids:
             raise UsageError(
-                f"{self.name} has no preset {name}: nobody has measured one",
-                f"{there}; name methods with --accel, or a plan file with --plan ({TUNE})",
+                f"{self.name} has no preset {name} for {exact}",
+                f"there is one for {' and for '.join(map(str, of_grids))}; use these steps, or name methods with "
+                f"--accel ({TUNE} on a grid, with the same flags)",
             )
-        preset = self.presets[name]
-        if preset.runs_on != Grid.of(run):
-            raise UsageError(
-                f"preset {name} of {self.name} was measured at {preset.runs_on}, this picture has {Grid.of(run)}",
-                "use these steps, or name methods with --accel",
-            )
-        return preset
+        there = f"it has: exact, {', '.join(self.presets)}" if self.presets else "it has no presets but exact"
+        raise UsageError(
+            f"{self.name} has no preset {name}: nobody has measured one",
+            f"{there}; name methods with --accel, or a plan file with --plan ({TUNE})",
+        )
 
-    def own_fields(self) -> dict[str, Mapping[str, Any]]:
-        """By the name of a preset, the fields of the request that it brings along: `Recommended.presets`."""
-        return {name: preset.own for name, preset in self.presets.items() if preset.own}
+    def of_grid(self, grid: Grid) -> dict[str, Preset]:
+        """Those for exact pictures of this grid, by name."""
+        return {name: of_grids[grid] for name, of_grids in self.presets.items() if grid in of_grids}
 
     def _of(self, measured: Mapping[Grid, Any], run: Run, what: str) -> Any:
         grid = Grid.of(run)
@@ -158,21 +205,43 @@ class Calibration:
         return measured[grid]
 
 
+def _require_known(values: Mapping[str, Any], known: set[str], what: str) -> None:
+    if unknown := sorted(values.keys() - known):
+        raise ValueError(f"{what} has no field {unknown[0]!r}")
+
+
 def _grid(values: Mapping[str, Any]) -> Grid:
-    return Grid(str(values["solver"]), str(values["schedule"]), float(values["shift"]), int(values["steps"]))
+    (shift,) = _numbers([values["shift"]])
+    steps = values["steps"]
+    if not (shift > 0 and isinstance(steps, int) and steps > 0):
+        raise ValueError(f"no grid has {steps!r} steps at shift {shift:g}")
+    return Grid(str(values["solver"]), str(values["schedule"]), shift, steps)
 
 
-def _preset(name: str, values: Mapping[str, Any]) -> Preset:
+def _curve(values: Mapping[str, Any]) -> Curve:
+    _require_known(values, _CURVE, "a curve")
+    low, high = _numbers([values["low"], values["high"]])
+    coefficients = _numbers(values["coefficients"])
+    if not coefficients or not 0 <= low <= high:
+        raise ValueError(f"a curve of {len(coefficients)} coefficients between {low:g} and {high:g}")
+    return Curve(coefficients, low, high)
+
+
+def _preset(name: str, values: Mapping[str, Any], grid: Grid) -> Preset:
     if name not in PRESETS[1:]:
         raise ValueError(f"presets are called {', '.join(PRESETS[1:])}, not {name!r}")
+    _require_known(values, _PRESET, f"preset {name}")
     methods.parse(values["accel"])
-    own = values.get("request", {})
+    own = dict(values.get("request", {}))
     for key, value in own.items():
-        if key not in OWN or not isinstance(value, (int, float) if OWN[key] is float else OWN[key]):
+        right = (int, float) if OWN.get(key) is float else OWN.get(key, ())
+        if not isinstance(value, right) or isinstance(value, bool):
             raise ValueError(f"preset {name} cannot bring {key}={value!r} along; it may bring {', '.join(OWN)}")
+        own[key] = OWN[key](value)
+    Request(**own).check()
     speed, error = _numbers((values["speed"], values["error"]))
     ssim = None if values.get("ssim") is None else _numbers([values["ssim"]])[0]
-    return Preset(values["accel"], _grid(values["grid"]), speed, error, ssim, own)
+    return Preset(values["accel"], grid, speed, error, ssim, own)
 
 
 def _numbers(values: Sequence[Any]) -> tuple[float, ...]:

@@ -25,7 +25,7 @@ from typing import Any
 
 from newbie.accel import methods
 from newbie.accel.budget import CLASSES, Pruning
-from newbie.accel.calibration import PRESETS, Calibration
+from newbie.accel.calibration import MAKE, Calibration, Grid, Named
 from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Freeze, Mask, weighted
 from newbie.accel.methods import Choice
 from newbie.accel.plan import BRANCHES, Plan, Run, Stack
@@ -77,9 +77,9 @@ def asked(
         UsageError: see `methods.parse`, `Plan.read` and `accel.rulings`.
     """
     choices = methods.parse(accel)
-    read = Plan.read(Path(plan).expanduser()) if plan and plan not in PRESETS else None
-    names = [choice.name for choice in choices] + (["exact" if plan == "exact" else "plan"] if plan else [])
-    refuse_together(names, besides)
+    named = plan if plan in ("", "exact") else "preset" if Named.read(plan) else "plan"
+    read = Plan.read(Path(plan).expanduser()) if named == "plan" else None
+    refuse_together([choice.name for choice in choices] + ([named] if named else []), besides)
     for name, ours in () if read is None else _grid_of(read):
         if typed.get(name) not in (None, "auto", ours):
             raise UsageError(
@@ -101,17 +101,20 @@ def compose(accel: str, plan: str, facts: Facts) -> Composed:
     """
     choices, read = asked(accel, plan, facts.besides)
     notes: list[str] = []
-    if plan in PRESETS[1:]:
-        preset = facts.calibration.preset(plan, facts.run)
-        notes.append(preset.told(plan))
-        choices = (*methods.parse(preset.accel), *choices)
+    if (named := Named.read(plan)) is not None:
+        grid = Grid.of(facts.run)
+        preset = facts.calibration.preset(plan, grid)
+        if preset.runs_on != grid:
+            raise UsageError(f"preset {plan} draws {preset.runs_on}, not {grid}", "leave out --steps and --shift")
+        notes.append(preset.told(named.name))
+        choices = methods.parse(preset.accel)
         refuse_together([choice.name for choice in choices], facts.besides)
     told = [str(choice) for choice in choices] + ([f"plan {Path(plan).name}"] if read is not None else [])
-    named = {choice.name: choice for choice in choices}
-    delta, facts = _delta(named.pop("delta", None), facts)
-    freeze, pruning = _freeze(named.pop("freeze", None), facts), _prune(named.pop("prune", None), facts)
+    chosen = {choice.name: choice for choice in choices}
+    delta, facts = _delta(chosen.pop("delta", None), facts)
+    freeze, pruning = _freeze(chosen.pop("freeze", None), facts), _prune(chosen.pop("prune", None), facts)
     policies = Policies()
-    for choice in named.values():  # one at most: two methods that decide about blocks are refused
+    for choice in chosen.values():  # one at most: two methods that decide about blocks are refused
         if choice.name in PLANNED:
             policies = _planned(PLANNED[choice.name](choice, facts), facts)
         else:
@@ -187,6 +190,10 @@ def _mask(choice: Choice, facts: Facts) -> Plan:
 def _magcache(choice: Choice, facts: Facts) -> Plan:
     """The ratios are known before, so the whole schedule is (Ma et al. 2025, arXiv 2506.09045, algorithm 1)."""
     ratios = facts.calibration.ratio(facts.run)
+    if len(ratios) != facts.evaluations:
+        raise UsageError(
+            f"{facts.calibration.name} has {len(ratios)} MagCache ratios for {facts.evaluations} evaluations", MAKE
+        )
     warmup = max(1, round(choice.number("retention") * facts.evaluations))
     last = facts.evaluations - _cooldown(choice, facts)
     bits, product, error, skipped = [], 1.0, 0.0, 0

@@ -21,7 +21,6 @@ from newbie.errors import UsageError, did_you_mean
 
 Value = float | str
 EXAMPLES = "for example fbcache:threshold=0.08 or fora:interval=2,parts=attn"
-AUTO = -1.0
 
 
 class Parameter(NamedTuple):
@@ -263,7 +262,7 @@ def places(text: str, count: int) -> tuple[bool, ...]:
     found: set[int] = set()
     for part in text.split("+"):
         first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(last) >= int(first))):
             raise UsageError(
                 f"the mask {text!r} cannot be read at {part!r}", f"a name ({', '.join(MASKS)}), or 0+2+5-9"
             )

@@ -24,6 +24,12 @@ RULINGS = (
     Ruling(BLOCKS, BLOCKS, "both decide which blocks run", "name one of them; delta goes with each"),
     Ruling(BLOCKS, frozenset({"plan"}), "a plan says already what every block does", "leave one of them out"),
     Ruling(
+        INSIDE | {"delta", "freeze"},
+        frozenset({"preset"}),
+        "what a preset gains and costs was measured of it alone",
+        "leave one of them out",
+    ),
+    Ruling(
         frozenset({"freeze"}),
         ATTENTION,
         "what is kept of branches is of words and image, and words that are frozen do not run",

@@ -28,18 +28,19 @@ from safetensors.torch import save_file
 
 from newbie import Pipeline, Request, Settings, devices, images
 from newbie.accel import methods
-from newbie.accel.calibration import PRESETS, Calibration
+from newbie.accel.calibration import Calibration, Grid, Named
 from newbie.accel.plan import Plan
 from newbie.bench import lpips, machine, peer_cache, plots, results, tables
 from newbie.bench.options import without_folders
 from newbie.bench.results import Result
-from newbie.calibrate.acceleration import REQUEST, add_run_flags, grid_of
+from newbie.calibrate.acceleration import REQUEST, add_run_flags, request_of
 from newbie.calibrate.fewer import fewer_steps
 from newbie.calibrate.trial import CLOCKS, Case, Drawn, Setting, Trial, Trials, drawer
 from newbie.calibrate.tune import read_settings
 from newbie.errors import UsageError
 from newbie.flags import Parser
 from newbie.pipeline.generation import Generation
+from newbie.pipeline.presets import grid_of
 from newbie.train.probe import Probe, Scores, Verdict, judge, load
 from newbie.train.probe.scores import BOUND
 from newbie.train.report import Report, Task, compare, suites
@@ -50,6 +51,7 @@ FEW = 8  # prompts on which the best shift is looked for
 SHEET = 4  # prompts on a contact sheet
 PEERS = 16  # prompts that others draw
 NAME, EXACT = "quality.json", "exact.safetensors"
+NEWER = ("dtype", "calibration")  # parts of the identity that folders from before do not tell
 FOLDERS = ("--output", "-o", "--probe", "--settings", "--prompts", "--model", "-m")
 Say = Callable[[str], None]
 
@@ -77,7 +79,8 @@ def sweep(request: Request, calibration: Calibration) -> list[Setting]:
         found += [f"delta:period={n}" for n in (2, 3, 4)] + ["delta:period=2,order=0"]
         found += [f"{each},delta:period=2" for each in (*deep[:4], "dbcache:threshold=0.2,order=1")]
         ends = [Setting(cfg_trunc=f"time:{t}") for t in (0.25, 0.5, 0.75) if not request.cfg_trunc]
-    return [Setting(accel=each) for each in found] + ends + [Setting(plan=name) for name in calibration.presets]
+    presets = calibration.of_grid(grid_of(request))
+    return [Setting(accel=each) for each in found] + ends + [Setting(plan=name) for name in presets]
 
 
 # ---- obedience
@@ -154,12 +157,12 @@ class Work:
             return
         found = results.read(path)
         kept = {} if found is None else dict(found.values)
-        other = [key for key, value in self.identity.items() if kept.get(key) != value]
+        other = [key for key, value in self.identity.items() if kept.get(key, value if key in NEWER else None) != value]
         if other:
             raise UsageError(
                 f"{path} is of another measurement: {', '.join(other)}", "name another folder with --output"
             )
-        self.values = kept
+        self.values = {**self.identity, **kept}
         done = len(kept["trials"]) + len(kept["fewer"])
         self.say(f"{path}: {done} settings were measured before")
 
@@ -285,7 +288,9 @@ class Work:
 
 
 def _file_name(setting: Setting) -> str:
-    return "".join(c if c.isalnum() or c in ".=" else "-" for c in str(setting)).strip("-")[:120]
+    """No longer than file systems like it; no two settings share one."""
+    name = "".join(c if c.isalnum() or c in ".=" else "-" for c in str(setting)).strip("-")
+    return name if len(name) <= 120 else f"{name[:111]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 # ---- the command
@@ -315,16 +320,15 @@ def main(argv: Sequence[str], say: Say) -> int:
     _check(typed)
     settings = read_settings(typed.settings) if typed.settings else None
     probe = None if typed.probe is None else load(typed.probe, devices.device().value)
-    tasks = _tasks(typed)
-    pipeline = Pipeline.open(
-        typed.model, settings=Settings(device=typed.device, dtype=typed.dtype), allow_pickle=typed.allow_pickle
-    )
-    asked = Request(**{name: getattr(typed, name) for name in REQUEST})
+    tasks, asked = _tasks(typed), request_of(typed)
+    opened = Settings(device=typed.device, dtype=typed.dtype)
+    pipeline = Pipeline.open(typed.model, settings=opened, allow_pickle=typed.allow_pickle, on_note=say)
     perceptual, absent = lpips.distance()
     if absent:
         say(f"no LPIPS: {absent}")
     work, whole = _work(typed, argv, pipeline, asked, tasks, probe, say)
     work.trials.perceptual = perceptual
+    work.identity["presets"] = presets(pipeline.calibration, grid_of(whole), settings or ())
     if plans := plan_files(settings or ()):
         work.identity["plans"] = plans
     work.open()
@@ -352,9 +356,19 @@ def plan_files(settings: Sequence[Setting]) -> dict[str, str]:
     Raises:
         UsageError: one cannot be read.
     """
-    named = {each.plan for each in settings} - {"", *PRESETS}
+    named = {each.plan for each in settings if Named.read(each.plan) is None} - {"", "exact"}
     plans = {name: json.dumps(Plan.read(Path(name).expanduser()).to_json()) for name in sorted(named)}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in plans.items()}
+
+
+def presets(calibration: Calibration, grid: Grid, settings: Sequence[Setting]) -> dict[str, str]:
+    """What the model's presets for this grid say, and those for others that settings name, as draft@20,1.5."""
+    found = {name: preset.told(name) for name, preset in calibration.of_grid(grid).items()}
+    for plan in {each.plan for each in settings} - found.keys():
+        named = Named.read(plan)
+        if named is not None and (preset := calibration.presets.get(named.name, {}).get(named.of(grid))):
+            found[plan] = preset.told(plan)
+    return found
 
 
 def _work(
@@ -366,7 +380,7 @@ def _work(
     probe: Probe | None,
     say: Say,
 ) -> tuple[Work, Request]:
-    whole = asked.resolved(pipeline.recommended)
+    whole, known = asked.resolved(pipeline.recommended), pipeline.calibration
     cases = [Case(task.prompt, SEED + i) for i, task in enumerate(tasks)]
     prompts = json.dumps([case._asdict() for case in cases]).encode()
     kept = {name: value for name, value in whole.to_json().items() if name in (*REQUEST, "cfg_renorm", "negative")}
@@ -375,11 +389,12 @@ def _work(
         "weights": pipeline.weights_hash,
         "request": kept,
         "grid": {"steps": whole.steps, "shift": whole.shift},
+        "dtype": pipeline.chosen["dtype"].value,
+        "calibration": hashlib.sha256(repr((known.curves, known.ratios)).encode()).hexdigest(),
         "pictures": len(tasks),
         "prompts": hashlib.sha256(prompts).hexdigest(),
         "clock": typed.clock,
         "probe": typed.probe is not None,
-        "presets": {name: preset.told(name) for name, preset in pipeline.calibration.presets.items()},
     }
     device = torch.device(pipeline.chosen["device"].value)
     dtype = pipeline.chosen["dtype"].value

@@ -324,7 +324,7 @@ def _network(values: Mapping[str, Any]) -> list[str]:
 
 
 def quality(values: Mapping[str, Any]) -> list[str]:
-    """Methods by speed, each beside plain fewer steps; then these, and what did not fit."""
+    """Methods, the greatest error first, each beside plain fewer steps; then these, and what did not fit."""
     known = baseline(values)
     judged = values["exact"].get("accuracy") is not None
     learnt = any(each["lpips"] is not None for each in values["trials"])

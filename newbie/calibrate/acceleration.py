@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 
 from newbie import Pipeline, Request, Settings
-from newbie.accel.calibration import FILE, FORMAT, Grid
+from newbie.accel.calibration import FILE, FORMAT, Calibration, Grid
 from newbie.accel.decide import Curve
 from newbie.accel.watching import Seen, Watching
 from newbie.calibrate import prompts
@@ -30,7 +30,8 @@ from newbie.errors import UsageError
 from newbie.flags import Parser
 from newbie.pipeline import bundled
 from newbie.pipeline.generation import Generation
-from newbie.sampling import solvers, times
+from newbie.pipeline.presets import grid_of
+from newbie.sampling import solvers
 
 DEGREE = 4  # of the curve, as published
 HELD_OUT = 5  # every fifth prompt judges the fit
@@ -69,21 +70,33 @@ def add_run_flags(made: argparse.ArgumentParser) -> None:
         made.add_argument("--" + name.replace("_", "-"), type=kind, help="default: as the model recommends")
 
 
+def request_of(typed: argparse.Namespace, **more: Any) -> Request:
+    """What `add_run_flags` says of pictures. Raises UsageError for a number that is out of range."""
+    request = Request(**more, **{name: getattr(typed, name) for name in REQUEST})
+    request.check()
+    return request
+
+
 def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     """Exit code 0; raises NewbieError."""
     typed = parser().strict(arguments)
     if typed.count < 2:
         raise UsageError(f"--count {typed.count} is too few", "2 at least; 50 or more for a curve to trust")
+    texts = prompts.drawn_up(typed.count) if typed.prompts is None else prompts.of_folder(typed.prompts)[: typed.count]
+    if len(texts) < 2:
+        raise UsageError(f"{typed.prompts}: one prompt is too few", "2 at least; 50 or more for a curve to trust")
+    request = request_of(typed, seed=SEED)
     model = typed.model or bundled()
     out = typed.out or beside(model, typed.allow_pickle)
     settings = Settings(device=typed.device, dtype=typed.dtype)
-    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
-    request = Request(seed=SEED, **{name: getattr(typed, name) for name in REQUEST})
+    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle, on_note=say)
     request = request.resolved(pipeline.recommended)
-    texts = prompts.drawn_up(typed.count) if typed.prompts is None else prompts.of_folder(typed.prompts)
+    if request.steps == 1:
+        raise UsageError("one step has none before it to be compared with", "--steps 2 or more")
+    stored(out, pipeline.weights_hash)  # a file that cannot be gone on with is refused before anything is measured
     say(f"{pipeline.name}: {len(texts)} pictures of {request.steps} steps")
-    entry = measured(watched(pipeline, texts, request), grid_of(request))
-    _write(out, pipeline.weights_hash, entry)
+    entry = measured(watched(pipeline, texts, request))
+    put(out, pipeline.weights_hash, grid_of(request), entry)
     for line in told(entry):
         say(line)
     say(f"{out}: written; --accel magcache and --accel teacache use it on this grid")
@@ -96,12 +109,6 @@ def beside(model: str | Path | None, allow_pickle: bool) -> Path:
     if folder is None:
         raise UsageError(f"{model} is no folder that {FILE} could lie in", "name a file with --out")
     return folder / FILE
-
-
-def grid_of(request: Request) -> Grid:
-    """Of a resolved request."""
-    assert request.steps and request.sampler and request.schedule and request.shift
-    return Grid(request.sampler, times.resolve(request.schedule, request.sampler), request.shift, request.steps)
 
 
 def watched(pipeline: Pipeline, texts: Sequence[str], request: Request) -> list[list[Seen]]:
@@ -119,14 +126,13 @@ def watched(pipeline: Pipeline, texts: Sequence[str], request: Request) -> list[
     return found
 
 
-def measured(seen: Sequence[Sequence[Seen]], grid: Grid) -> dict[str, Any]:
-    """An entry of the file: the curve fitted to four fifths of the pictures and judged by the others; the ratios."""
+def measured(seen: Sequence[Sequence[Seen]]) -> dict[str, Any]:
+    """Of one grid: the curve fitted to four fifths of the pictures and judged by the others; the ratios."""
     fitted = [each for number, picture in enumerate(seen) if number % HELD_OUT != HELD_OUT - 1 for each in picture[1:]]
     judged = [each for picture in seen[HELD_OUT - 1 :: HELD_OUT] for each in picture[1:]]
     fit = fitted_curve([(e.moved, e.changed) for e in fitted], [(e.moved, e.changed) for e in judged or fitted])
     by_evaluation = list(zip(*seen, strict=True))
     return {
-        **asdict(grid),
         "pictures": len(seen),
         "curve": {
             "coefficients": list(fit.curve.coefficients),
@@ -156,9 +162,10 @@ def fitted_curve(pairs: Sequence[tuple[float, float]], judged: Sequence[tuple[fl
 def told(entry: dict[str, Any]) -> list[str]:
     """The entry for people."""
     curve, ratios = entry["curve"], entry["ratios"]
+    judges = "prompts held out" if entry["pictures"] >= HELD_OUT else "the prompts that it was fitted to, which are few"
     lines = [
         f"TeaCache curve on inputs that move by {curve['low']:.4f} to {curve['high']:.4f}: R2 {curve['r2']:.3f}, rank "
-        f"correlation {curve['spearman']:.3f} on prompts held out",
+        f"correlation {curve['spearman']:.3f} on {judges}",
         f"MagCache ratios from {min(ratios[1:]):.4f} to {max(ratios[1:]):.4f}, deviation between prompts at most "
         f"{max(entry['deviations']):.4f}",
     ]
@@ -167,24 +174,35 @@ def told(entry: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _write(path: Path, weights: str, entry: dict[str, Any]) -> None:
-    values = stored(path, weights)
-    key = [entry[name] for name in ("solver", "schedule", "shift", "steps")]
-    others = [g for g in values["grids"] if [g[n] for n in ("solver", "schedule", "shift", "steps")] != key]
-    write_json(path, values | {"grids": [*others, entry]})
+def put(path: Path, weights: str, grid: Grid, found: Mapping[str, Any]) -> None:
+    """Write what was found on a grid into a model's file. What it has of other grids stays, and what else of this one.
+
+    Raises:
+        OutputError: it cannot be written.
+        WeightsError: see `stored`.
+    """
+    values, place = stored(path, weights), asdict(grid)
+    before = [each for each in values["grids"] if all(each[name] == value for name, value in place.items())]
+    others = [each for each in values["grids"] if each not in before]
+    write_json(path, values | {"grids": [*others, {**place, **(before[0] if before else {}), **found}]})
 
 
 def stored(path: Path, weights: str) -> dict[str, Any]:
-    """What the file has of these weights; without grids or presets where there is no such file, or of others."""
-    if path.is_file():
+    """What the file has of these weights; no grids where there is no such file, or of others.
+
+    Raises:
+        WeightsError: it is damaged.
+    """
+    if path.is_file() and not Calibration.of_file(path, "", weights).void:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if found.get("format") == FORMAT and found.get("weights") == weights:
-            return found
+        return found
     return {"format": FORMAT, "weights": weights, "grids": []}
 
 
 def _ranks(values: torch.Tensor) -> torch.Tensor:
-    return values.argsort().argsort().double()
+    """Equal values share the mean of their ranks: a curve that says the same of all moves orders none of them."""
+    _, place, counts = values.unique(return_inverse=True, return_counts=True)
+    return (counts.cumsum(0) - (counts - 1) / 2).double()[place]
 
 
 def _correlation(a: torch.Tensor, b: torch.Tensor) -> float:

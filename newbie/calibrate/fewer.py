@@ -63,6 +63,7 @@ class Rival(NamedTuple):
     trial: Trial | None  # the fewest steps with at least as many evaluations; None: none has as many
     factor: float  # their error over the method's, at equal evaluations; above 1: the method is better
     factor_in_time: float  # the same at equal time; NaN where fewer steps were not tried as fast
+    saves: bool  # whether the method has fewer evaluations than the exact picture
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class Baseline:
         enough = [each for each in self.tried if each.work >= trial.work - 1e-6]
         rival = min(enough, key=lambda each: each.work, default=None)
         factor = math.nan if rival is None else _over(rival.error, trial.error)
-        return Rival(rival, factor, _over(self.error_at(trial.speed), trial.error))
+        in_time = _over(self.error_at(trial.speed), trial.error)
+        return Rival(rival, factor, in_time, self.needed(trial) < self.steps)
 
     def error_at(self, speed: float) -> float:
         """Of fewer steps that are `speed` times as fast as exact, between those that were tried (in proportion of
@@ -102,8 +104,10 @@ class Baseline:
 
 def word(rival: Rival) -> str:
     """What a table says of a method; the factor is stated beside it."""
-    if math.isnan(rival.factor):
+    if not rival.saves:
         return "saves nothing"
+    if math.isnan(rival.factor):
+        return "not compared"
     if rival.factor < MARGIN:
         return "not recommended"
     return "recommended" if not rival.factor_in_time < MARGIN else "fewer evaluations, no less time"

@@ -1,7 +1,8 @@
 """Find how much faster a model can draw, and at what cost: the Pareto front of all methods, and presets for --plan.
 
     python -m newbie tune                             newbie-mini: presets balanced, fast and draft
-    python -m newbie tune --model PATH --steps 28 --count 16 --budget 30
+    python -m newbie tune --steps 28                  the same for 28 steps; presets for other grids stay
+    python -m newbie tune --model PATH --count 16 --budget 30
     python -m newbie tune --target-speed 2x           the least error at twice the speed
     python -m newbie tune --max-error 0.02            the greatest speed at that error
 
@@ -17,7 +18,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ from typing import Any
 from newbie import Pipeline, Request, Settings
 from newbie.accel.calibration import FILE, OWN, PRESETS, Calibration, Grid
 from newbie.calibrate import prompts
-from newbie.calibrate.acceleration import REQUEST, add_run_flags, beside, grid_of, stored
+from newbie.calibrate.acceleration import add_run_flags, beside, put, request_of, stored
 from newbie.calibrate.fewer import shifts
 from newbie.calibrate.trial import CLOCKS, Case, Setting, Trial, Trials, drawer
 from newbie.checkpoints.save import write_json
-from newbie.errors import UsageError
+from newbie.errors import MemoryShortage, UsageError
 from newbie.flags import Parser
+from newbie.pipeline.generation import Generation
+from newbie.pipeline.presets import grid_of
 
 SEED = 3_000_000  # of the first picture, away from those that calibrate and those that judge
 FIRST = 2  # prompts of the first round
@@ -216,13 +219,12 @@ def is_a_preset(setting: Setting) -> bool:
     return not setting.plan and set(setting.own) <= set(OWN)
 
 
-def preset(trial: Trial, grid: Grid) -> dict[str, Any]:
+def preset(trial: Trial) -> dict[str, Any]:
     """A setting as `acceleration.json` has it."""
     own = trial.setting.own
     return {
         "accel": trial.setting.accel,
         **({"request": own} if own else {}),
-        "grid": asdict(grid),
         "speed": round(trial.speed, 3),
         "error": round(trial.error, 4),
         "ssim": round(trial.ssim, 4),
@@ -231,10 +233,8 @@ def preset(trial: Trial, grid: Grid) -> dict[str, Any]:
 
 
 def written(path: Path, weights: str, grid: Grid, chosen: dict[str, Trial]) -> None:
-    """Put presets into the file; what it has of curves and ratios stays, presets without a setting go."""
-    values = stored(path, weights)
-    kept = {name: each for name, each in values.get("presets", {}).items() if name not in GOALS}
-    write_json(path, values | {"presets": kept | {name: preset(trial, grid) for name, trial in chosen.items()}})
+    """Put a grid's presets into the file, in the place of those that it had; whatever else the file has stays."""
+    put(path, weights, grid, {"presets": {name: preset(trial) for name, trial in chosen.items()}})
 
 
 def table(tried: Sequence[Trial]) -> list[str]:
@@ -275,17 +275,24 @@ def main(arguments: Sequence[str], say: Say) -> int:
     typed = parser().strict(arguments)
     goals = _goals(typed)
     typed_settings = read_settings(typed.settings) if typed.settings else None
+    asked, cases = request_of(typed), _cases(typed)
     model = typed.model
+    out: Path | None = None  # where presets go
+    if goals is GOALS and not typed.dry_run:
+        out = typed.output or beside(model, typed.allow_pickle)
+    elif typed.output is not None:
+        raise UsageError(
+            "--output is for presets, and none are written", "leave it out; --front FILE keeps what is found"
+        )
     settings = Settings(device=typed.device, dtype=typed.dtype)
-    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle)
-    out = typed.output
-    if goals is GOALS and not typed.dry_run and out is None:
-        out = beside(model, typed.allow_pickle)
-    asked = Request(**{name: getattr(typed, name) for name in REQUEST})
+    pipeline = Pipeline.open(model, settings=settings, allow_pickle=typed.allow_pickle, on_note=say)
     whole = asked.resolved(pipeline.recommended)
     grid = grid_of(whole)
-    trials = Trials(drawer(pipeline, CLOCKS[typed.clock]), asked, _cases(typed))
-    walked = typed_settings or space(whole, pipeline.calibration)
+    if out is not None:
+        stored(out, pipeline.weights_hash)  # a file that cannot be gone on with is refused before anything is measured
+    trials = Trials(drawer(pipeline, CLOCKS[typed.clock]), asked, cases)
+    sample = replace(asked, prompt=cases[0].prompt)
+    walked = fitting(pipeline, typed_settings or space(whole, pipeline.calibration), sample, say)
     exact = trials.exact(0)
     say(f"{pipeline.name}: {len(walked)} settings beside {grid}; an exact picture takes {exact.seconds:.2f} s")
     search = Search(
@@ -306,10 +313,29 @@ def main(arguments: Sequence[str], say: Say) -> int:
         write_json(typed.front, about | {name: [each.to_json() for each in all_] for name, all_ in fronts.items()})
     fit = found if goals is not GOALS else [each for each in found if is_a_preset(each.setting)]
     chosen = {name: trial for name, goal in goals.items() if (trial := _told(name, goal, fit, say)) is not None}
-    if goals is GOALS and out is not None:
+    if out is not None:
         written(out, pipeline.weights_hash, grid, chosen)
-        say(f"{out}: presets {', '.join(chosen) or 'none'}; create.py --plan NAME draws with one")
+        say(f"{out}: presets for {grid}: {', '.join(chosen) or 'none'}; create.py --plan NAME draws with one")
     return 0
+
+
+def fitting(pipeline: Pipeline, settings: Sequence[Setting], request: Request, say: Say) -> list[Setting]:
+    """Those that fit the model and the request; of others it is told why not, before anything is drawn.
+
+    Raises:
+        UsageError: none does.
+    """
+    found = []
+    for setting in settings:
+        try:
+            Generation(pipeline, setting.of(request).resolved(pipeline.recommended)).denoiser()
+        except (UsageError, MemoryShortage) as error:
+            say(f"left out, {setting}: {error.message}")
+        else:
+            found.append(setting)
+    if not found:
+        raise UsageError("no setting fits this model and request", "the reasons are told above")
+    return found
 
 
 def _told(name: str, goal: Goal, found: Sequence[Trial], say: Say) -> Trial | None:

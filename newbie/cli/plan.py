@@ -149,34 +149,8 @@ def _facts(typed: Any, *, hashed: bool) -> Facts:
 def facts_of(parts: Components, request: Request, *, hashed: bool) -> Facts:
     """The run of a resolved request. Headers of weights are read, and with `hashed` their numbers, for the hash."""
     from newbie.accel.calibration import Calibration
-    from newbie.accel.compose import Facts
-    from newbie.accel.decide import intervals
-    from newbie.accel.plan import Run
     from newbie.checkpoints import weights_hash
-    from newbie.checkpoints.plan import plan_load
-    from newbie.sampling import solvers, times
-    from newbie.sampling.guidance import Guidance
+    from newbie.pipeline import early
 
-    assert request.steps and request.sampler and request.schedule and request.shift  # resolved
-    assert request.width and request.height
-    schedule = times.resolve(request.schedule, request.sampler)
-    grid = times.schedule(schedule, request.steps, shift=request.shift, sampler=request.sampler)
-    asked = solvers.asked(request.sampler, grid)
-    guidance = Guidance.parse(request.cfg_scale or 0.0, request.cfg_trunc or "")
-    guided = guidance.guided(asked, len(grid) - 1)
-    config: Any = plan_load(parts.transformer).module.config
     weights = weights_hash(parts) if hashed else ""
-    run = Run(
-        layers=config.n_layers,
-        width=config.dim,
-        steps=len(grid) - 1,
-        solver=request.sampler,
-        schedule=schedule,
-        shift=request.shift,
-        paired=tuple(guided),
-        guided=any(guided),
-        resolution=(request.width, request.height),
-        weights=weights,
-    )
-    calibration = Calibration.read(parts.folder, parts.name, weights)
-    return Facts(run, tuple(intervals(grid.tolist(), len(asked))), calibration=calibration)
+    return early.facts_of(parts, request, weights, Calibration.read(parts.folder, parts.name, weights))

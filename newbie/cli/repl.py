@@ -365,7 +365,7 @@ class Loop:
 
     def _checked(self, **changes: Any) -> dict[str, Any]:
         kept = dict(self.state.fields) | changes
-        Request(**kept).check()
+        Request(**kept).resolved(self.drawer.engine.recommended)  # what cannot be drawn is refused now, and not kept
         return kept
 
     def _draw(self, request: Request) -> None:

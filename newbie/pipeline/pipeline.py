@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import torch
 
 from newbie import devices
 from newbie.accel import choose as accel
-from newbie.accel.calibration import Calibration
+from newbie.accel.calibration import Calibration, Named
 from newbie.accel.graphs import Record, on_cuda
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
@@ -30,9 +31,11 @@ from newbie.lora import merge as merge_adapters
 from newbie.memory.lodging import Lodging, empty
 from newbie.memory.opening import leaner, told_leaner
 from newbie.model.nextdit import NextDiT
+from newbie.pipeline.early import refuse_early
 from newbie.pipeline.events import OnPicture, OnStep
 from newbie.pipeline.generation import Generation
 from newbie.pipeline.opening import BUNDLED, bundled, opened
+from newbie.pipeline.presets import fields_of, grid_of
 from newbie.pipeline.shortage import memory_errors
 from newbie.prompt.asked import Prompt, understood
 from newbie.prompt.learnt import Vocabulary
@@ -101,7 +104,8 @@ class Pipeline:
             allow_pickle: also read `.pth` files, with PyTorch's restricted unpickler.
             axes_dims: rotary channels of the three axes, for files whose shapes do not tell.
             lora, merge_lora: adapters; see `with_adapters`.
-            drawing: what will be drawn: `settings.memory` is planned for it, else for what the model recommends.
+            drawing: what will be drawn: `settings.memory` is planned for it, else for what the model recommends; and
+                accelerations that do not fit it are refused before weights load.
             on_note: told what a person may want to know while loading.
             savings: for measurements only: exact savings to leave out.
 
@@ -128,11 +132,14 @@ class Pipeline:
         calibration = Calibration.read(parts.folder, parts.name, weights)
         if calibration.void:
             say(calibration.void)
+        recommended = replace(parts.recommended, preset=partial(fields_of, calibration, parts.recommended))
+        if drawing is not None:
+            refuse_early(parts, drawing.resolved(recommended), weights, calibration)
         model_parts = opened(parts, settings, say, drawing=drawing, channels_last=savings.channels_last)
         pipeline = cls(
             **model_parts._asdict(),
             attention=settings.attention,
-            recommended=replace(parts.recommended, presets=calibration.own_fields()),
+            recommended=recommended,
             name=parts.name,
             weights_hash=weights,
             load_seconds=time.perf_counter() - began,
@@ -350,8 +357,11 @@ class Pipeline:
 
     def expected(self, request: Request) -> list[str]:
         """What a preset that is asked for was measured to gain and to cost, to be told before it draws."""
-        preset = self.calibration.presets.get(request.plan)
-        return [] if preset is None else [preset.told(request.plan)]
+        named = Named.read(request.plan)
+        if named is None:
+            return []
+        resolved = request.resolved(self.recommended)
+        return [self.calibration.preset(resolved.plan, grid_of(resolved)).told(named.name)]
 
     def read(self, request: Request) -> Prompt:
         """Read and render a request's prompts as the encoders will get them. Runs no network.

@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from newbie import Pipeline, Request, Settings, devices, images
-from newbie.accel.calibration import FILE, PRESETS
+from newbie.accel.calibration import FILE, Named
 from newbie.cli import args
 from newbie.errors import UsageError
 from newbie.flags import Parser
@@ -144,8 +144,9 @@ def main(argv: Sequence[str], say: Say) -> int:
     else:
         tasks = tasks_of(typed.suites, typed.count, typed.seed)
     settings = Settings(quant=typed.quant, quant_skip=typed.quant_skip)
-    pipeline = Pipeline.open(typed.model, settings=settings, on_note=say)
-    request = Request(**args.request_fields(given), height=typed.side).resolved(pipeline.recommended)
+    asked = Request(**args.request_fields(given), height=typed.side)
+    pipeline = Pipeline.open(typed.model, settings=settings, on_note=say, drawing=asked)
+    request = asked.resolved(pipeline.recommended)
     for line in pipeline.expected(request):
         say(line)
     folder, since = typed.out / "pictures", _settled(pipeline, request)
@@ -193,7 +194,7 @@ def _settled(pipeline: Pipeline, request: Request) -> float:
     """When the file that says what is left out was written; 0 where there is none. Older pictures are of another."""
     if not request.plan or pipeline.parts is None:
         return 0.0
-    if request.plan not in PRESETS:
+    if request.plan != "exact" and Named.read(request.plan) is None:
         return Path(request.plan).expanduser().stat().st_mtime
     calibrated = None if pipeline.parts.folder is None else pipeline.parts.folder / FILE
     return calibrated.stat().st_mtime if calibrated is not None and calibrated.is_file() else 0.0

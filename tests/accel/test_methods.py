@@ -93,7 +93,15 @@ def test_our_masks_compute_as_often_as_the_published_ones(name):
 
 def test_masks_are_refused_where_they_do_not_fit():
     assert methods.places("0+2-4", 5) == (True, False, True, True, True)
-    for text, count in (("ng-fast", 20), ("0+28", 28), ("0-999999999", 28), ("0+x", 28), ("", 28), ("-3", 28)):
+    for text, count in (
+        ("ng-fast", 20),
+        ("0+28", 28),
+        ("0-999999999", 28),
+        ("0+x", 28),
+        ("5-2", 28),
+        ("", 28),
+        ("-3", 28),
+    ):
         with pytest.raises(UsageError):
             methods.places(text, count)
 
@@ -108,16 +116,25 @@ def test_a_method_that_needs_a_calibration_says_how_to_make_one():
     assert request(small_model(), plan="exact").policies is None
 
 
+GRID = {"solver": "euler", "schedule": "official", "shift": 6.0, "steps": 12}
+CURVE = {"coefficients": [2.0, 0.0], "low": 0.1, "high": 0.5}
+PRESET = {"accel": "fbcache:threshold=0.2,delta", "speed": 1.5, "error": 0.01}
+
+
 def calibration(folder, **changes):
-    grid = {"solver": "euler", "schedule": "official", "shift": 6.0, "steps": 12}
-    preset = {"accel": "fbcache:threshold=0.2,delta", "grid": grid, "speed": 1.5, "error": 0.01}
     values = {
         "format": "accel-calibration/1",
         "weights": "ab",
-        "grids": [{**grid, "curve": {"coefficients": [2.0, 0.0], "low": 0.1, "high": 0.5}, "ratios": [1.0] * 12}],
-        "presets": {"balanced": preset},
+        "grids": [GRID | {"curve": CURVE, "ratios": [1.0] * 12, "presets": {"balanced": PRESET}}],
     }
     (folder / FILE).write_text(json.dumps(values | changes))
+
+
+def test_ratios_for_fewer_evaluations_than_there_are_are_refused(tmp_path):
+    calibration(tmp_path, grids=[GRID | {"ratios": [1.0] * 11}])
+    read = Calibration.read(tmp_path, "small", "ab")
+    with pytest.raises(UsageError, match="11 MagCache ratios for 12 evaluations"):
+        request(small_model(), "magcache", calibration=read)
 
 
 def test_a_calibration_is_read_from_beside_the_model(tmp_path):
@@ -129,17 +146,29 @@ def test_a_calibration_is_read_from_beside_the_model(tmp_path):
     balanced = request(model, plan="balanced", calibration=read)
     assert balanced.policies.middle.decide.threshold == 0.2
     assert balanced.guidance.delta.period == 2
-    with pytest.raises(UsageError, match="measured at 12 steps"):
+    with pytest.raises(UsageError, match="no preset balanced for 11 steps") as caught:
         request(model, plan="balanced", calibration=read, steps=11)
+    assert "one for 12 steps of euler" in caught.value.hint
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"format": "other"},
+        {"extra": 1},
+        {"presets": {}},  # of no grid
         {"grids": [{"solver": "euler"}]},
-        {"presets": {"balanced": {"accel": "nothing"}}},
-        {"presets": {"best": {}}},
+        {"grids": [GRID, GRID]},
+        {"grids": [GRID | {"steps": 0}]},
+        {"grids": [GRID | {"shift": math.nan}]},
+        {"grids": [GRID | {"ratio": [1.0]}]},
+        {"grids": [GRID | {"curve": CURVE | {"hihg": 0.5}}]},
+        {"grids": [GRID | {"curve": CURVE | {"coefficients": []}}]},
+        {"grids": [GRID | {"curve": CURVE | {"high": 0.05}}]},
+        {"grids": [GRID | {"presets": {"balanced": PRESET | {"accel": "nothing"}}}]},
+        {"grids": [GRID | {"presets": {"balanced": PRESET | {"speed": math.inf}}}]},
+        {"grids": [GRID | {"presets": {"balanced": PRESET | {"grid": GRID}}}]},
+        {"grids": [GRID | {"presets": {"best": PRESET}}]},
     ],
 )
 def test_a_damaged_calibration_is_refused(tmp_path, changes):

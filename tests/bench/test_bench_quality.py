@@ -14,14 +14,14 @@ from PIL import Image
 
 from newbie import Request
 from newbie.accel import methods
-from newbie.accel.calibration import Calibration
+from newbie.accel.calibration import Calibration, Preset
 from newbie.accel.plan import Plan, Run
 from newbie.bench import lpips, peer_cache, plots, quality, results, tables
 from newbie.bench import main as bench
 from newbie.bench.peer import peer_with_clip
-from newbie.calibrate.acceleration import grid_of
 from newbie.calibrate.trial import Case, Setting, Trials, drawer
 from newbie.errors import UsageError
+from newbie.pipeline.presets import grid_of
 from newbie.train.probe import Scores
 from newbie.train.report import suites
 
@@ -182,6 +182,25 @@ def test_the_sweep_can_be_read(mini):
     assert sum(each.cfg_trunc is not None for each in found) == 3
     alone = quality.sweep(replace(request, cfg_scale=1.0), calibrated)
     assert not any(each.cfg_trunc or "delta" in each.accel for each in alone)
+
+
+def test_no_two_settings_share_a_sheet():
+    long = "dbcache:threshold=0.1,in_a_row=4,order=1,warmup=2,weighting=none,steps=0+1+2+3+4+5+6+7+8+9+10+11+12+13+14"
+    names = {quality._file_name(Setting(accel=f"{long},delta:period={n}", steps=14, shift=1.5)) for n in (2, 3)}
+    assert len(names) == 2 and max(map(len, names)) <= 120
+    assert quality._file_name(Setting(accel="delta:period=2")) == "accel-delta-period=2"
+
+
+def test_only_presets_for_the_measured_grid_are_swept_and_identify_it(mini):
+    request = Request().resolved(mini.recommended)
+    own = grid_of(request)
+    other = replace(own, steps=28)
+    mine, others = Preset("delta", own, 2.0, 0.1), Preset("freeze", other, 3.0, 0.2)
+    known = Calibration("m", presets={"fast": {own: mine, other: others}, "draft": {other: others}})
+    assert [each.plan for each in quality.sweep(request, known) if each.plan] == ["fast"]
+    assert quality.presets(known, own, []) == {"fast": mine.told("fast")}
+    named = [Setting(plan=f"draft@28,{own.shift}"), Setting(plan="draft"), Setting(plan="some.json"), Setting()]
+    assert quality.presets(known, own, named).keys() == {"fast", f"draft@28,{own.shift}"}
 
 
 def test_a_plan_file_is_known_by_what_is_in_it(tmp_path):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 import torch
 
-from newbie.accel.calibration import Calibration, Grid
+from newbie.accel.calibration import Calibration, Grid, Preset
 from newbie.accel.watching import Seen, Watching
 from newbie.calibrate import acceleration
+from newbie.errors import UsageError, WeightsError
 from newbie.pipeline.generation import Generation
 from newbie.request import Request
 from newbie.sampling import noise, solvers
@@ -49,21 +49,64 @@ def test_a_polynomial_is_found_again():
 
 def entry(ratio):
     pictures = [[Seen(i, 0.1 * i + 0.01 * n, 0.2 * i, ratio) for i in range(4)] for n in range(5)]
-    return acceleration.measured(pictures, GRID)
+    return acceleration.measured(pictures)
 
 
 def test_what_is_written_is_read_and_other_grids_and_presets_stay(tmp_path):
-    path = tmp_path / "acceleration.json"
-    preset = {"accel": "delta", "grid": asdict(GRID), "speed": 1.4, "error": 0.01}
-    acceleration._write(path, "ab", entry(0.5))
-    values = json.loads(path.read_text())
-    values["presets"] = {"balanced": preset}
-    values["grids"].append(values["grids"][0] | {"steps": 9})
-    path.write_text(json.dumps(values))
-    acceleration._write(path, "ab", entry(0.9))
+    path, other = tmp_path / "acceleration.json", Grid("euler", "official", 1.5, 9)
+    preset = {"accel": "delta", "speed": 1.4, "error": 0.01}
+    for grid in (GRID, other):
+        acceleration.put(path, "ab", grid, entry(0.5))
+        acceleration.put(path, "ab", grid, {"presets": {"balanced": preset}})
+    acceleration.put(path, "ab", GRID, entry(0.9))
     read = Calibration.read(tmp_path, "model", "ab")
-    assert read.ratios[GRID] == pytest.approx([0.9] * 4)
-    assert set(read.curves) == {GRID, Grid("euler", "official", 1.5, 9)}
-    assert read.presets["balanced"].accel == "delta"
-    acceleration._write(path, "cd", entry(0.9))
+    assert read.ratios == {GRID: pytest.approx([0.9] * 4), other: pytest.approx([0.5] * 4)}
+    assert read.presets == {"balanced": {grid: Preset("delta", grid, 1.4, 0.01) for grid in (GRID, other)}}
+    acceleration.put(path, "cd", GRID, entry(0.9))
     assert Calibration.read(tmp_path, "model", "cd").presets == {}
+
+
+def test_a_file_that_is_damaged_is_not_written_over(tmp_path):
+    path = tmp_path / "acceleration.json"
+    path.write_text("[]")
+    with pytest.raises(WeightsError, match="is damaged"):
+        acceleration.put(path, "ab", GRID, entry(0.9))
+    assert path.read_text() == "[]"
+
+
+def test_a_curve_that_orders_nothing_has_no_correlation():
+    flat = [(x / 10, 0.5) for x in range(1, 11)]
+    fit = acceleration.fitted_curve(flat, [(0.5, change / 10) for change in range(10)])
+    assert fit.spearman == 0.0
+    ranks = acceleration._ranks(torch.tensor([3.0, 1.0, 3.0, 2.0]))
+    assert ranks.tolist() == [3.5, 1.0, 3.5, 2.0]
+
+
+def test_what_was_not_held_out_is_not_said_to_be():
+    pictures = [[Seen(i, 0.1 * i + 0.01 * n, 0.2 * i, 0.9) for i in range(4)] for n in range(5)]
+    assert "on prompts held out" in acceleration.told(acceleration.measured(pictures))[0]
+    assert "on the prompts that it was fitted to" in acceleration.told(acceleration.measured(pictures[:4]))[0]
+
+
+@pytest.mark.parametrize("flags", [["--prompts", "one.txt"], ["--prompts", "none"], ["--steps", "0"], ["--count", "1"]])
+def test_nonsense_is_refused_before_weights_load(flags, monkeypatch, tmp_path):
+    (tmp_path / "one.txt").write_text("1girl")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("newbie.calibrate.acceleration.Pipeline.open", lambda *a, **k: pytest.fail("weights loaded"))
+    with pytest.raises(UsageError) as caught:
+        acceleration.main(flags, print)
+    assert caught.value.hint
+
+
+def test_no_more_prompts_than_asked_for_and_no_single_step(mini, monkeypatch, tmp_path):
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text("1girl")
+    drawn, found = [], entry(0.5)
+    monkeypatch.setattr("newbie.calibrate.acceleration.Pipeline.open", lambda *a, **k: mini)
+    monkeypatch.setattr("newbie.calibrate.acceleration.watched", lambda pipeline, texts, request: drawn.append(texts))
+    monkeypatch.setattr("newbie.calibrate.acceleration.measured", lambda seen: found)
+    out = ["--out", str(tmp_path / "out.json"), "--prompts", str(tmp_path)]
+    assert acceleration.main([*out, "--count", "3", "--steps", "4"], lambda line: None) == 0
+    assert [len(texts) for texts in drawn] == [3]
+    with pytest.raises(UsageError, match="one step"):
+        acceleration.main([*out, "--steps", "1"], print)

@@ -29,13 +29,19 @@ class FakeStep:
         return Image.new("RGB", (8, 8), (self.index * 40 % 256, 100, 50))
 
 
+def _no_draft(request):
+    if request.plan == "draft":
+        raise UsageError("newbie-fake has no preset draft", "it has: exact, fast")
+    return {}
+
+
 class FakePipeline:
     """Has what the doors use of newbie.Pipeline. `drawn` tells a test what happened."""
 
     def __init__(self, settings, *, weights="f0" * 32):
         self.settings = settings
         self.weights = weights
-        self.recommended = Recommended(width=64, height=64, steps=4, cfg_scale=3.0, shift=1.0)
+        self.recommended = Recommended(width=64, height=64, steps=4, cfg_scale=3.0, shift=1.0, preset=_no_draft)
         self.name = "newbie-fake"
         self.load_seconds = 0.01
         self.licences = ("newbie-fake: Apache-2.0",)

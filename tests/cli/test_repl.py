@@ -51,6 +51,12 @@ def test_n_makes_several(script):
     assert [seed for _, seed in script("/seed 5\n/n 3\n1girl").drawn] == [5, 6, 7]
 
 
+def test_a_preset_that_there_is_not_is_told_and_not_kept(script):
+    ended = script("/plan draft\n/seed 1\n1girl")
+    assert ended.err.count("newbie-fake has no preset draft") == 1
+    assert record("newbie-1.png").plan == ""
+
+
 def test_every_field_of_a_request_can_be_set(script):
     ended = script(
         "/schedule simple\n/shift 3\n/cfg-trunc time:0.5\n/canonical on\n/batch_size 2\n/system none\n/seed 1\n1girl"

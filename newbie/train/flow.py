@@ -14,7 +14,7 @@ Not every part of a picture counts alike in the loss: faces most, then figures (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -71,6 +71,12 @@ class FlowRecipe:
     eight_bit: bool = False  # AdamW's state in 8 bits (bitsandbytes)
     start: str = ""  # the model it begins with (newbie.train.start); empty: random weights
     seed: int = 0
+
+    def going_on(self, start: str, seed: int) -> FlowRecipe:
+        """The recipe of a round that begins with a finished model: smaller steps, and no long plateau, which would
+        first undo what the round before has settled."""
+        muon_lr, adam_lr = 0.6 * self.muon_lr, 0.6 * self.adam_lr
+        return replace(self, start=start, seed=seed, decay=0.9, muon_lr=muon_lr, adam_lr=adam_lr)
 
     @property
     def steps(self) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -175,8 +174,7 @@ def make(
     begin = None
     if start is not None:
         begin = painter_like(start, flow, run / "words")
-        # No long plateau: it would first undo what the round before has settled.
-        flow = replace(flow, start=start.name, seed=recipe.seed + fingerprint(begin), decay=0.9)
+        flow = flow.going_on(start.name, recipe.seed + fingerprint(begin))
     return train_flow(flow, latents, captions, run / "flow", device=device, say=say, start=begin, compiled=compiled)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from newbie.model.nextdit import RunBlocks, run_in_order
 from newbie.train.flow import FlowRecipe, Painter, run_compiled
+from newbie.train.optim import learning_rate
 from newbie.train.recipes import MiniRecipe
 
 
@@ -59,3 +60,12 @@ def test_the_steps_with_the_largest_pictures_are_spread_among_those_before() -> 
     gaps = [b - a for a, b in pairwise(places)]
     assert set(gaps) <= {8, 9}  # 57 steps for 7
     assert places[0] - 30 in range(3, 6) and recipe.steps - places[-1] in range(3, 7)
+
+
+def test_a_round_that_goes_on_takes_smaller_steps_and_slows_down_from_the_start() -> None:
+    fresh = MiniRecipe(full_steps=50).flow(vocabulary=40)
+    on = fresh.going_on("newbie-mini", seed=5)
+    assert (on.start, on.seed, on.stages, on.transformer) == ("newbie-mini", 5, fresh.stages, fresh.transformer)
+    assert on.muon_lr < fresh.muon_lr and on.adam_lr < fresh.adam_lr
+    rates = [learning_rate(step, 1000, 100, on.decay) for step in range(1000)]
+    assert all(b < a for a, b in pairwise(rates[101:980])) and max(rates) == 1.0

@@ -92,6 +92,8 @@ def convert(
     files = targets.files(goal, plans, layout)
     for file in files:
         _require_free(file.path, plans, overwrite)
+    if not overwrite:
+        _require_no_other_model(goal, files)
     for file in files:
         tensors, fields, notes = targets.contents(file, Wanted(type, file.gguf, tuple(skip)))
         plan_ = targets.layout_of(file, tensors, fields)
@@ -144,6 +146,18 @@ def _require_free(path: Path, plans: Sequence[Plan], overwrite: bool) -> None:
         raise UsageError(f"{path} is a folder, and would be a file", "give the target another name")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} is there already", "--overwrite replaces it as soon as the new one is whole")
+
+
+def _require_no_other_model(goal: Path, files: Sequence[targets.File]) -> None:
+    """Raise UsageError when configurations would be replaced that belong to weights of another name."""
+    if goal.suffix in targets.FILES:
+        return
+    beside = [file.path.parent / CONFIG for file in files if file.layout != "comfyui"]
+    for path in [*beside, goal / MODEL_INDEX] if len(files) > 1 else beside:
+        if path.exists():
+            raise UsageError(
+                f"{path} is there already: a model lies in that folder", "name another one; --overwrite replaces it"
+            )
 
 
 def _check(file: targets.File) -> Callable[[Path], None]:

@@ -370,6 +370,18 @@ def test_numbers_that_cannot_be_written_are_named_and_nothing_is_there(tmp_path,
     assert not (tmp_path / "a.safetensors").exists()
 
 
+def test_a_folder_with_another_model_keeps_its_configuration(tmp_path, wide):
+    convert(wide, tmp_path / "model")
+    config = tmp_path / "model" / "transformer" / "config.json"
+    config.write_text("{}")
+    with pytest.raises(UsageError, match=r"config\.json is there already") as refused:
+        convert(wide, tmp_path / "model", layout="gguf")  # a file of another name, beside the same configuration
+    assert "--overwrite" in str(refused.value.hint) and config.read_text() == "{}"
+    assert [path.suffix for path in config.parent.iterdir() if path != config] == [".safetensors"]
+    convert(wide, tmp_path / "model", layout="gguf", overwrite=True)
+    assert config.read_text() != "{}"
+
+
 def test_half_a_model_is_not_converted(tmp_path, wide):
     state = load_file(wide)
     del state["layers.1.attention.out.weight"]

@@ -30,6 +30,7 @@ from newbie.request import Request
 
 FILE = "acceleration.json"
 FORMAT = "accel-calibration/1"
+CALIBRATED = frozenset({"teacache", "magcache"})  # methods that need a curve or ratios
 PRESETS = ("exact", "balanced", "fast", "draft")
 MAKE = "python -m newbie calibrate measures a model"
 TUNE = "python -m newbie tune measures presets"

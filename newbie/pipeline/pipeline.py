@@ -19,7 +19,8 @@ import torch
 
 from newbie import devices
 from newbie.accel import choose as accel
-from newbie.accel.calibration import Calibration, Named
+from newbie.accel import methods
+from newbie.accel.calibration import CALIBRATED, Calibration, Named
 from newbie.accel.graphs import Record, on_cuda
 from newbie.accel.savings import Savings
 from newbie.attention.choose import choose
@@ -357,11 +358,14 @@ class Pipeline:
 
     def expected(self, request: Request) -> list[str]:
         """What a preset that is asked for was measured to gain and to cost, to be told before it draws."""
+        lines = []
         named = Named.read(request.plan)
-        if named is None:
-            return []
-        resolved = request.resolved(self.recommended)
-        return [self.calibration.preset(resolved.plan, grid_of(resolved)).told(named.name)]
+        if named is not None:
+            resolved = request.resolved(self.recommended)
+            lines.append(self.calibration.preset(resolved.plan, grid_of(resolved)).told(named.name))
+        if self.adapters and (named or CALIBRATED & {choice.name for choice in methods.parse(request.accel)}):
+            lines.append("the model was measured without adapters: with them gain and error are others")
+        return lines
 
     def read(self, request: Request) -> Prompt:
         """Read and render a request's prompts as the encoders will get them. Runs no network.

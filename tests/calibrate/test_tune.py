@@ -192,6 +192,10 @@ def test_a_preset_draws_with_its_own_steps_and_is_told_before(mini, tmp_path):
     assert plainly.images[0].tobytes() == result.images[0].tobytes()
     assert ready.generate(result.request).images[0].tobytes() == result.images[0].tobytes()  # as --like does
     assert ready.expected(result.request) == [told]
+    worn = replace(ready, adapters=(None,))  # whatever it is
+    assert len(worn.expected(request)) == 2 and "without adapters" in worn.expected(request)[1]
+    assert worn.expected(replace(request, plan="", accel="delta")) == []
+    assert "without adapters" in worn.expected(replace(request, plan="", accel="magcache"))[0]
     with pytest.raises(UsageError, match="draws with steps 4, not 20"):
         ready.generate(replace(result.request, steps=20))
     with pytest.raises(UsageError, match="no preset draft for 20 steps of heun"):

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import torch
 
 from newbie import Pipeline, Request, Settings
-from newbie.accel.calibration import FILE, FORMAT, Calibration, Grid
+from newbie.accel import methods
+from newbie.accel.calibration import CALIBRATED, FILE, FORMAT, TUNE, Calibration, Grid
 from newbie.accel.decide import Curve
 from newbie.accel.watching import Seen, Watching
 from newbie.calibrate import prompts
@@ -96,7 +97,9 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     stored(out, pipeline.weights_hash)  # a file that cannot be gone on with is refused before anything is measured
     say(f"{pipeline.name}: {len(texts)} pictures of {request.steps} steps")
     entry = measured(watched(pipeline, texts, request))
-    put(out, pipeline.weights_hash, grid_of(request), entry)
+    gone = put(out, pipeline.weights_hash, grid_of(request), entry)
+    if gone:
+        say(f"presets that went by the curve or the ratios before are gone ({', '.join(gone)}): {TUNE}")
     for line in told(entry):
         say(line)
     say(f"{out}: written; --accel magcache and --accel teacache use it on this grid")
@@ -174,17 +177,35 @@ def told(entry: dict[str, Any]) -> list[str]:
     return lines
 
 
-def put(path: Path, weights: str, grid: Grid, found: Mapping[str, Any]) -> None:
-    """Write what was found on a grid into a model's file. What it has of other grids stays, and what else of this one.
+def put(path: Path, weights: str, grid: Grid, found: Mapping[str, Any]) -> list[str]:
+    """Write what was found on a grid into a model's file. What it has of other grids stays, and what else of this one,
+    but presets that went by a curve or ratios which are replaced: their long names are returned.
 
     Raises:
         OutputError: it cannot be written.
         WeightsError: see `stored`.
     """
     values, place = stored(path, weights), asdict(grid)
+    gone = _gone_by(path, weights, grid) if "ratios" in found else []
+    for each in values["grids"] if gone else []:
+        lost = {name for name, whose in gone if all(each[key] == value for key, value in asdict(whose).items())}
+        each["presets"] = {name: preset for name, preset in each.get("presets", {}).items() if name not in lost}
     before = [each for each in values["grids"] if all(each[name] == value for name, value in place.items())]
     others = [each for each in values["grids"] if each not in before]
     write_json(path, values | {"grids": [*others, {**place, **(before[0] if before else {}), **found}]})
+    return [f"{name}@{whose.steps},{whose.shift:g}" for name, whose in gone]
+
+
+def _gone_by(path: Path, weights: str, grid: Grid) -> list[tuple[str, Grid]]:
+    """The presets, and their grids, that draw on this grid by what was measured on it."""
+    if not path.is_file():
+        return []
+    return [
+        (name, whose)
+        for name, presets in Calibration.of_file(path, "", weights).presets.items()
+        for whose, preset in presets.items()
+        if preset.runs_on == grid and CALIBRATED & {choice.name for choice in methods.parse(preset.accel)}
+    ]
 
 
 def stored(path: Path, weights: str) -> dict[str, Any]:

@@ -66,6 +66,22 @@ def test_what_is_written_is_read_and_other_grids_and_presets_stay(tmp_path):
     assert Calibration.read(tmp_path, "model", "cd").presets == {}
 
 
+def test_presets_go_with_the_curve_that_they_went_by(tmp_path):
+    path, more = tmp_path / "acceleration.json", Grid(GRID.solver, GRID.schedule, GRID.shift, 2 * GRID.steps)
+    plain = {"speed": 1.4, "error": 0.01}
+    fewer = {"request": {"steps": GRID.steps}, **plain}  # of the other grid, but drawn on this one
+    acceleration.put(path, "ab", GRID, entry(0.5))
+    presets = {"balanced": {"accel": "delta", **plain}, "fast": {"accel": "teacache,delta", **plain}}
+    acceleration.put(path, "ab", GRID, {"presets": presets})
+    presets = {"fast": {"accel": "magcache", **plain}, "draft": {"accel": "magcache", **fewer}}
+    acceleration.put(path, "ab", more, {"presets": presets})
+    gone = acceleration.put(path, "ab", GRID, entry(0.9))
+    assert gone == [f"fast@{GRID.steps},{GRID.shift:g}", f"draft@{more.steps},{more.shift:g}"]
+    read = Calibration.read(tmp_path, "model", "ab")
+    assert {name: set(grids) for name, grids in read.presets.items()} == {"balanced": {GRID}, "fast": {more}}
+    assert read.ratios == {GRID: pytest.approx([0.9] * 4)}
+
+
 def test_a_file_that_is_damaged_is_not_written_over(tmp_path):
     path = tmp_path / "acceleration.json"
     path.write_text("[]")

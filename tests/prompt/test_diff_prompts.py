@@ -91,6 +91,12 @@ def test_characters_that_changed_places_are_renumbered():
     assert [change.how for change in found] == ["renumbered", "renumbered"]
 
 
+def test_characters_come_by_number():
+    crowd = "".join(f"<character_{number}><n>n{number}</n></character_{number}>" for number in range(1, 12))
+    paths = [change.path for change in between("", crowd)]
+    assert paths == [f"character_{number}" for number in range(1, 12)]
+
+
 def test_plain_lists_are_compared_too():
     assert between("1girl, blue hair", "1girl, red_hair") == [Change("changed", "tags", ("blue_hair",), ("red_hair",))]
 

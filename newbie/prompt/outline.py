@@ -73,6 +73,7 @@ _MEANT = {
 }
 MEANT = {word: name for name, listed in _MEANT.items() for word in listed.split()}
 _OF_PERSON = frozenset(("n", "gender", "appearance", "clothing", "expression", "action", "interaction", "position"))
+_SIDES = frozenset(place for place in PLACES if re.search("left|right|center", place))
 _NOTHING = Value("")
 _PARTS_OF = {"hair": "hair", "eyes": "eyes", "头发": "头发", "眼睛": "眼睛"}  # "Hair: long, blue" names its word once
 
@@ -146,7 +147,7 @@ def outline(view: str, start: int = 0) -> Outline | None:
     """The list that a text without tags of the language is, or None. Lines of a web UI's settings are no list."""
     if "\n" not in view or parts(view[start:]).settings:
         return None
-    lines = list(_lines(view, start))
+    lines = _people_by_place(list(_lines(view, start)), view)
     bullets = tuple(Span(*m.span(1)) for m in BULLET.finditer(view, start))
     headed = sum(line.heading != "" for line in lines)
     if not headed:
@@ -156,6 +157,23 @@ def outline(view: str, start: int = 0) -> Outline | None:
         return None
     scene, negative = _scene(lines)
     return Outline(scene, (), bullets, {line.place: line.of for line in lines if line.of}, negative)
+
+
+def _people_by_place(lines: list[_Line], view: str) -> list[_Line]:
+    """Headings such as "Left:" and "Right:" are people where there are several of them."""
+    sides: dict[int, re.Match[str]] = {}
+    for i, line in enumerate(lines):
+        if line.heading in ("", GENERAL) and not line.bulleted:
+            match = _HEADING.match(view, line.start, line.value.span.stop)
+            if match and (match["colon"] or match["close"]) and "_".join(match["name"].lower().split()) in _SIDES:
+                sides[i] = match
+    if len(sides) < 2:
+        return lines
+    found = list(lines)
+    for i, match in sides.items():
+        aside, value = cut(view, *match.span("name")), cut(view, match.end(), lines[i].value.span.stop)
+        found[i] = lines[i]._replace(heading=CHARACTER, aside=aside, value=value)
+    return found
 
 
 def _lines(view: str, start: int) -> Iterator[_Line]:
@@ -229,11 +247,11 @@ def _scene(lines: list[_Line]) -> tuple[Scene, tuple[Value, ...]]:
         was_first, first = first, line.heading == CHARACTER and not line.value.text
         if line.heading == CHARACTER:
             section, leaf = _person(line, people), ""
-            put("position" if _is_place(line.aside.text) else LOOSE, line.aside)
+            put(*(("position", _lower(line.aside)) if _is_place(line.aside.text) else (LOOSE, line.aside)))
             if line.names_a_person:
                 put("n", line.value)
             elif _is_place(line.value.text):
-                put("position", line.value)
+                put("position", _lower(line.value))
             else:
                 tell(line, given=True)
         elif line.heading == GENERAL:
@@ -265,6 +283,11 @@ def _scene(lines: list[_Line]) -> tuple[Scene, tuple[Value, ...]]:
 
 def _is_place(text: str) -> bool:
     return "_".join(text.lower().split()) in PLACES
+
+
+def _lower(value: Value) -> Value:
+    """A place as the model knows it: headings have capitals."""
+    return Value(value.text.lower(), value.span)
 
 
 def _person(line: _Line, people: list[_Section]) -> _Section:

@@ -144,10 +144,28 @@ def test_values_of_a_list_have_their_places():
             "<general_tags>\n<style>watercolor</style>\n</general_tags>",
         ),
         (
-            "- **Girl 1** (left): blue hair\n- **Girl 2** (right): red hair",
+            "- **Girl 1** (Left): blue hair\n- **Girl 2** (right): red hair",
             "<character_1>\n<gender>1girl</gender>\n<appearance>blue_hair</appearance>\n<position>left</position>\n"
             "</character_1>\n<character_2>\n<gender>1girl</gender>\n<appearance>red_hair</appearance>\n"
             "<position>right</position>\n</character_2>",
+        ),
+        (
+            "Left: red hair, smile\nRight Side: blue hair, glasses\nBackground: beach",
+            "<character_1>\n<appearance>red_hair</appearance>\n<expression>smile</expression>\n"
+            "<position>left</position>\n</character_1>\n<character_2>\n<appearance>blue_hair</appearance>\n"
+            "<clothing>glasses</clothing>\n<position>right_side</position>\n</character_2>\n<general_tags>\n"
+            "<background>beach</background>\n</general_tags>",
+        ),
+        (
+            "**left**\n- red hair\n- waving\n**center**\n- blue hair\n\nStyle: watercolor",
+            "<character_1>\n<appearance>red_hair</appearance>\n<action>waving</action>\n<position>left</position>\n"
+            "</character_1>\n<character_2>\n<appearance>blue_hair</appearance>\n<position>center</position>\n"
+            "</character_2>\n<general_tags>\n<style>watercolor</style>\n</general_tags>",
+        ),
+        (
+            "left:\n- red hair\nBackground: beach",  # one alone may be anything
+            "<character_1>\n<appearance>red_hair</appearance>\n</character_1>\n<general_tags>\n"
+            "<background>beach</background>\n</general_tags>",
         ),
         (
             "角色1：1girl，长发\n背景：教室",

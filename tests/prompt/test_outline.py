@@ -13,6 +13,7 @@ from newbie.prompt.convert import convert, recognise
 from newbie.prompt.format import formatted
 from newbie.prompt.lint import fixed, lint
 from newbie.prompt.meaning import meaning
+from newbie.regions.places import place_of
 
 DUO = """Here is the prompt:
 
@@ -168,6 +169,12 @@ def test_values_of_a_list_have_their_places():
             "<background>beach</background>\n</general_tags>",
         ),
         (
+            "角色1：长发，左边\n角色2：短发，画面右侧\n背景：海滩",
+            "<character_1>\n<appearance>长发</appearance>\n<position>左边</position>\n</character_1>\n<character_2>\n"
+            "<appearance>短发</appearance>\n<position>画面右侧</position>\n</character_2>\n<general_tags>\n"
+            "<background>海滩</background>\n</general_tags>",
+        ),
+        (
             "角色1：1girl，长发\n背景：教室",
             "<character_1>\n<gender>1girl</gender>\n<appearance>长发</appearance>\n</character_1>\n<general_tags>\n"
             "<background>教室</background>\n</general_tags>",
@@ -311,3 +318,15 @@ def test_a_prompt_that_is_no_list_cannot_be_named_one():
     with pytest.raises(PromptError, match="no list of lines") as caught:
         convert(read("1girl, smile"), "xml", source="outline")
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("place", ["左边", "右侧", "最右边", "左上角", "中央", "真ん中", "畫面中間"])
+def test_a_place_in_chinese_or_japanese_is_a_place_for_regions_too(place: str):
+    (person,) = read(convert(read(f"1girl, {place}"), "xml").text).scene.characters
+    assert [field.value.text for field in person.fields if field.name == "position"] == [place]
+    assert place_of(place).said
+
+
+@pytest.mark.parametrize("word", ["左手", "右眼", "上衣", "中国", "左右"])
+def test_words_with_a_side_in_them_are_no_places(word: str):
+    assert "<position>" not in convert(read(f"1girl, {word}"), "xml").text

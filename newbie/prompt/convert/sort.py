@@ -30,6 +30,7 @@ _FIRST = (
 _THEN = (
     (re.compile(r".*_(?:hair|eyes|skin)\Z"), "appearance"),
     (re.compile(r".*_background\Z"), "background"),
+    (re.compile(r"(?:站?在)?(?:画面|畫面)?[最正]?(?:[左右][上中下]?|中)[侧側边邊方间間央角]?\Z|真ん中\Z"), "position"),
     (re.compile(r".*_(?:dress|shirt|skirt|jacket|coat|kimono|uniform|suit|hoodie|sweater|boots|gloves)\Z"), "clothing"),
 )
 

@@ -29,8 +29,9 @@ from newbie.prompt.whose import is_list, is_theirs, sentences
 if TYPE_CHECKING:
     from newbie.prompt.read import Reading  # the reader asks for lists
 
+_BLANK = r"[^\S\n]"  # also those that no keyboard has: the canonical text has plain ones in their place
 BULLET = re.compile(
-    rf"^[ \t]*((?:[{re.escape(''.join(sorted(BULLETS)))}]|\d{{1,2}}[.)])(?=[ \t]+\S)|\d{{1,2}}、)[ \t]*", re.M
+    rf"^{_BLANK}*((?:[{re.escape(''.join(sorted(BULLETS)))}]|\d{{1,2}}[.)])(?={_BLANK}+\S)|\d{{1,2}}、){_BLANK}*", re.M
 )
 _HEADING = re.compile(
     r"""(?P<mark>\#{1,6}[ \t]+|\*{2}|__|\[|【)? (?P<name>[^\W\d_][^\W_]*+(?:[ _\#]{1,2}[^\W_]++){0,3}) [ \t]*

@@ -8,7 +8,7 @@ import pytest
 
 from newbie.cli.main import main
 from newbie.errors import PromptError
-from newbie.prompt import read, render, set_value
+from newbie.prompt import canonical_text, read, render, set_value
 from newbie.prompt.convert import convert, recognise
 from newbie.prompt.format import formatted
 from newbie.prompt.lint import fixed, lint
@@ -330,3 +330,10 @@ def test_a_place_in_chinese_or_japanese_is_a_place_for_regions_too(place: str):
 @pytest.mark.parametrize("word", ["左手", "右眼", "上衣", "中国", "左右"])
 def test_words_with_a_side_in_them_are_no_places(word: str):
     assert "<position>" not in convert(read(f"1girl, {word}"), "xml").text
+
+
+@pytest.mark.parametrize("blank", ["\x1f", "\x1c ", " \x1f", "\u3000", "\xa0"])
+def test_any_blank_behind_a_sign_is_one(blank: str):
+    reading = read(f"- hat\n-{blank}scarf", negative=True)
+    assert [tag.text for tag in reading.scene.tags] == ["hat", "scarf"]
+    assert meaning(read(canonical_text(reading.scene), negative=True).scene) == meaning(reading.scene)

@@ -84,6 +84,11 @@ class Named(NamedTuple):
         return replace(grid, steps=self.steps or grid.steps, shift=self.shift or grid.shift)
 
 
+def is_file(plan: str) -> bool:
+    """Whether `--plan` names a file: what is neither a preset nor nothing."""
+    return plan not in ("", "exact") and Named.read(plan) is None
+
+
 @dataclass(frozen=True)
 class Preset:
     """A named choice of methods, and what it was measured to do on its grid."""
@@ -171,13 +176,17 @@ class Calibration:
         """Raises UsageError where nothing was measured on this grid."""
         return self._of(self.ratios, run, "MagCache ratios")
 
+    def find(self, named: Named, grid: Grid) -> Preset | None:
+        """The one that is named, for a request with this grid."""
+        return self.presets.get(named.name, {}).get(named.of(grid))
+
     def preset(self, plan: str, grid: Grid) -> Preset:
         """The one that `--plan` names, for a request with this grid. Raises UsageError where there is none."""
         named = Named.read(plan)
         assert named is not None
+        if (found := self.find(named, grid)) is not None:
+            return found
         name, exact, of_grids = named.name, named.of(grid), self.presets.get(named.name, {})
-        if exact in of_grids:
-            return of_grids[exact]
         if self.void:
             raise UsageError(f"there is no preset {name}: {self.void}", f"{MAKE}, {TUNE}")
         if of_grids:

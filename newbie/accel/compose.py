@@ -25,7 +25,7 @@ from typing import Any
 
 from newbie.accel import methods
 from newbie.accel.budget import CLASSES, Pruning
-from newbie.accel.calibration import MAKE, Calibration, Grid, Named
+from newbie.accel.calibration import MAKE, Calibration, Grid, Named, is_file
 from newbie.accel.decide import Accumulate, Change, Curve, Decide, Every, Freeze, Mask, weighted
 from newbie.accel.methods import Choice
 from newbie.accel.plan import BRANCHES, Plan, Run, Stack
@@ -77,7 +77,7 @@ def asked(
         UsageError: see `methods.parse`, `Plan.read` and `accel.rulings`.
     """
     choices = methods.parse(accel)
-    named = plan if plan in ("", "exact") else "preset" if Named.read(plan) else "plan"
+    named = "plan" if is_file(plan) else "preset" if Named.read(plan) else plan
     read = Plan.read(Path(plan).expanduser()) if named == "plan" else None
     refuse_together([choice.name for choice in choices] + ([named] if named else []), besides)
     for name, ours in () if read is None else _grid_of(read):

@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 
 from newbie import Pipeline, Request, Settings, devices, images
 from newbie.accel import methods
-from newbie.accel.calibration import Calibration, Grid, Named
+from newbie.accel.calibration import Calibration, Grid, Named, is_file
 from newbie.accel.plan import Plan
 from newbie.bench import lpips, machine, peer_cache, plots, results, tables
 from newbie.bench.options import without_folders
@@ -356,7 +356,7 @@ def plan_files(settings: Sequence[Setting]) -> dict[str, str]:
     Raises:
         UsageError: one cannot be read.
     """
-    named = {each.plan for each in settings if Named.read(each.plan) is None} - {"", "exact"}
+    named = {each.plan for each in settings if is_file(each.plan)}
     plans = {name: json.dumps(Plan.read(Path(name).expanduser()).to_json()) for name in sorted(named)}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in plans.items()}
 
@@ -366,7 +366,7 @@ def presets(calibration: Calibration, grid: Grid, settings: Sequence[Setting]) -
     found = {name: preset.told(name) for name, preset in calibration.of_grid(grid).items()}
     for plan in {each.plan for each in settings} - found.keys():
         named = Named.read(plan)
-        if named is not None and (preset := calibration.presets.get(named.name, {}).get(named.of(grid))):
+        if named is not None and (preset := calibration.find(named, grid)):
             found[plan] = preset.told(plan)
     return found
 

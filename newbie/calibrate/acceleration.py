@@ -13,6 +13,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any, NamedTuple
@@ -185,21 +186,23 @@ def put(path: Path, weights: str, grid: Grid, found: Mapping[str, Any]) -> list[
         OutputError: it cannot be written.
         WeightsError: see `stored`.
     """
-    values, place = stored(path, weights), asdict(grid)
-    gone = _gone_by(path, weights, grid) if "ratios" in found else []
-    for each in values["grids"] if gone else []:
-        lost = {name for name, whose in gone if all(each[key] == value for key, value in asdict(whose).items())}
-        each["presets"] = {name: preset for name, preset in each.get("presets", {}).items() if name not in lost}
-    before = [each for each in values["grids"] if all(each[name] == value for name, value in place.items())]
+    values = stored(path, weights)
+    gone = _gone_by(path, weights, grid) if "ratios" in found and values["grids"] else []
+    for name, whose in gone:
+        for each in filter(partial(_is_of, whose), values["grids"]):
+            del each["presets"][name]
+    before = list(filter(partial(_is_of, grid), values["grids"]))
     others = [each for each in values["grids"] if each not in before]
-    write_json(path, values | {"grids": [*others, {**place, **(before[0] if before else {}), **found}]})
+    write_json(path, values | {"grids": [*others, {**asdict(grid), **(before[0] if before else {}), **found}]})
     return [f"{name}@{whose.steps},{whose.shift:g}" for name, whose in gone]
 
 
+def _is_of(grid: Grid, entry: Mapping[str, Any]) -> bool:
+    return all(entry[name] == value for name, value in asdict(grid).items())
+
+
 def _gone_by(path: Path, weights: str, grid: Grid) -> list[tuple[str, Grid]]:
-    """The presets, and their grids, that draw on this grid by what was measured on it."""
-    if not path.is_file():
-        return []
+    """The presets of a file, and their grids, that draw on this grid by what was measured on it."""
     return [
         (name, whose)
         for name, presets in Calibration.of_file(path, "", weights).presets.items()

@@ -82,7 +82,7 @@ def _renumbered(path: str, now: Mapping[str, str]) -> str:
 class _Person(NamedTuple):
     path: str
     texts: _Texts
-    place: tuple[int, str]  # in the order of characters: by number, then by path
+    number: int
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -101,11 +101,11 @@ def _pairs(before: Scene, after: Scene) -> list[tuple[_Person | None, _Person | 
                 theirs.remove(other)
                 pairs.append((one, other))
     pairs += [(one, None) for one in ours] + [(None, other) for other in theirs]
-    return sorted(pairs, key=lambda pair: next(p.place for p in pair if p is not None))
+    return sorted(pairs, key=lambda pair: next((p.number, p.path) for p in pair if p is not None))
 
 
 def _people(scene: Scene) -> list[_Person]:
-    return [_Person(path, _texts(who), (who.number, path)) for path, who in character_paths(scene)]
+    return [_Person(path, _texts(who), who.number) for path, who in character_paths(scene)]
 
 
 def _same(one: _Person, other: _Person) -> bool:

@@ -130,6 +130,7 @@ class _Line(NamedTuple):
     value: Value  # without sign and heading
     start: int
     apart: bool  # an empty line stands before it
+    by_place: _Line | None = None  # of "Left:": the person that it is where there are several such
 
     @property
     def names_a_person(self) -> bool:
@@ -148,7 +149,7 @@ def outline(view: str, start: int = 0) -> Outline | None:
     """The list that a text without tags of the language is, or None. Lines of a web UI's settings are no list."""
     if "\n" not in view or parts(view[start:]).settings:
         return None
-    lines = _people_by_place(list(_lines(view, start)), view)
+    lines = _people_by_place(list(_lines(view, start)))
     bullets = tuple(Span(*m.span(1)) for m in BULLET.finditer(view, start))
     headed = sum(line.heading != "" for line in lines)
     if not headed:
@@ -160,21 +161,10 @@ def outline(view: str, start: int = 0) -> Outline | None:
     return Outline(scene, (), bullets, {line.place: line.of for line in lines if line.of}, negative)
 
 
-def _people_by_place(lines: list[_Line], view: str) -> list[_Line]:
+def _people_by_place(lines: list[_Line]) -> list[_Line]:
     """Headings such as "Left:" and "Right:" are people where there are several of them."""
-    sides: dict[int, re.Match[str]] = {}
-    for i, line in enumerate(lines):
-        if line.heading in ("", GENERAL) and not line.bulleted:
-            match = _HEADING.match(view, line.start, line.value.span.stop)
-            if match and (match["colon"] or match["close"]) and "_".join(match["name"].lower().split()) in _SIDES:
-                sides[i] = match
-    if len(sides) < 2:
-        return lines
-    found = list(lines)
-    for i, match in sides.items():
-        aside, value = cut(view, *match.span("name")), cut(view, match.end(), lines[i].value.span.stop)
-        found[i] = lines[i]._replace(heading=CHARACTER, aside=aside, value=value)
-    return found
+    several = sum(line.by_place is not None for line in lines) > 1
+    return [line.by_place or line for line in lines] if several else lines
 
 
 def _lines(view: str, start: int) -> Iterator[_Line]:
@@ -207,6 +197,9 @@ def _line(view: str, start: int, stop: int, apart: bool) -> _Line:
     name = MEANT.get(written) or (known.name if known and known.element.kind in ("leaf", "general") else "")
     if not name and not plain.bulleted and not value.text and match["colon"]:
         name = GENERAL  # a heading of its own words, such as "Details:"
+    if written in _SIDES and not plain.bulleted and (match["colon"] or match["close"]):
+        person_there = plain._replace(heading=CHARACTER, aside=cut(view, *match.span("name")), value=value)
+        plain = plain._replace(by_place=person_there)
     return plain._replace(heading=name, of=_PARTS_OF.get(written, ""), value=value) if name else plain
 
 
@@ -248,7 +241,10 @@ def _scene(lines: list[_Line]) -> tuple[Scene, tuple[Value, ...]]:
         was_first, first = first, line.heading == CHARACTER and not line.value.text
         if line.heading == CHARACTER:
             section, leaf = _person(line, people), ""
-            put(*(("position", _lower(line.aside)) if _is_place(line.aside.text) else (LOOSE, line.aside)))
+            if _is_place(line.aside.text):
+                put("position", _lower(line.aside))
+            else:
+                put(LOOSE, line.aside)
             if line.names_a_person:
                 put("n", line.value)
             elif _is_place(line.value.text):

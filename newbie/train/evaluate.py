@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from newbie import Pipeline, Request, Settings, devices, images
-from newbie.accel.calibration import FILE, Named
+from newbie.accel.calibration import FILE, is_file
 from newbie.cli import args
 from newbie.errors import UsageError
 from newbie.flags import Parser
@@ -194,7 +194,7 @@ def _settled(pipeline: Pipeline, request: Request) -> float:
     """When the file that says what is left out was written; 0 where there is none. Older pictures are of another."""
     if not request.plan or pipeline.parts is None:
         return 0.0
-    if request.plan != "exact" and Named.read(request.plan) is None:
+    if is_file(request.plan):
         return Path(request.plan).expanduser().stat().st_mtime
     calibrated = None if pipeline.parts.folder is None else pipeline.parts.folder / FILE
     return calibrated.stat().st_mtime if calibrated is not None and calibrated.is_file() else 0.0

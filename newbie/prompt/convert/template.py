@@ -52,9 +52,10 @@ def read_template(reading: Reading) -> Sheet:
             elif bbox != WHOLE and (box := from_json(bbox)):
                 boxes[known.number] = box
     sheet = replace(sheet, scene=scene, notes=tuple(notes))
+    there = {person.number for person, *_ in boxes_of(sheet.scene, sheet.attributes)}
     for number, box in boxes.items():
         character = sheet.scene.character(number)
-        if character and number not in {person.number for person, *_ in boxes_of(sheet.scene, sheet.attributes)}:
+        if character and number not in there:
             sheet = with_box(sheet, character, box)
     return sheet
 

@@ -13,7 +13,7 @@ from newbie.cli.reuse import Words, add_reuse_flags, reuse_of
 from newbie.cli.sources import negative_text, resolve
 from newbie.errors import PromptError
 from newbie.flags import Parser
-from newbie.prompt import EncoderInput, Reading, Rendered, encoder_input
+from newbie.prompt import EncoderInput, EncoderText, Reading, Rendered, encoder_input
 from newbie.prompt.asked import understood
 from newbie.prompt.explain import Speaker, rows, speakers, unread
 from newbie.prompt.lint import lint
@@ -23,6 +23,7 @@ from newbie.request import Request, Settings
 
 if TYPE_CHECKING:
     from newbie.cli.draw import OpenEngine
+    from newbie.text.tokens import Kind, Tokenizer
 
 FIELDS = (
     "negative",
@@ -92,11 +93,11 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
-def _sides(reading: Reading, request: Request, tokenizers: Mapping[str, Any]) -> dict[str, Given]:
+def _sides(reading: Reading, request: Request, tokenizers: Mapping[Kind, Tokenizer]) -> dict[str, Given]:
     pair = understood(request, reading).rendered
 
     def given(rendered: Rendered) -> Given:
-        texts = {"gemma": rendered.gemma, "jina": rendered.jina}
+        texts: dict[Kind, EncoderText] = {"gemma": rendered.gemma, "jina": rendered.jina}
         return {
             name: encoder_input(texts[name], tokenizer.encode(texts[name].text), ENCODERS[name][1])
             for name, tokenizer in tokenizers.items()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from newbie.prompt.rules.table import RULES
 from newbie.prompt.vocabulary import Vocabulary, bundled
 
 FOUND, UNREADABLE = 1, 3  # exit codes
-_PARTS = re.compile(r"\bsrc\s*=|[{$]|__", re.IGNORECASE)  # what newbie.prompt.reuse may have something to say about
+_PARTS = re.compile(r"\bsrc\s*=|\{|__", re.IGNORECASE)  # what newbie.prompt.reuse may have something to say about
 
 
 def parser() -> Parser:
@@ -221,6 +220,8 @@ def _write_back(path: Path, before: str, after: str) -> None:
 
 def explain(code: str, console: Console) -> None:
     """Print what a rule is about, or a line for each. Raises UsageError: no such rule."""
+    import textwrap
+
     if code.lower() == "all":
         for rule in RULES.values():
             console.result(f"{rule.code}  {rule.severity:<7}  {rule.about}")

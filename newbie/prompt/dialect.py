@@ -11,7 +11,6 @@ from newbie.prompt.scene import Dialect
 _MARKER = re.compile(r"<Prompt\s+Start>", re.IGNORECASE)
 _JSON = re.compile(r'\{\s*+"')
 _SEPARATORS = re.compile(r"[\s,，、]*+")
-_CJK = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f]")
 _SENTENCE_END = re.compile(r"[。！？]|[.!?](?:\s|$)")
 _SPLIT = re.compile(r"[,，、\n\r]+|(?<![^\s,，、])BREAK(?![^\s,，、])")
 
@@ -24,8 +23,14 @@ _SENTENCE_WORDS = frozenset(
         draw""",
     )
 )
-_SENTENCE_SIGNS = re.compile("[的了着在是有把她他它們们]|一[个個位名只张幅]|です|ます|いる|ている|した|[をがはに]")
+# Of other scripts; compiled when a text has some, for that takes a while.
+_CJK = "[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f]"
+_CJK_SENTENCE_SIGNS = "[的了着在是有把她他它們们]|一[个個位名只张幅]|です|ます|いる|ている|した|[をがはに]"
 BULLETS = frozenset("-*•·–—")  # in front of the lines of a list; no part of a tag
+_BLANK = r"[^\S\n]"  # also those that no keyboard has: the canonical text has plain ones in their place
+BULLET = re.compile(
+    rf"^{_BLANK}*((?:[{re.escape(''.join(sorted(BULLETS)))}]|\d{{1,2}}[.)])(?={_BLANK}+\S)|\d{{1,2}}、){_BLANK}*", re.M
+)
 _JOINED = re.compile(r"[^\W_]_\(?[^\W_]")
 MAX_TAG_WORDS = 4
 MAX_LONE_WORDS = 2
@@ -93,8 +98,8 @@ def looks_like_tag(item: str, max_words: int = MAX_TAG_WORDS) -> bool:
         return False
     if words[0] in BULLETS and len(words) > 1:
         return False
-    if _CJK.search(item):
-        return len(item) <= MAX_CJK_TAG and not _SENTENCE_END.search(item) and not _SENTENCE_SIGNS.search(item)
+    if not item.isascii() and re.search(_CJK, item):
+        return len(item) <= MAX_CJK_TAG and not _SENTENCE_END.search(item) and not re.search(_CJK_SENTENCE_SIGNS, item)
     if len(words) == 1:
         return True
     return not _SENTENCE_END.search(item) and _SENTENCE_WORDS.isdisjoint(w.lower() for w in words)

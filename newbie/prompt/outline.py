@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from newbie.prompt.dialect import BULLETS, is_json, plain_dialect
+from newbie.prompt.dialect import BULLET, is_json, plain_dialect
 from newbie.prompt.infotext import parts
 from newbie.prompt.scan import scan
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
@@ -29,10 +29,6 @@ from newbie.prompt.whose import is_list, is_theirs, sentences
 if TYPE_CHECKING:
     from newbie.prompt.read import Reading  # the reader asks for lists
 
-_BLANK = r"[^\S\n]"  # also those that no keyboard has: the canonical text has plain ones in their place
-BULLET = re.compile(
-    rf"^{_BLANK}*((?:[{re.escape(''.join(sorted(BULLETS)))}]|\d{{1,2}}[.)])(?={_BLANK}+\S)|\d{{1,2}}、){_BLANK}*", re.M
-)
 _HEADING = re.compile(
     r"""(?P<mark>\#{1,6}[ \t]+|\*{2}|__|\[|【)? (?P<name>[^\W\d_][^\W_]*+(?:[ _\#]{1,2}[^\W_]++){0,3}) [ \t]*
     (?:[(（](?P<aside>[^()（）\n]{1,40})[)）] [ \t]*)?

@@ -9,15 +9,12 @@ from pathlib import Path
 
 from newbie.errors import PromptError
 from newbie.prompt import diagnostics, dialect, safety
-from newbie.prompt.build import build
 from newbie.prompt.diagnostics import Diagnostic
-from newbie.prompt.outline import outline
 from newbie.prompt.rules import structure
 from newbie.prompt.scan import Scanned, scan
 from newbie.prompt.scene import Dialect, Scene, cut, words
 from newbie.prompt.source import Source, Span
 from newbie.prompt.unknown import misspelt
-from newbie.prompt.wellformed import document
 
 MAX_BYTES = 256 * 1024
 
@@ -135,6 +132,9 @@ def _understand(source: Source) -> Reading:
     start = 0 if json else dialect.split_system_prompt(scanned.view, first)
     scanned = scanned._replace(tags=[t for t in scanned.tags if t.start >= start])
     if first < len(text) and not json:
+        from newbie.prompt.build import build  # these bring lxml along; lists of tags need none of it
+        from newbie.prompt.wellformed import document
+
         doc = document(source, scanned, start)
         scene, found = build(doc)
         found = [*doc.found, *found]
@@ -157,11 +157,14 @@ def _plain(scanned: Scanned, start: int, *, json: bool) -> Scene:
     """A prompt without tags of the language."""
     body = cut(scanned.view, start, len(scanned.view))
     json = json or dialect.is_json(body.text)  # behind a system prompt
-    listed = None if json or scanned.tags else outline(scanned.view, start)
-    if listed and listed.scene:
-        return listed.scene
-    if listed and listed.is_tags:
-        return Scene(tags=tuple(tag for line in listed.items for tag in line.items), dialect="tags")
+    if not json and not scanned.tags and "\n" in body.text:
+        from newbie.prompt.outline import outline
+
+        listed = outline(scanned.view, start)
+        if listed and listed.scene:
+            return listed.scene
+        if listed and listed.is_tags:
+            return Scene(tags=tuple(tag for line in listed.items for tag in line.items), dialect="tags")
     kind: Dialect = "text" if json else dialect.plain_dialect(body.text)
     if kind == "tags":
         return Scene(tags=words(body) if dialect.is_booru_list(body.text) else body.items, dialect=kind)

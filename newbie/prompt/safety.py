@@ -20,30 +20,31 @@ ADULT = 18
 _STOP = "|"  # the boundary of a phrase
 
 _TOKEN = re.compile(r"[^\W_]+|[,;.\n!?、。，；！？|]+")
-_LEET = re.compile(r"[a-z0-9@$!]++")
 _LEET_SIGN = re.compile(r"[a-z][013457@$!]|[013457@$!][a-z]")
 _GAPPED = re.compile(r"(?<![a-z0-9])(?:[a-z0-9][\W_]){3,}+(?:[a-z0-9](?![a-z0-9]))?+")
 _LABEL = re.compile(r"\bsex *[:=]")  # "sex: female" is a label
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
-_ACCENTED = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
-_INVISIBLE = re.compile(
+
+# Compiled when a text needs them, for that takes a while: digits for letters, other letters than those of ASCII, ages.
+_LEET = r"[a-z0-9@$!]++"
+_ACCENTED = "[\u00c0-\u024f\u1e00-\u1eff]"
+_INVISIBLE = (
     "[\u00ad\u0300-\u036f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
     "\U000e0000-\U000e0fff]"
 )
-_OTHER_SCRIPT = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
-_GAP = re.compile(r"[\s_\-·・*.~]+")
-
-_AGE = re.compile(
+_OTHER_SCRIPT = "[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]"
+_GAP = r"[\s_\-·・*.~]+"
+_AGE = (
     r"(?<![\d.])(\d{1,2}) ?(?:(?:years?|yrs?|y)(?: ?old| of age| girl| boy| kid)|y ?o\b)"
     r"|\bage[ds]? ?(\d{1,2})(?!\d)"
     r"|(?<!\d)(\d{1,2}) ?(?:歳|才(?![能华华会可])|岁|歲|살)(?![年上以差])"
 )
-_WORD_AGE = re.compile(
+_WORD_AGE = (
     r"(?:(twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|and) )?"
     r"\b(" + "|".join(words.NUMBERS) + r") ?(?:years?|yrs?) ?old"
 )
-_CJK_AGE = re.compile(r"(?<![一二三四五六七八九十百千万零〇\d])([一二三四五六七八九十]{1,3})(?:岁|歳|歲)(?![年上以差])")
-_MONTHS = re.compile(r"\b\d{1,2} ?(?:months?|weeks?) ?old\b|[月月]齢")
+_CJK_AGE = r"(?<![一二三四五六七八九十百千万零〇\d])([一二三四五六七八九十]{1,3})(?:岁|歳|歲)(?![年上以差])"
+_MONTHS = r"\b\d{1,2} ?(?:months?|weeks?) ?old\b|[月月]齢"
 
 
 class Finding(NamedTuple):
@@ -106,8 +107,8 @@ def _even(text: str) -> str:
     text = _LABEL.sub(" ", unicodedata.normalize("NFKC", text).casefold())
     if text.isascii():
         return text
-    text = _INVISIBLE.sub("", text)
-    text = _ACCENTED.sub(lambda m: unicodedata.normalize("NFKD", m[0])[0], text)
+    text = re.sub(_INVISIBLE, "", text)
+    text = re.sub(_ACCENTED, lambda m: unicodedata.normalize("NFKD", m[0])[0], text)
     return text.translate(words.LOOKALIKES)
 
 
@@ -119,7 +120,7 @@ def _spellings(even: str) -> Iterator[list[str]]:
         yield _TOKEN.findall(joined)
     if _LEET_SIGN.search(joined) or _STRETCHED.search(joined):
         for one in "il":
-            plain = _LEET.sub(partial(_as_letters, letters={**words.LEET, ord("1"): ord(one)}), joined)
+            plain = re.sub(_LEET, partial(_as_letters, letters={**words.LEET, ord("1"): ord(one)}), joined)
             yield _TOKEN.findall(_STRETCHED.sub(r"\1", plain))
 
 
@@ -175,9 +176,9 @@ def _entries(text: str) -> list[str]:
 
 def _other_scripts(even: str) -> Iterator[tuple[str, str]]:
     """The same for Chinese, Japanese and Korean, where words have no gaps."""
-    if not _OTHER_SCRIPT.search(even):
+    if even.isascii() or not re.search(_OTHER_SCRIPT, even):
         return
-    text = _GAP.sub("", even)
+    text = re.sub(_GAP, "", even)
     for innocent in _entries(words.INNOCENT_OTHER):
         text = text.replace(innocent, _STOP)
     for kind, entries in (("alone", words.ALONE_OTHER), ("minor", words.MINOR_OTHER), ("sexual", words.SEXUAL_OTHER)):
@@ -193,14 +194,14 @@ def _other_scripts(even: str) -> Iterator[tuple[str, str]]:
 def _age(even: str) -> str:
     """An age below 18, as it is written; "" if there is none."""
     text = " ".join(_TOKEN.findall(even))
-    for match in _AGE.finditer(text):
+    for match in re.finditer(_AGE, text):
         if int(next(filter(None, match.groups()))) < ADULT:
             return match[0]
-    for match in _WORD_AGE.finditer(text):
+    for match in re.finditer(_WORD_AGE, text):
         if not match[1]:
             return match[0]
-    for match in _CJK_AGE.finditer(_GAP.sub("", even)):
+    for match in re.finditer(_CJK_AGE, re.sub(_GAP, "", even)):
         if words.CJK_NUMBERS.get(match[1], ADULT) < ADULT:
             return match[0]
-    months = _MONTHS.search(text)
+    months = re.search(_MONTHS, text)
     return months[0] if months else ""

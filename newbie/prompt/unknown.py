@@ -12,7 +12,6 @@ from bisect import bisect_left, bisect_right
 
 from newbie.prompt.balance import Balanced, Loose, Node
 from newbie.prompt.diagnostics import Diagnostic
-from newbie.prompt.outline import MEANT
 from newbie.prompt.rules import structure
 from newbie.prompt.scan import Tag
 from newbie.prompt.schema import CHARACTER, lookup, similar
@@ -60,6 +59,8 @@ def _pairs(loose: list[Loose]) -> list[tuple[Tag, Tag]]:
 
 
 def _unknown(tag: Tag, how: str, otherwise: str) -> Diagnostic:
+    from newbie.prompt.outline import MEANT  # headings of lists, which most prompts have nothing to do with
+
     meant = _meant(tag.name) or MEANT.get(tag.name.lower(), "")
     meant = meant if lookup(meant) else ""
     hint = f"did you mean <{meant}>?" if meant else otherwise

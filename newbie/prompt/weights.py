@@ -32,7 +32,7 @@ _PIECE: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"[+-]?+(?:nan|inf(?:inity)?+|(?:\d++\.?+\d*+|\.\d++)(?:e[+-]?+\d++)?+)", re.IGNORECASE)
 _YEAR: Final = re.compile(r"\d{3,4}")  # `(reverse:1999)`: nobody means that as a weight
-_WORD: Final = re.compile("[^\\W\\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WORD: Final = "[^\\W\\d_]{2}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # compiled for the first weight
 _ITEM_ENDS: Final = re.compile(r"[^\S\n\r]*+(?:[,，、\n\r)]|:\s*+[\d.]++\s*+\)|</?[A-Za-z_]|\Z)")
 
 
@@ -145,7 +145,7 @@ def _ended(text: str, opened: int, last: int, closed: int) -> tuple[Span, Span, 
     if colon < 0 or not _ITEM_ENDS.match(text, closed + 1):
         return None
     number = text[colon + 1 : closed].strip()
-    if not _NUMBER.fullmatch(number) or not _WORD.search(text, opened + 1, colon):
+    if not _NUMBER.fullmatch(number) or not re.search(_WORD, text[opened + 1 : colon]):
         return None
     while text[colon - 1].isspace():
         colon -= 1

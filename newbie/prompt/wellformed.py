@@ -20,7 +20,7 @@ from newbie.prompt.source import Source, Span
 from newbie.prompt.unknown import add_unknown
 
 # XML 1.0 cannot express control characters; in the document they become U+FFFD, in the values they stay.
-_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Document(NamedTuple):

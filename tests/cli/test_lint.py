@@ -218,11 +218,21 @@ def test_nothing_is_coloured_in_a_pipe_and_control_signs_are_shown(lint):
     assert "\x1b" not in out
 
 
-def test_linting_loads_no_torch_no_transformers_and_no_tokenizer(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "spared"),
+    [
+        ("<character_1>\n<n>$character_1$</n>\n<appearance>blue hair\n</character_1>\n", ()),
+        ("1girl, solo, blue_hair\n", ("lxml", "newbie.prompt.build", "newbie.prompt.wellformed")),
+    ],
+)
+def test_linting_loads_nothing_that_a_short_prompt_can_do_without(tmp_path, text, spared):
     path = tmp_path / "a.xml"
-    path.write_text(ODD, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     code = (
-        "import sys; from newbie.cli.main import main; main(['lint', sys.argv[1]]);"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'tokenizers', 'numpy', 'PIL')))"
+        "import sys; from newbie.cli.main import main; main(['lint', '--quiet', sys.argv[1]]);"
+        "print(*(name for name in sys.argv[2:] if name in sys.modules), file=sys.stderr)"
     )
-    assert subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=False).returncode == 0
+    heavy = ("torch", "transformers", "tokenizers", "numpy", "PIL")
+    ours = ("newbie.request", "newbie.prompt.reuse", "newbie.prompt.convert", "newbie.prompt.outline")
+    command = [sys.executable, "-c", code, str(path), *heavy, *ours, *spared]
+    assert subprocess.run(command, capture_output=True, check=True).stderr.split() == []

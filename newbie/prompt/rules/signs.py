@@ -7,8 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
-from newbie.prompt.dialect import is_booru_list, plain_dialect
-from newbie.prompt.outline import BULLET
+from newbie.prompt.dialect import BULLET, is_booru_list, plain_dialect
 from newbie.prompt.rules.subject import Subject
 from newbie.prompt.schema import GENERAL
 from newbie.prompt.source import Span

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from newbie.prompt.diagnostics import Diagnostic
 from newbie.prompt.infotext import parts
-from newbie.prompt.outline import Outline, list_of
 from newbie.prompt.scene import Block, Character, Field, Scene, Value, items_of
 from newbie.prompt.schema import GENERAL, LOOSE
 from newbie.prompt.source import Source, Span
 from newbie.prompt.vocabulary import Tag, Vocabulary
 
 if TYPE_CHECKING:
+    from newbie.prompt.outline import Outline
     from newbie.prompt.read import Reading  # the reader imports rules
     from newbie.prompt.tokens import Encoding
 
@@ -77,6 +77,10 @@ class Subject:
     @cached_property
     def listed(self) -> Outline | None:
         """The list of lines that the prompt is."""
+        if self.reading.dialect == "xml" or "\n" not in self.reading.body.strip():
+            return None
+        from newbie.prompt.outline import list_of  # most prompts need none of it, and lint has to start at once
+
         return list_of(self.reading)
 
     @cached_property

@@ -73,6 +73,8 @@ def test_a_part_behind_break_is_a_person_only_where_it_speaks_of_one():
         ("((masterpiece:1.2))", "(masterpiece:1.32)"),
         ("1.5::red_hair::", "(red_hair:1.5)"),
         ("{{hat}}", "(hat:1.1)"),
+        ("(hat:)", "(hat:1.1)"),
+        ("((blue hair:))", "(blue_hair:1.21)"),
     ],
 )
 def test_the_hint_about_a_foreign_weight_weighs_the_same(written: str, ours: str):

@@ -17,7 +17,7 @@ STRAY_WEIGHT = Rule(
     "warning",
     "a weight that has no effect",
     "A weight is written (tag:1.2). Other forms come from other tools and are read as text here: more parentheses, "
-    "brackets, braces, a number without parentheses, a parenthesis that is never closed.",
+    "brackets, braces, a number without parentheses, a colon without a number, a parenthesis that is never closed.",
     "1girl, solo, ((blue_hair)), smile",
     "1girl, solo, (blue_hair:1.2), smile",
 )
@@ -41,6 +41,7 @@ _STRAY = re.compile(
     |    [\[{{][A-Za-z][\w \-]{{2,}}[\]}}] | \([A-Za-z][\w \-]{{3,}}\)  # [tag], {{tag}}, (tag)
     |    [A-Za-z][\w \-']{{2,}}:(?:[01]?\.\d{{1,2}}|[12]\.\d{{1,2}})      # tag:1.2
     |    \([A-Za-z][^()]*:{_NUMBER} | [A-Za-z][^():]*:{_NUMBER}\)       # (tag:1.2 and tag:1.2)
+    |    \([A-Za-z][\w \-']+:\s*\)                                    # (tag:)
     |    {_NUMBER}::[A-Za-z][\w \-]+(?:::)?                            # 1.2::tag::
     """,
     re.VERBOSE,
@@ -78,7 +79,7 @@ def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
 
 def _instead(text: str, brackets: Mapping[str, float]) -> str:
     """The same as our weight: what the brackets and the number weigh in the program they come from."""
-    words = canonical(re.sub(rf"{_NUMBER}::|::|:{_NUMBER}", "", text).strip("()[]{} "))
+    words = canonical(re.sub(rf"{_NUMBER}::|::|:{_NUMBER}", "", text).strip("()[]{}: "))
     opening = text[: len(text) - len(text.lstrip("([{"))]
     number = re.search(rf":\s*({_NUMBER})|({_NUMBER})::", text)
     opening = opening[1:] if number and opening[:1] == "(" else opening

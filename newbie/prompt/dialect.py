@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from newbie.prompt.infotext import COMMANDS
+from newbie.prompt.infotext import COMMANDS, CUT
 from newbie.prompt.scene import Dialect
 
 # The words with which every system prompt of this model ends.
@@ -12,7 +12,7 @@ _MARKER = re.compile(r"<Prompt\s+Start>", re.IGNORECASE)
 _JSON = re.compile(r'\{\s*+"')
 _SEPARATORS = re.compile(r"[\s,，、]*+")
 _SENTENCE_END = re.compile(r"[。！？]|[.!?](?:\s|$)")
-_SPLIT = re.compile(r"[,，、\n\r]+|(?<![^\s,，、])BREAK(?![^\s,，、])")
+_SPLIT = re.compile(rf"[,，、\n\r]+|{CUT}")
 
 # Words that sentences need and Danbooru tags avoid.
 _SENTENCE_WORDS = frozenset(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 # Words that cut a prompt into parts. They are no tags, and blanks beside them are no underscores.
 COMMANDS = frozenset(("BREAK", "AND", "ADDBASE", "ADDCOL", "ADDROW", "ADDCOMM"))
+CUT = rf"(?<![^\s,，、])(?:{'|'.join(sorted(COMMANDS))})(?![^\s,，、])"
 
 _NEGATIVE = re.compile(r"^Negative prompt(?:[:：][ \t]*|[ \t]*$)", re.MULTILINE | re.IGNORECASE)
 _SETTINGS = re.compile(r"^Steps: \d+,[^\n]*+\s*+\Z", re.MULTILINE)

@@ -64,6 +64,25 @@ def test_a_part_behind_break_is_a_person_only_where_it_speaks_of_one():
     assert "<background>sunset</background>" in two and "character_3" not in two and "character_2" in two
 
 
+@pytest.mark.parametrize("cut", [" BREAK\n", "\nBREAK\n", ", BREAK, ", " AND ", " ADDCOL "])
+def test_a_part_that_counts_several_people_is_that_of_the_picture(cut: str):
+    parts = ("masterpiece", "2girls, classroom", "1girl, blonde hair", "1girl, black hair, short hair")
+    made = convert(read(cut.join(parts)), "xml").text
+    assert "<count>2girls</count>\n<background>classroom</background>" in made
+    assert "<appearance>blonde_hair</appearance>\n</character_1>" in made and "character_3" not in made
+
+
+def test_behind_break_nothing_contradicts_what_stands_before_it_but_within_a_part_it_does():
+    parts = ["2girls", "1girl, blonde hair", "1girl, black hair", "short hair, long hair"]
+    found = [each for each in lint(read(" BREAK\n".join(parts))) if each.code == "NB304"]
+    assert [each.message for each in found] == ["long hair contradicts short hair"]
+
+
+def test_and_between_sentences_is_a_word():
+    text = "a girl with blue hair AND a girl with red hair AND a beach at sunset"
+    assert convert(read(text), "xml").text == f"<caption>{text}</caption>"
+
+
 @pytest.mark.parametrize(
     ("written", "ours"),
     [

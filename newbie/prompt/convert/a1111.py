@@ -4,7 +4,8 @@
     Negative prompt: lowres
     Steps: 28, Sampler: Euler, CFG scale: 5.5, Seed: 1, Size: 832x1216
 
-BREAK cuts a prompt into parts: one for the picture, then one per person, as its regional add-ons read it.
+BREAK, and AND and ADDCOL likewise, cuts a prompt into parts: one for the picture, then one per person, as its regional
+add-ons read it.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ from newbie.prompt.convert import emphasis
 from newbie.prompt.convert.flat import apart, lists_of
 from newbie.prompt.convert.sheet import Sheet, without_comments
 from newbie.prompt.convert.sort import regional, sort
-from newbie.prompt.dialect import looks_like_tag
-from newbie.prompt.infotext import parts
+from newbie.prompt.dialect import looks_like_tag, plain_dialect
+from newbie.prompt.infotext import CUT, parts
 from newbie.prompt.read import Reading
 from newbie.prompt.scene import Scene, Value
 from newbie.prompt.weights import marks
 
-_BREAK = re.compile(r"(?<!\S)BREAK(?![^\s,])")
 _NETWORK = re.compile(r"<(lora|lyco|hypernet):([^:<>]+):([\d.]+)[^<>]*>")
 # Underscores between words and before a bracket with words; an emoticon such as o_o has none.
 _JOINT = re.compile(r"(?:(?<=[^\W_]{2})|(?<=[^\W_]\)))_(?=\(?[^\W_]{2})")
 
 
 def looks_like_a1111(text: str) -> bool:
-    """Whether a plain list uses anything that is the web UI's own."""
-    return bool(_BREAK.search(text) or _NETWORK.search(text)) or emphasis.has_emphasis(text)
+    """Whether a text uses anything that is the web UI's own. In sentences, AND is a loud word."""
+    cuts = re.search(CUT, text) and ("BREAK" in text or plain_dialect(text) == "tags")
+    return bool(cuts or _NETWORK.search(text)) or emphasis.has_emphasis(text)
 
 
 def read_a1111(reading: Reading) -> Sheet:
     found = parts(without_comments(reading))
-    sections = [_section(part) for part in _BREAK.split(found.prompt)]
+    sections = [_section(part) for part in re.split(CUT, found.prompt)]
     everything = [each for tags, _ in sections for each in tags]
     notes = _notes(found.prompt, everything)
     return Sheet(scene_of(sections), reading.system_prompt, found.negative, found.settings, notes=notes)

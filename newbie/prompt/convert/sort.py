@@ -86,7 +86,7 @@ def sort(parts: Sequence[Sequence[str]]) -> Scene:
 def regional(parts: Sequence[Sequence[str]]) -> list[list[str]]:
     """Parts as `sort` wants them, or none: BREAK also cuts what speaks of one person, or of the picture again.
 
-    A part of a list is that of a person unless all that is known of it belongs to the picture.
+    A part of a list is that of a person unless it counts several, or all that is known of it belongs to the picture.
     """
     people = people_of(tag for part in parts for tag in part)
     if people.number == 0 or people.alone:  # counted: nobody, or one
@@ -96,7 +96,7 @@ def regional(parts: Sequence[Sequence[str]]) -> list[list[str]]:
     for part in parts[1:]:
         homes = {element_of(tag, words) for tag in part} - {OTHER}
         speaks_of_picture = homes and homes.isdisjoint(fields_of(CHARACTER)) and not any(map(counts_people, part))
-        if speaks_of_picture:
+        if speaks_of_picture or people_of(part).number > 1:
             first += part
         else:
             rest.append(list(part))

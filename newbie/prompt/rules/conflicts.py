@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from newbie.prompt.diagnostics import Diagnostic, Rule
+from newbie.prompt.infotext import COMMANDS
 from newbie.prompt.rules.subject import Item, Subject, block_items
-from newbie.prompt.scene import Scene
+from newbie.prompt.scene import Scene, Value
 from newbie.prompt.schema import GENERAL
 from newbie.prompt.source import Span
 from newbie.prompt.vocabulary.conflicts import Conflict, of_person, of_picture
@@ -30,13 +31,27 @@ def contradictions(subject: Subject) -> Iterator[Diagnostic]:
     if subject.negative:
         return
     for scene in subject.scenes:
-        picture = [*block_items(scene.general, GENERAL), *map(Item, scene.tags)]
-        yield from _among(picture, of_picture(), subject)
+        first, *further = _parts(scene.tags)
+        picture = [*block_items(scene.general, GENERAL), *first]
         people = [list(block_items(character, character.path)) for character in scene.characters]
         if len(people) < 2 and _one_person(scene, picture, subject):
             people = [[*(item for items in people for item in items), *picture]]  # the picture's tags are theirs too
+        people += [part for part in further if _one_person(scene, part, subject)]
+        for part in (picture, *further):
+            yield from _among(part, of_picture(), subject)
         for person in people:
             yield from _among(person, of_person(), subject)
+
+
+def _parts(tags: Iterable[Value]) -> list[list[Item]]:
+    """A list of tags, cut where BREAK and the like stand: what is behind them is somebody else's."""
+    parts: list[list[Item]] = [[]]
+    for tag in tags:
+        if COMMANDS.isdisjoint(tag.text.split()):
+            parts[-1].append(Item(tag))
+        else:
+            parts.append([])
+    return parts
 
 
 def _one_person(scene: Scene, picture: list[Item], subject: Subject) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from newbie.prompt.diagnostics import Diagnostic, Rule
 from newbie.prompt.dialect import is_json
+from newbie.prompt.infotext import COMMANDS
 from newbie.prompt.rules.subject import Subject
 from newbie.prompt.scene import Value
 from newbie.prompt.schema import lookup
@@ -37,7 +38,7 @@ _TORN = re.compile(r"</?[ \t]*([A-Za-z_][\w\-]{1,39})(?=([\s>,/]|$))")
 _WIDE = re.compile(r"[＜〈《]/?[ \t]*([A-Za-z_][\w\-]{0,39})[^＞〉》\n]{0,40}[＞〉》]")  # typed with a Chinese keyboard
 _COMMAND = re.compile(
     r"<(?:lora|lyco|lycoris|hypernet|wildcard|embedding)\b:[^<>,]{1,200}>|\bembedding:[\w.\-]+"
-    r"|\b(?:BREAK|AND|ADDBASE|ADDCOL|ADDROW|ADDCOMM)\b|^(?i:Negative prompt)(?:[:：]|[ \t]*$)|^Steps: \d+, .*",
+    rf"|\b(?:{'|'.join(sorted(COMMANDS))})\b|^(?i:Negative prompt)(?:[:：]|[ \t]*$)|^Steps: \d+, .*",
     re.MULTILINE,
 )
 
@@ -67,16 +68,17 @@ def letters(subject: Subject) -> Iterator[Diagnostic]:
 def foreign(subject: Subject) -> Iterator[Diagnostic]:
     for value in (Value(subject.source.text),) if subject.reading.dialect == "tags" else subject.values:
         for match in _COMMAND.finditer(value.text):
-            hint = _hint(match[0])
+            hint = _hint(match[0], subject)
             said = match[0] if len(match[0]) <= 40 else f"{match[0][:40]}…"
             message = f"{said} speaks to another program, and is read as words"
             yield Diagnostic(FOREIGN, _at(value.span, match), message, hint)
 
 
-def _hint(command: str) -> str:
+def _hint(command: str, subject: Subject) -> str:
     if command.startswith("<"):
         return "give adapters by --lora"
-    if command.lower().startswith(("break", "negative", "steps")):
+    cuts = command in COMMANDS and subject.reading.dialect == "tags"
+    if cuts or command.lower().startswith(("break", "negative", "steps")):
         return "python -m newbie convert --to xml understands it"
     return "delete it; there is nothing like it here"
 

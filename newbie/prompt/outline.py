@@ -33,9 +33,12 @@ _HEADING = re.compile(
     r"""(?P<mark>\#{1,6}[ \t]+|\*{2}|__|\[|【)? (?P<name>[^\W\d_][^\W_]*+(?:[ _\#]{1,2}[^\W_]++){0,3}) [ \t]*
     (?:[(（](?P<aside>[^()（）\n]{1,40})[)）] [ \t]*)?
     (?:(?P<colon>[:：])(?:\*{2}|__|\]|】)?(?=\s|$|(?<=：)) |
-     (?P<close>\*{2}|__|\]|】)(?:[ \t]*[(（](?P<behind>[^()（）\n]{1,40})[)）])?(?:[ \t]*[:：])? | $)[ \t]*""",
+     (?P<close>\*{2}|__|\]|】)(?:[ \t]*[(（](?P<behind>[^()（）\n]{1,40})[)）])?(?:[ \t]*[:：])? |
+     (?P<dash>[-–—])(?=[ \t]) | $)[ \t]*""",
     re.VERBOSE,
 )
+# What closes "**Girl A: Luna**" and ends "## Girl A - Luna:".
+_CLOSED_BEHIND = re.compile(r"(?:[:：]?(?:\*{2}|__|\]|】))?[:：]?\Z")
 _NUMERALS = "一二三四五六七八九"
 _GIRL, _BOY = "girl|woman|女孩|少女|女生|女の子|女性|소녀", "boy|man|男孩|少年|男生|男の子|男性|소년"
 _PERSON = re.compile(
@@ -48,13 +51,19 @@ _MOST_NAMES = 32  # that sentences are searched for
 NEGATIVE = "negative"  # the heading of what is not wanted: no part of the scene
 # What people write above the elements of the language, beside their own names.
 _MEANT = {
-    GENERAL: "scene setting overall common shared global 场景 画面 整体 全体 シーン 전체",
+    GENERAL: "scene setting overall common shared global prompt positive positive_prompt 提示词 正面提示词 正向提示词 "
+    "プロンプト 프롬프트 场景 画面 整体 全体 シーン 전체",
+    "n": "名字 姓名 名前 이름",
+    "gender": "sex 性别 性別 성별",
     "appearance": "hair eyes face body looks look features species 外貌 外观 头发 眼睛 外見 髪 髪型 瞳 외모 머리 눈",
     "clothing": "outfit attire wearing accessories dress clothes 服装 衣服 服饰 衣装 服 의상 옷",
     "expression": "emotion 表情 표정",
+    "interaction": "互动 やり取り 상호작용",
+    "body_type": "build body_shape 体型 身材 체형",
     "action": "pose actions 动作 姿势 ポーズ 動作 포즈 동작",
     "position": "placement 位置 위치",
     "count": "people 人数 인원",
+    "artists": "画师 画家 绘师 絵師 화가",
     "style": "art_style medium 画风 风格 画風 スタイル 작풍 스타일",
     "background": "backdrop 背景 배경",
     "environment": "location place 环境 地点 場所 環境 장소",
@@ -180,11 +189,15 @@ def _line(view: str, start: int, stop: int, apart: bool) -> _Line:
     indent = (bullet.start(1) if bullet else begins) - start
     plain = _Line(indent, bullet is not None, "", 0, _NOTHING, "", cut(view, begins, stop), begins, apart)
     match = _HEADING.match(view, begins, stop)
-    if not match or not (match["colon"] or match["close"] or (match["mark"] or "").startswith("#")):
+    mark = (match["mark"] or "") if match else ""
+    if not match or not (match["colon"] or match["close"] or match["dash"] or mark.startswith("#")):
         return plain
     value = cut(view, match.end(), stop)
+    if mark and not match["close"] and (closed := _CLOSED_BEHIND.search(value.text)):
+        value = cut(view, value.span.start, value.span.start + closed.start())
     written = "_".join(match["name"].lower().replace("#", " ").split())
-    if person := _PERSON.fullmatch(match["name"]):
+    person = _PERSON.fullmatch(match["name"])
+    if person and (person["number"] or not match["dash"]):
         group = "aside" if match["aside"] else "behind"
         aside = cut(view, *match.span(group)) if match[group] else _NOTHING
         number, kind = _number(person["number"] or ""), "1girl" if person["girl"] else "1boy" if person["boy"] else ""

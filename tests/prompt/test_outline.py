@@ -261,11 +261,51 @@ def test_sentences_of_a_person_have_their_places():
         ("キャラクター1：青髪、三つ編み\nキャラクター2：赤髪\n背景：教室", ("青髪, 三つ編み", "赤髪")),
         ("캐릭터 1: 파란 머리\n캐릭터 2: 빨간 머리\n배경: 교실", ("파란 머리", "빨간 머리")),
         ("角色一：蓝发\n角色二：\n- 头发：金色，双马尾\n背景：教室", ("蓝发", "金色头发, 双马尾")),
+        (
+            "角色1：\n姓名：初音未来\n性别：1girl\n外貌：双马尾\n角色2：\n外貌：金发\n背景：舞台\n画师：wlop",
+            ("双马尾", "金发"),
+        ),
     ],
 )
 def test_headings_in_other_scripts(text: str, wanted: tuple[str, ...]):
     assert [person["appearance"] for person in people(text)] == list(wanted)
     assert "<background>" in convert(read(text), "xml").text
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("**Character 1: Luna**", "**Character 2: Sol**"),
+        ("## Character 1 - Luna", "## Character 2 – Sol"),
+        ("### Character 1 — Luna:", "### Character 2 — Sol:"),
+        ("**Character 1 - Luna**:", "**Character 2 - Sol:**"),
+        ("[Character 1: Luna]", "[Character 2: Sol]"),
+        ("【角色1：Luna】", "【角色2：Sol】"),
+        ("Girl A - Luna", "Girl B - Sol"),
+    ],
+)
+def test_a_name_in_a_heading_is_the_name_whatever_signs_stand_around_it(first: str, second: str):
+    text = f"# Scene\nA cafe in the rain.\n\n{first}\nblue hair\n\n{second}\nred hair\n\nStyle - watercolor"
+    assert [(person["n"], person["appearance"]) for person in people(text)] == [
+        ("Luna", "blue_hair"),
+        ("Sol", "red_hair"),
+    ]
+    assert "<style>watercolor</style>" in convert(read(text), "xml").text
+
+
+def test_a_dash_is_a_heading_only_behind_the_words_for_one():
+    assert [tag.text for tag in read("1girl - solo\nmaid - cafe\nsmile").scene.tags] == [
+        "1girl - solo",
+        "maid - cafe",
+        "smile",
+    ]
+
+
+@pytest.mark.parametrize("heading", ["Prompt:", "Positive prompt:", "**Positive Prompt:**\n", "正面提示词："])
+def test_what_stands_below_prompt_is_the_prompt_and_below_negative_prompt_what_is_not_wanted(heading: str):
+    made = convert(read(f"{heading} 1girl, blue hair, beach\n\n**Negative prompt:** lowres"), "xml")
+    assert "<appearance>blue_hair</appearance>" in made.text and "<background>beach</background>" in made.text
+    assert made.negative == "lowres" and "rompt" not in made.text
 
 
 def test_the_heading_of_a_person_says_a_name_a_place_or_a_kind():

@@ -23,6 +23,7 @@ _MAX_GUESSES = 64  # different names that are compared with ours
 def add_unknown(balanced: Balanced, tags: list[Tag]) -> None:
     """Add further elements to `balanced.nodes`, the tags of foreign wrappers to `balanced.dropped`."""
     edges = sorted(offset for n in balanced.nodes for offset in (n.outer_start, n.outer_stop))
+    people = sorted(n.outer_start for n in balanced.nodes if n.kind == CHARACTER)
     inner_stop = -1
     paired = set(balanced.misspelt_ends)
     for opener, closer in _pairs(balanced.loose):
@@ -31,11 +32,12 @@ def add_unknown(balanced: Balanced, tags: list[Tag]) -> None:
         paired |= {opener.start, closer.start}
         if bisect_right(edges, opener.start) != bisect_left(edges, closer.stop):
             balanced.dropped += [opener.span, closer.span]
-            balanced.found.append(_unknown(opener, "it was looked through", f"delete <{opener.name}> and its end tag"))
+            holds_people = bisect_left(people, opener.start) < bisect_left(people, closer.stop)
+            balanced.found.append(_wrapper(opener, holds_people=holds_people))
             continue
         inner_stop = closer.stop
         balanced.nodes.append(Node(opener.name, None, opener.start, opener.stop, closer.start, closer.stop))
-        balanced.found.append(_unknown(opener, "it was read as a further element", "see docs/prompt-language.md"))
+        balanced.found.append(_unknown(opener, "it was read as a further element", _hint(opener.name)))
     balanced.nodes.sort(key=lambda n: n.outer_start)
     balanced.dropped.sort()
     balanced.found += misspelt([t for t in tags if t.known is None and t.start not in paired])
@@ -58,14 +60,25 @@ def _pairs(loose: list[Loose]) -> list[tuple[Tag, Tag]]:
     return sorted(pairs, key=lambda pair: pair[0].start)
 
 
-def _unknown(tag: Tag, how: str, otherwise: str) -> Diagnostic:
-    from newbie.prompt.outline import MEANT  # headings of lists, which most prompts have nothing to do with
-
-    meant = _meant(tag.name) or MEANT.get(tag.name.lower(), "")
-    meant = meant if lookup(meant) else ""
-    hint = f"did you mean <{meant}>?" if meant else otherwise
+def _unknown(tag: Tag, how: str, hint: str) -> Diagnostic:
     message = f"<{tag.name}> is not an element of the prompt language; {how}"
     return Diagnostic(structure.UNKNOWN_ELEMENT, tag.span, message, hint)
+
+
+def _wrapper(tag: Tag, *, holds_people: bool) -> Diagnostic:
+    """Whatever is around characters, such as <scene>, is no block of the language."""
+    delete = f"delete <{tag.name}> and its end tag"
+    return _unknown(tag, "it was looked through", delete if holds_people else _hint(tag.name, delete))
+
+
+def _hint(name: str, otherwise: str = "see docs/prompt-language.md") -> str:
+    """What to write instead of an unknown element."""
+    from newbie.prompt.outline import MEANT, NEGATIVE  # headings of lists, which most prompts have nothing to do with
+
+    meant = _meant(name) or MEANT.get(name.lower(), "")
+    if meant == NEGATIVE:
+        return "what is not wanted goes into the negative prompt, --negative; here it is drawn like all else"
+    return f"did you mean <{meant}>?" if lookup(meant) else otherwise
 
 
 def _meant(name: str) -> str:

@@ -237,6 +237,23 @@ PASTED = """1girl, solo, masterpiece
 Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"""
 
 
+@pytest.mark.parametrize(
+    "unwanted",
+    [
+        "<negative>lowres, bad_hands</negative>",
+        "<negative_prompt>lowres, bad_hands</negative_prompt>",
+        "<negative_prompt><danbooru_tags>lowres, bad_hands</danbooru_tags></negative_prompt>",
+    ],
+)
+def test_an_element_of_what_is_not_wanted_is_told_and_never_called_superfluous(unwanted: str):
+    text = f"<character_1><n>a</n></character_1><general_tags><count>1girl</count></general_tags>{unwanted}"
+    assert "--negative" in said(text)["NB105"]
+    if "danbooru" not in unwanted:
+        made = convert(read(text), "a1111")
+        assert made.text == "1girl, a\nNegative prompt: lowres, bad_hands" and made.notes
+        assert "the negative prompt: lowres, bad_hands" in convert(read(text), "json").lost
+
+
 @pytest.mark.parametrize("heading", ["Negative prompt:", "negative prompt:", "Negative Prompt", "Negative prompt："])
 def test_below_negative_prompt_nothing_is_a_mistake_but_that_it_stands_there(heading: str):
     reading = read(PASTED.replace("{}", heading))
@@ -250,6 +267,13 @@ def test_below_negative_prompt_nothing_is_a_mistake_but_that_it_stands_there(hea
     [
         ("<charachter_2><n>a</n></charachter_2>", "NB105", "did you mean <character_2>?"),
         ("<character_1><eyes>blue</eyes></character_1>", "NB105", "did you mean <appearance>?"),
+        ("<scene><character_1><n>a</n></character_1></scene>", "NB105", "delete <scene> and its end tag"),
+        (
+            "<characters><character_1><n>a</n></character_1></characters>",
+            "NB105",
+            "delete <characters> and its end tag",
+        ),
+        ("<scene><background>sea</background></scene>", "NB105", "did you mean <general_tags>?"),
         ("<character_1><position x='40%'/></character_1>", "NB701", "write 0.4, a number from 0 to 1"),
         ("<character_1><position x='400%'/></character_1>", "NB701", "write a number from 0 to 1"),
         ("1girl, (blue hair:1,2), smile", "NB401", "write (blue_hair:1.2), or blue_hair; a point, no comma"),

@@ -23,7 +23,7 @@ from newbie.prompt.convert.template import is_template, read_template, write_tem
 from newbie.prompt.infotext import parts
 from newbie.prompt.meaning import meaning
 from newbie.prompt.novelai import is_novelai
-from newbie.prompt.outline import list_of
+from newbie.prompt.outline import MEANT, NEGATIVE, list_of
 from newbie.prompt.read import Reading, read
 from newbie.prompt.scan import FENCE, scan
 
@@ -111,6 +111,7 @@ def convert(
             raise UsageError(f"there is no dialect {name!r}", "choose from " + ", ".join(DIALECTS))
     source = recognise(reading) if source == "auto" else source
     sheet = sheet_of(reading, source)
+    sheet = sheet if is_negative else _without_unwanted(sheet)
     sheet = replace(sheet, negative=beside) if beside else sheet
     sheet = boxed(sheet) if DIALECTS[target].attributes or target in BOXED else sheet
     wanted = sheet if DIALECTS[target].write in (write_list, write_a1111, write_novelai) else structured(sheet)
@@ -151,6 +152,19 @@ def sheet_of(reading: Reading, source: str) -> Sheet:
         return read_markup(reading)
     above = read(text[:end] + below.prompt, name=reading.source.name, negative=True)
     return replace(read_markup(above), negative=below.negative, settings=below.settings)
+
+
+def _without_unwanted(sheet: Sheet) -> Sheet:
+    """With the elements of the picture that name what is not wanted, as <negative>, in the negative prompt."""
+    general = sheet.scene.general
+    unwanted = [each for each in general.fields if MEANT.get(each.name) == NEGATIVE]
+    if not unwanted:
+        return sheet
+    kept = replace(general, fields=tuple(each for each in general.fields if each not in unwanted))
+    negative = ", ".join(filter(None, (sheet.negative, *(each.value.text for each in unwanted))))
+    note = f"<{unwanted[0].name}> names what is not wanted: it is the negative prompt"
+    scene = replace(sheet.scene, general=kept)
+    return replace(sheet, scene=scene, negative=negative, notes=(*sheet.notes, note))
 
 
 def _lost_beside(sheet: Sheet, target: str) -> list[str]:

@@ -93,6 +93,10 @@ def test_and_between_sentences_is_a_word():
         ("1.5::red_hair::", "(red_hair:1.5)"),
         ("{{hat}}", "(hat:1.1)"),
         ("(hat:)", "(hat:1.1)"),
+        ("(blue hair:120%)", "(blue_hair:1.2)"),
+        ("(hat:1.3.2)", "(hat:1.3)"),
+        ("（blue hair：1.2）", "(blue_hair:1.2)"),
+        ("(微笑： 1.2）", "(微笑:1.2)"),
         ("((blue hair:))", "(blue_hair:1.21)"),
     ],
 )
@@ -276,6 +280,11 @@ def test_below_negative_prompt_nothing_is_a_mistake_but_that_it_stands_there(hea
         ("<scene><background>sea</background></scene>", "NB105", "did you mean <general_tags>?"),
         ("<character_1><position x='40%'/></character_1>", "NB701", "write 0.4, a number from 0 to 1"),
         ("<character_1><position x='400%'/></character_1>", "NB701", "write a number from 0 to 1"),
+        ("1girl, [blue|red] hair, smile", "NB302", "write [blue|red]_hair"),
+        ("1girl, {blue|red} hair, smile", "NB302", "write {blue|red}_hair"),
+        ("1girl, ([blue hair]:1.2), smile", "NB302", "write blue_hair"),
+        ("“masterpiece”, 1girl, ‘blue hair’, smile", "NB301", "did you mean blue_hair?"),
+        ('"1girl", "solo", "smile"', "NB301", "did you mean 1girl?"),
         ("1girl, (blue hair:1,2), smile", "NB401", "write (blue_hair:1.2), or blue_hair; a point, no comma"),
         (
             "<character_1><n>a</n></character_1><general_tags><count>2girls</count></general_tags>",

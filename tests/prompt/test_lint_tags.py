@@ -76,7 +76,9 @@ def test_a_tag_is_said_once_in_a_block(text: str, again: int) -> None:
     [
         ("((blue_hair))", "NB401"), ("[[blue_hair]]", "NB401"), ("{blue_hair}", "NB401"), ("[blue_hair]", "NB401"),
         ("blue_hair:1.2", "NB401"), ("(blue_hair:1.2", "NB401"), ("blue_hair:1.2)", "NB401"), ("(blue_hair)", "NB401"),
-        ("(hat:)", "NB401"), ("(blue hair: )", "NB401"), ("(x:)", ""), ("(:)", ""),
+        ("（blue hair：1.2）", "NB401"), ("(微笑：1.2)", "NB401"), ("（微笑）", ""), ("(hat:120%)", "NB401"),
+        ("(hat:1.2.3)", "NB401"), ("（16：9）", ""), ("（´ω｀）", ""), ("(hat:)", "NB401"), ("(blue hair: )", "NB401"),
+        ("(x:)", ""), ("(:)", ""),
         ("(blue_hair:1.2)", ""), ("(blue_hair, smile:1.2)", ""), ("(blue_hair:-3)", "NB411"),
         ("(blue_hair:nan)", "NB411"), ("(blue_hair:1e9)", "NB411"),
         ("reverse:1999", ""), ("16:9", ""), (":3", ""), ("maccha_(mochancc)", ""),

@@ -42,16 +42,22 @@ RULES = (MISSPELT, BLANKS, OTHER_NAME)
 
 MAX_GUESSES = 100  # different unknown tags that are compared with the vocabulary
 _NAMES = ("n", "artists")
+_QUOTES = "\"'`“”„‘’«»「」"
 _TRAINED_WITH_BLANKS = ("n", "artists", "quality", "resolution")
 
 
 def misspelt(subject: Subject) -> Iterator[Diagnostic]:
     tags = [item for item in _tags(subject) if item.element not in _NAMES]
     unknown = (text for text in dict.fromkeys(item.text for item in tags) if subject.tag(text) is None)
-    meant = {text: nearest(subject.vocabulary, text) for text in islice(unknown, MAX_GUESSES)}
+    meant = {text: _meant(subject, text) for text in islice(unknown, MAX_GUESSES)}
     for item in tags:
         if right := meant.get(item.text):
             yield Diagnostic(MISSPELT, item.span, f"{item.text} is no usual tag", f"did you mean {right}?")
+
+
+def _meant(subject: Subject, text: str) -> str:
+    tag = subject.tag(text.strip(_QUOTES))  # of a list in a program, or of a telephone's keyboard
+    return tag.name if tag else nearest(subject.vocabulary, text)
 
 
 def blanks(subject: Subject) -> Iterator[Diagnostic]:
@@ -59,10 +65,16 @@ def blanks(subject: Subject) -> Iterator[Diagnostic]:
         right = canonical(item.text)
         if right != item.text and item.element not in _TRAINED_WITH_BLANKS:
             fix = (Edit(item.span, right),)
-            name = item.text.lstrip("([{")  # of a weight, perhaps around several tags
-            name = re.sub(r":[\d.]+[)\]}:\d.]*\Z", "", name) if ":" in name else name
-            name = name if "(" in name else name.rstrip(")]}")
+            name = _bare(item.text)
             yield Diagnostic(BLANKS, item.span, f"blanks in the tag {name}", f"write {canonical(name)}", fix)
+
+
+def _bare(text: str) -> str:
+    """A tag without its weight, which may be around several tags; `[red|blue] hair` is all of it the tag."""
+    name = text.lstrip("([{")
+    name = re.sub(r":[\d.]+[)\]}:\d.]*\Z", "", name) if ":" in name else name
+    name = name if "(" in name else name.rstrip(")]}")
+    return text if any(sign in name for sign in ")]}") and "(" not in name else name
 
 
 def other_names(subject: Subject) -> Iterator[Diagnostic]:

@@ -41,13 +41,15 @@ _STRAY = re.compile(
     |    [\[{{][A-Za-z][\w \-]{{2,}}[\]}}] | \([A-Za-z][\w \-]{{3,}}\)  # [tag], {{tag}}, (tag)
     |    [A-Za-z][\w \-']{{2,}}:(?:[01]?\.\d{{1,2}}|[12]\.\d{{1,2}})      # tag:1.2
     |    \([A-Za-z][^()]*:{_NUMBER} | [A-Za-z][^():]*:{_NUMBER}\)       # (tag:1.2 and tag:1.2)
-    |    \([A-Za-z][\w \-']+:\s*\)                                    # (tag:)
+    |    \([A-Za-z][\w \-']+:\s*(?:\d+\s*%|\d*(?:\.\d*){{2,}})?\)      # (tag:), (tag:120%), (tag:1.2.3)
+    |    (?=.*[（：）])[(（][^\W\d_][^()（）]*[:：]\s*{_NUMBER}\s*[)）]  # （tag：1.2）
     |    {_NUMBER}::[A-Za-z][\w \-]+(?:::)?                            # 1.2::tag::
     """,
     re.VERBOSE,
 )
 
 
+_ASCII = str.maketrans("（）：", "():")  # what a Chinese keyboard types
 _DECIMAL_COMMA = re.compile(r",(\d{1,3})\)")  # behind the `(tag:1` of `(tag:1,2)`
 _DOUBLED = re.compile(rf"\(\(+[A-Za-z][^()]*:{_NUMBER}\s*\)\)+")
 
@@ -79,11 +81,13 @@ def stray_weights(subject: Subject) -> Iterator[Diagnostic]:
 
 def _instead(text: str, brackets: Mapping[str, float]) -> str:
     """The same as our weight: what the brackets and the number weigh in the program they come from."""
-    words = canonical(re.sub(rf"{_NUMBER}::|::|:{_NUMBER}", "", text).strip("()[]{}: "))
+    text = text.translate(_ASCII)
+    words = canonical(re.sub(rf"{_NUMBER}::|::|:\s*[\d.]+\s*%|:\s*{_NUMBER}[\d.]*", "", text).strip("()[]{}: "))
     opening = text[: len(text) - len(text.lstrip("([{"))]
     number = re.search(rf":\s*({_NUMBER})|({_NUMBER})::", text)
     opening = opening[1:] if number and opening[:1] == "(" else opening
     weight = float(number[1] or number[2]) if number else 1.0
+    weight = weight / 100 if "%" in text else weight
     for sign in opening:
         weight *= brackets[sign]
     if weight < 0:

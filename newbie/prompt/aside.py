@@ -12,7 +12,7 @@ from typing import Final
 
 from newbie.prompt import suppress, weights
 from newbie.prompt.encoder_text import EncoderText, Weight
-from newbie.prompt.scan import attributes_at, scan
+from newbie.prompt.scan import QUOTES, attributes_at, scan
 from newbie.prompt.schema import attributes_of
 from newbie.prompt.source import Source, Span
 
@@ -56,5 +56,5 @@ def _attributes(text: str, names: tuple[str, ...]) -> Iterator[Span]:
         else:
             for each in mine:
                 start = text.rfind(each.name, tag.start, each.span.start)
-                quoted = text[each.span.start - 1] in "\"'"
+                quoted = text[each.span.start - 1] in QUOTES
                 yield Span(len(text[:start].rstrip()), each.span.stop + quoted)

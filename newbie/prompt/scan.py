@@ -41,6 +41,9 @@ FENCE = re.compile(r"^[ \t]*+`{3,}+[ \t]*+[\w+\-]*+[ \t]*+$", re.MULTILINE)  # a
 _QUIET = re.compile(rf"<!--|<!\[CDATA\[|{_HEADER.pattern}|{FENCE.pattern}", re.IGNORECASE | re.MULTILINE)
 
 
+QUOTES = "\"'“”„‘’"  # around the value of an attribute; the round ones come from telephones
+
+
 class Tag(NamedTuple):
     """One tag in the text. `known` is None for a name outside the language."""
 
@@ -94,12 +97,19 @@ def scan(source: Source, start: int = 0) -> Scanned:
         view = blank(view, torn)
     tags = list(_tags(source, view, start))
     _check_depth(source, tags)
-    found += [
-        Diagnostic(structure.ATTRIBUTES, t.span, f"the attributes of <{t.name}> mean nothing here", f"write <{t.name}>")
-        for t in tags
-        if t.known and meaningless(t.name, t.attributes)
-    ]
+    for tag in tags:
+        if tag.known and (unread := meaningless(tag.name, tag.attributes)):
+            message = f"the attributes of <{tag.name}> mean nothing here"
+            found.append(Diagnostic(structure.ATTRIBUTES, tag.span, message, _instead(tag, unread)))
     return Scanned(view, tags, found, tuple(s for s in spans if _is_comment(text[s.start : s.stop])))
+
+
+def _instead(tag: Tag, unread: set[str]) -> str:
+    """What to write for attributes that mean nothing: elements, where they have the names of such."""
+    names = [known.name for each in tag.attributes if each in unread and (known := lookup(each))]
+    if names:
+        return f"write an element: <{tag.name}><{names[0]}>…</{names[0]}></{tag.name}>"
+    return f"write <{tag.name}>…</{tag.name}>" if tag.form == "empty" else f"write <{tag.name}>"
 
 
 def attributes_at(view: str, start: int) -> list[AttributeText]:
@@ -116,7 +126,7 @@ def attributes_text(found: list[AttributeText]) -> str:
 
 
 def _attribute(pair: re.Match[str]) -> AttributeText:
-    quoted = pair[2][0] in "\"'"
+    quoted = pair[2][0] in QUOTES and pair[2][-1] in QUOTES
     place = Span(pair.start(2) + quoted, pair.end(2) - quoted)
     return AttributeText(pair[1], pair.string[place.start : place.stop], place)
 

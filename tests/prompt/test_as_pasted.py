@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from newbie.cli.main import main
-from newbie.prompt import Reading, read
+from newbie.prompt import Reading, read, render
+from newbie.prompt.boxes import written
 from newbie.prompt.convert import convert
 from newbie.prompt.format import formatted
 from newbie.prompt.infotext import parts
@@ -277,6 +278,19 @@ def test_below_negative_prompt_nothing_is_a_mistake_but_that_it_stands_there(hea
             "NB105",
             "delete <characters> and its end tag",
         ),
+        (
+            '<character id="1" gender="1girl"><clothing>hat</clothing></character>',
+            "NB107",
+            "write an element: <character><gender>…</gender></character>",
+        ),
+        ('<general_tags><background value="sea"/></general_tags>', "NB107", "write <background>…</background>"),
+        (
+            '<general_tags><count>1girl</count></general_tags><character_1 look="blue hair, hat"/>',
+            "NB112",
+            "an attribute holds no comma; write tags between elements: <appearance>blue_hair</appearance>",
+        ),
+        ("a girl < /appearance >", "NB112", "write </appearance>, without blanks behind the < and with a > at the end"),
+        ("<character_1><clothing>white&nbsp;dress</clothing></character_1>", "NB112", "write a blank"),
         ("<scene><background>sea</background></scene>", "NB105", "did you mean <general_tags>?"),
         ("<character_1><position x='40%'/></character_1>", "NB701", "write 0.4, a number from 0 to 1"),
         ("<character_1><position x='400%'/></character_1>", "NB701", "write a number from 0 to 1"),
@@ -295,3 +309,14 @@ def test_below_negative_prompt_nothing_is_a_mistake_but_that_it_stands_there(hea
 )
 def test_a_hint_can_be_followed(text: str, code: str, hint: str):
     assert hint in [each.hint for each in lint(read(text)) if each.code == code]
+
+
+def test_round_quotation_marks_of_a_telephone_are_quotation_marks():
+    text = (
+        "<character_1><clothing weight=“1.3”>hat</clothing><position x=“0.1” width=‘0.4’>left</position></character_1>"
+    )
+    reading = read(text)
+    assert lint(reading) == ()
+    assert render(reading).jina.text == "<character_1><clothing>hat</clothing><position>left</position></character_1>"
+    assert written(reading)["character_1"][:3] == (0.1, 0.0, 0.4)
+    assert '<position x="0.1" width="0.4">' in formatted(reading)

@@ -34,7 +34,8 @@ FOREIGN = Rule(
 RULES = (LETTERS, FOREIGN)
 
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
-_TORN = re.compile(r"</?[ \t]*([A-Za-z_][\w\-]{1,39})(?=([\s>,/]|$))")
+_TORN = re.compile(r"<[ \t]*(/?)[ \t]*([A-Za-z_][\w\-]{1,39})(?=[\s>,/]|$)")
+_ATTRIBUTES = re.compile(r"\s+[\w:.\-]+\s*=[^<>]*>")  # of a tag that is none because of them
 _WIDE = re.compile(r"[＜〈《]/?[ \t]*([A-Za-z_][\w\-]{0,39})[^＞〉》\n]{0,40}[＞〉》]")  # typed with a Chinese keyboard
 _COMMAND = re.compile(
     r"<(?:lora|lyco|lycoris|hypernet|wildcard|embedding)\b:[^<>,]{1,200}>|\bembedding:[\w.\-]+"
@@ -55,14 +56,21 @@ def letters(subject: Subject) -> Iterator[Diagnostic]:
         if "&" in value.text:
             for match in _ENTITY.finditer(value.text):
                 message = f"{match[0]} is read as {len(match[0])} letters"
-                yield Diagnostic(LETTERS, _at(value.span, match), message, "write the sign itself")
+                hint = "write a blank" if match[0] == "&nbsp;" else "write the sign itself"
+                yield Diagnostic(LETTERS, _at(value.span, match), message, hint)
         if "<" in value.text:
             for match in _TORN.finditer(value.text):
-                known = lookup(match[1])
-                if known and known.element.kind != "wrapper" and len(match[1]) > 2:  # <Prompt Start> has its own rule
-                    message = f"{match[0]} is no tag, and is read as text"
-                    hint = f"write <{known.name}>, without blanks behind the < and with a > at the end"
-                    yield Diagnostic(LETTERS, _at(value.span, match), message, hint)
+                known = lookup(match[2])
+                if not known or known.element.kind == "wrapper" or len(match[2]) < 3:  # <Prompt Start> has its own rule
+                    continue
+                message = f"{match[0]} is no tag, and is read as text"
+                hint = f"write <{match[1]}{known.name}>, without blanks behind the < and with a > at the end"
+                if _ATTRIBUTES.match(value.text, match.end()):
+                    message = f"{match[0]} is read as text, for its attributes cannot be read"
+                    hint = (
+                        "an attribute holds no comma; write tags between elements: <appearance>blue_hair</appearance>"
+                    )
+                yield Diagnostic(LETTERS, _at(value.span, match), message, hint)
 
 
 def foreign(subject: Subject) -> Iterator[Diagnostic]:

@@ -24,7 +24,7 @@ HARD_STYLES = {"pixel_art": 4}
 
 
 def repeats(spec: PictureSpec) -> int:
-    """How often a drawing is shown where an easy one is shown once: 1 and what its figures have in `HARD`, on average."""
+    """How often a drawing is shown where an easy one is shown once: by what its figures have in `HARD`, on average."""
     found = [table.get(getattr(figure, name), 0) for figure in spec.characters for name, table in HARD.items()]
     return 1 + HARD_STYLES.get(spec.style, 0) + round(sum(found) / len(spec.characters))
 

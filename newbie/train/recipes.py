@@ -30,8 +30,8 @@ class MiniRecipe:
     def stages(self) -> tuple[Stage, ...]:
         """Each twice as large as the one before, the last spread among it; a stage without steps is left out.
 
-        Pictures are drawn at shift 1.5. Training looks at twice as much noise: there it is decided what stands where, and
-        there the model of a shift of 1.5 could hardly tell two hair styles or a wave from none by the prompt.
+        Pictures are drawn at shift 1.5, training looks at more noise than that: there it is decided what stands where,
+        and there a model trained at 1.5 could hardly tell two hair styles, or a wave from none, by the prompt.
         """
         every = (
             Stage(self.size // 2, self.pictures * 2, self.half_steps, batch=64),

@@ -136,19 +136,19 @@ class Denoiser:
         return velocity
 
     def accelerated(
-        self, accel: str, plan: str = "", *, schedule: str, shift: float, **more: Any
+        self, accel: str, plan: str = "", *, steps: int, schedule: str, shift: float, **more: Any
     ) -> tuple[Denoiser, Composed]:
         """The same request with approximate accelerations, and what they are.
 
         Args:
             accel, plan: see `Request`.
-            schedule: resolved; with `shift` it says what the grid is.
+            steps, schedule, shift: what the grid was made from; the schedule resolved.
             more: `resolution` and `weights` of the run; `calibration`, `besides`, `detail` of `accel.compose.Facts`.
 
         Raises:
             UsageError: see `accel.compose`.
         """
-        config, steps = self.transformer.config, len(self.grid) - 1
+        config = self.transformer.config
         run = Run(
             config.n_layers, config.dim, steps, self.sampler, schedule, shift, self.paired(), any(self.guided),
             more.pop("resolution", None), more.pop("weights", ""),

@@ -13,6 +13,7 @@ from newbie import Request, devices
 from newbie.accel.calibration import Calibration
 from newbie.denoise import Denoiser
 from newbie.errors import UsageError
+from newbie.pipeline.presets import grid_of
 from newbie.sampling import times
 
 REQUEST = Request(prompt="1girl, blue_hair", steps=8, width=64, height=64, seed=3)
@@ -93,6 +94,15 @@ def test_what_cannot_be_is_refused_before_the_first_step(mini, changes, said):
     with pytest.raises(UsageError, match=said) as caught:
         unmeasured.generate(replace(REQUEST, **changes), on_step=stepped)
     assert caught.value.hint
+
+
+def test_a_schedule_that_makes_another_number_of_steps_is_known_by_the_number_asked_for(mini):
+    """1000 noise levels at every 142nd are eight, though seven were asked for."""
+    request = replace(REQUEST, steps=7, schedule="ddim_uniform").resolved(mini.recommended)
+    measured = Calibration(mini.name, ratios={grid_of(request): (1.0,) * 8})
+    asked = replace(request, accel="magcache:threshold=0.5,cooldown=1")
+    ran = replace(mini, calibration=measured).generate(asked).records[0]["ran"]["accel"]
+    assert ran["requested"] == 8 and ran["skipped"] > 0
 
 
 def test_heat_maps_and_skipped_blocks_do_not_go_together(mini):

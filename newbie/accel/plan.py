@@ -67,7 +67,7 @@ class Run:
 
     layers: int
     width: int
-    steps: int
+    steps: int  # as asked for: some schedules make a few more or fewer of them
     solver: str
     schedule: str
     shift: float

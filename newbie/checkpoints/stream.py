@@ -2,7 +2,8 @@
 
 Until then it is called `.NAME.part`, and `.NAME.part.log` says which tensors are in it, with the hash of each. Whoever
 writes the same file again finds them, reads them once to see that they are there, and goes on behind them. What is to
-be written is a pure function of its plan, so a continued file is the file that one run would have written.
+be written is a pure function of its plan, so a continued file is the file that one run would have written. While one
+process writes, `.NAME.part.lock` keeps others away.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from newbie.checkpoints.places import as_bytes
@@ -59,6 +61,10 @@ class Plan:
         return self.path.with_name(f".{self.path.name}.part.log")
 
     @property
+    def lock(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.part.lock")
+
+    @property
     def identity(self) -> str:
         state = hashlib.sha256(self.header)
         state.update(f"\n{self.size}\n{self.sources}".encode())
@@ -71,21 +77,23 @@ def write(plan: Plan, check: Callable[[Path], None], on_part: Callable[[int, int
     `check` looks at the whole before it gets its name, and raises what speaks against it.
 
     Raises:
-        OutputError: no room, or what was written is not what is read back. What is there stays for the next run.
+        OutputError: no room, somebody else is writing it, or what was written is not what is read back. What is there
+            stays for the next run.
         WeightsError: the source is damaged. Of the file nothing stays; but it does where the source could not be read.
     """
     done: list[str] = []
     try:
         plan.path.parent.mkdir(parents=True, exist_ok=True)
-        _require_room(plan)
-        done = _there(plan)
-        before = len(done)
-        _write_rest(plan, done, on_part)
-        _verify(plan, done)
-        check(plan.unfinished)
-        plan.unfinished.replace(plan.path)
-        with suppress(OSError):
-            plan.log.unlink()
+        with _alone(plan):
+            _require_room(plan)
+            done = _there(plan)
+            before = len(done)
+            _write_rest(plan, done, on_part)
+            _verify(plan, done)
+            check(plan.unfinished)
+            plan.unfinished.replace(plan.path)
+            with suppress(OSError):
+                plan.log.unlink()
         return before
     except WeightsError as error:
         if not isinstance(error.__cause__, OSError):  # a disk that failed once may be read the next time
@@ -98,6 +106,22 @@ def write(plan: Plan, check: Callable[[Path], None], on_part: Callable[[int, int
             f"{plan.path}: could not be written ({error}){there}",
             f"{what} and run the same command again{': it continues there' if there else ''}",
         ) from error
+
+
+@contextmanager
+def _alone(plan: Plan) -> Iterator[None]:
+    """No other process writes the same file meanwhile; a lock that a killed one has left is free."""
+    try:
+        with FileLock(plan.lock, blocking=False):
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    plan.lock.unlink()  # while it is held: who waits for the old one sees that it has no name
+    except Timeout:
+        raise OutputError(
+            f"{plan.path}: another process is writing it", "wait for it to end, or write to another place"
+        ) from None
 
 
 def discard(path: Path) -> None:

@@ -28,7 +28,7 @@ def facts_of(parts: Components, request: Request, weights: str, calibration: Cal
     run = Run(
         layers=config.n_layers,
         width=config.dim,
-        steps=len(grid) - 1,
+        steps=request.steps,
         solver=request.sampler,
         schedule=schedule,
         shift=request.shift,

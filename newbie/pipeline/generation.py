@@ -194,6 +194,7 @@ class Generation:
         accelerated, composed = denoiser.accelerated(
             request.accel,
             request.plan,
+            steps=request.steps,
             schedule=times.resolve(request.schedule, request.sampler),
             shift=request.shift,
             resolution=(request.width, request.height),

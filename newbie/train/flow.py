@@ -8,7 +8,8 @@ Small pictures first: what words mean is learnt on cheap 128-pixel pictures, fin
 with the largest are spread among those before them: at the end, where the learning rate is nearly zero, they teach
 nothing.
 
-Not every part of a picture counts alike in the loss: faces most, then figures (newbie.train.emphasis).
+Not every part of a picture counts alike in the loss: faces most, then figures; and drawings that show what is hard to
+learn come more often than others (newbie.train.emphasis).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from newbie.text import gemma, jina
 from newbie.text.tokens import Tokenizer
 from newbie.train.attention import MATMUL
 from newbie.train.data import Drawings, batch_numbers
-from newbie.train.emphasis import weights
+from newbie.train.emphasis import repeats, weights
 from newbie.train.lanes import Lanes
 from newbie.train.latents import Latents
 from newbie.train.loop import Plan, fit
@@ -72,10 +73,10 @@ class FlowRecipe:
     start: str = ""  # the model it begins with (newbie.train.start); empty: random weights
     seed: int = 0
 
-    def going_on(self, start: str, seed: int) -> FlowRecipe:
-        """The recipe of a round that begins with a finished model: smaller steps, and no long plateau, which would
-        first undo what the round before has settled."""
-        muon_lr, adam_lr = 0.6 * self.muon_lr, 0.6 * self.adam_lr
+    def going_on(self, start: str, seed: int, rate: float = 0.6) -> FlowRecipe:
+        """The recipe of a round that begins with a finished model: `rate` of the step size, and no long plateau, which
+        would first undo what the round before has settled."""
+        muon_lr, adam_lr = rate * self.muon_lr, rate * self.adam_lr
         return replace(self, start=start, seed=seed, decay=0.9, muon_lr=muon_lr, adam_lr=adam_lr)
 
     @property
@@ -188,6 +189,12 @@ def train_flow(
     of_stage = lru_cache(maxsize=2)(latents)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
+    @lru_cache(maxsize=2)
+    def epoch(number: int, count: int) -> Tensor:
+        """The drawings of a stage, each as often as it comes before all of them come again."""
+        specs = map(captions[number].drawings.spec, range(count))
+        return torch.arange(count).repeat_interleave(torch.tensor([repeats(spec) for spec in specs]))
+
     def part_loss(part: Part, noise: Tensor, t: Tensor, share: float) -> tuple[Tensor, tuple[Tensor | None, ...]]:
         """A part's share of the batch's (weighted loss, mean square error), and the loss's gradients."""
         image, words, mask, clip_words, weight = (x.to(device) for x in part)
@@ -205,8 +212,9 @@ def train_flow(
         stage = recipe.stages[number]
         pictures = of_stage(stage)
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        numbers = batch_numbers(recipe.seed + number, place, stage.batch, len(pictures)).tolist()
-        visit = recipe.seed * 1000 + place * stage.batch // len(pictures)
+        pool = epoch(number, len(pictures))
+        numbers = pool[batch_numbers(recipe.seed + number, place, stage.batch, len(pool))].tolist()
+        visit = recipe.seed * 1_000_003 + step  # other words each time
         tasks = []
         for part in captions[number].parts(numbers, pictures, visit, recipe.part, recipe.faces):
             count = len(part.latents)

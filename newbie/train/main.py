@@ -24,6 +24,9 @@ def parser() -> Parser:
         "--as-it-stands", action="store_true", help="train nothing: --export the run's last saved state, unfinished"
     )
     flags.add_argument("--start", type=Path, help="begin with this finished model's weights, not with random ones")
+    flags.add_argument(
+        "--rate", type=float, default=0.6, help="of the step size that a run from nothing has (default: %(default)s)"
+    )
     flags.add_argument("--autoencoder", type=Path, help="use this finished autoencoder (a folder), train none")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
     flags.add_argument("--workers", type=int, default=1, help="processes that draw (default: %(default)s)")
@@ -68,6 +71,7 @@ def main(argv: Sequence[str]) -> int:
         compiled=args.compile,
         until=args.until,
         start=args.start,
+        rate=args.rate,
         autoencoder=args.autoencoder,
         say=say,
     )

@@ -138,11 +138,12 @@ def make(
     compiled: bool = False,
     until: str = "flow",
     start: Path | None = None,
+    rate: float = 0.6,
     autoencoder: Path | None = None,
     say: Callable[[str], None],
 ) -> Painter | None:
-    """Run the stages up to `until`; None when that is not "flow". `start` is a finished model to paint on from,
-    `autoencoder` the folder of a finished one to be used.
+    """Run the stages up to `until`; None when that is not "flow". `start` is a finished model to paint on from, with
+    `rate` of the step size; `autoencoder` the folder of a finished one to be used.
 
     Raises:
         NewbieError: see `newbie.train.loop.fit` and `newbie.train.start`.
@@ -174,7 +175,7 @@ def make(
     begin = None
     if start is not None:
         begin = painter_like(start, flow, run / "words")
-        flow = flow.going_on(start.name, recipe.seed + fingerprint(begin))
+        flow = flow.going_on(start.name, recipe.seed + fingerprint(begin), rate)
     return train_flow(flow, latents, captions, run / "flow", device=device, say=say, start=begin, compiled=compiled)
 
 

@@ -28,11 +28,15 @@ class MiniRecipe:
     seed: int = 7
 
     def stages(self) -> tuple[Stage, ...]:
-        """Each twice as large as the one before, the last spread among it; a stage without steps is left out."""
+        """Each twice as large as the one before, the last spread among it; a stage without steps is left out.
+
+        Pictures are drawn at shift 1.5, training looks at more noise than that: there it is decided what stands where,
+        and there a model trained at 1.5 could hardly tell two hair styles, or a wave from none, by the prompt.
+        """
         every = (
             Stage(self.size // 2, self.pictures * 2, self.half_steps, batch=64),
-            Stage(self.size, self.pictures, self.full_steps, batch=48, shift=1.5),
-            Stage(self.size * 2, max(self.pictures // 8, 1), self.double_steps, batch=16, shift=2.5, spread=True),
+            Stage(self.size, self.pictures, self.full_steps, batch=48, shift=3.0),
+            Stage(self.size * 2, max(self.pictures // 8, 1), self.double_steps, batch=16, shift=4.0, spread=True),
         )
         return tuple(stage for stage in every if stage.steps)
 

@@ -27,7 +27,7 @@ def request(model, accel="", plan="", *, steps=12, sampler="euler", blocks=None,
     )
     if not accel and not plan:
         return plain
-    return plain.accelerated(accel, plan, schedule="official", shift=SHIFT, **more)[0]
+    return plain.accelerated(accel, plan, steps=steps, schedule="official", shift=SHIFT, **more)[0]
 
 
 def noise(request, seeds=(7,)):

@@ -341,7 +341,7 @@ def test_settings_arrive_and_a_prompt_that_asks_for_detail_is_told():
     assert pruning == Pruning(3, 4.5, rows=9, classes=("reuse", "mean_v"), detail=0.5)
     assert request(model, "prune", detail=0.5).policies.pruning.detail == 0.0
     assert request(model, "prune:budget=0,detail=yes", detail=0.5).policies is None
-    composed = request(model).accelerated("prune:detail=yes", schedule="official", shift=6.0, detail=1.0)[1]
+    composed = request(model).accelerated("prune:detail=yes", steps=12, schedule="official", shift=6.0, detail=1.0)[1]
     assert composed.notes == ("prune: the prompt asks for detail, so the budget is 0.01",)
 
 

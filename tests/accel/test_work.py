@@ -116,7 +116,7 @@ def _asked(model, words, accel="", plan=""):
     if accel.startswith("until"):
         plain = replace(plain, guidance=replace(plain.guidance, truncation=Truncation("steps", 0.5)))
     accel = accel.removeprefix("until").strip(",")
-    return plain.accelerated(accel, plan, schedule="official", shift=6.0)[0] if accel or plan else plain
+    return plain.accelerated(accel, plan, steps=len(ROW), schedule="official", shift=6.0)[0] if accel or plan else plain
 
 
 @pytest.mark.parametrize(("words", "way"), [(PACKED, way) for way in WAYS] + [(BESIDE, way) for way in SOME])

@@ -427,6 +427,21 @@ def test_an_interrupted_conversion_goes_on_where_it_was_and_makes_the_same_file(
     assert not list(tmp_path.glob(".a*"))
 
 
+def test_two_conversions_into_one_target_do_not_disturb_each_other(tmp_path, wide, whole):
+    target, refused = tmp_path / "a.gguf", []
+
+    def tell(text: str) -> None:
+        if not refused:
+            with pytest.raises(OutputError, match="another process is writing it") as caught:
+                convert(wide, target, type="Q8_0")
+            refused.append(caught.value.hint)
+
+    convert(wide, target, type="Q8_0", on_progress=tell)
+    assert "another place" in refused[0]
+    assert target.read_bytes() == whole
+    assert not list(tmp_path.glob(".a*"))
+
+
 @pytest.mark.skipif(os.name != "posix", reason="kill -9")
 def test_a_killed_process_leaves_no_half_file_and_the_next_one_goes_on(tmp_path, wide, whole):
     target = tmp_path / "a.gguf"

@@ -1,14 +1,15 @@
-"""Which cells of the latents the loss looks at more closely."""
+"""Which cells of the latents the loss looks at more closely, and which drawings are shown more often."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
-from newbie.train.emphasis import weights
-from newbie.train.figures import layout, sample
+from newbie.train.emphasis import HARD, HARD_STYLES, repeats, weights
+from newbie.train.figures import Character, PictureSpec, layout, sample, words
 
 CELL = 8  # pixels
 
@@ -34,3 +35,20 @@ def test_faces_count_most_and_every_figure_more_than_the_background(number: int,
         assert bool((covered == 9).all())  # eyes are in the face
     assert (weight == 9).sum() < (weight > 1).sum()
     assert weight[0, 0] == 1 or layout.figures(spec, size)[0][:2] == (0, 0)
+
+
+def test_what_is_hard_to_learn_is_something_that_can_be_drawn() -> None:
+    there = {"hair_style": words.HAIR_STYLES, "mouth": words.MOUTHS, "lids": words.LIDS, "action": words.ACTIONS,
+             "prop": words.PROPS}  # fmt: skip
+    assert {name: set(table) - set(there[name]) for name, table in HARD.items()} == {name: set() for name in there}
+    assert set(HARD_STYLES) <= set(words.STYLES)
+
+
+def test_a_drawing_comes_more_often_by_what_its_figures_show_on_average() -> None:
+    plain, winking = Character(), Character(lids="wink")
+    assert repeats(PictureSpec((plain,))) == 1
+    assert repeats(PictureSpec((winking,))) == 1 + HARD["lids"]["wink"] == 7
+    left, right = replace(plain, position="left"), replace(plain, position="right")
+    assert repeats(PictureSpec((left, winking, right))) == 3
+    both = replace(winking, action="waving")
+    assert repeats(PictureSpec((both,), style="pixel_art")) == 1 + 6 + 5 + HARD_STYLES["pixel_art"]

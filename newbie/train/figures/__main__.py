@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import random
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from newbie.cli.console import run
+from newbie.flags import Parser
 from newbie.train.figures.draw import draw
 from newbie.train.figures.spec import sample
 
 
-def main() -> None:
+def main(argv: Sequence[str]) -> int:
     """Parse the flags and write the sheet."""
-    parser = argparse.ArgumentParser(prog="python -m newbie.train.figures", description="Write a contact sheet.")
+    parser = Parser(prog="python -m newbie.train.figures", description="Write a contact sheet.")
     parser.add_argument("--sheet", type=Path, required=True, help="the picture to write")
     parser.add_argument("--count", type=int, default=48, help="how many drawings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=128, help="side of a square drawing in pixels")
     parser.add_argument("--columns", type=int, default=8)
     parser.add_argument("--characters", type=int, choices=(1, 2, 3), default=None)
-    flags = parser.parse_args()
+    flags = parser.strict(argv)
     rng = random.Random(flags.seed)
     specs = [sample(rng, characters=flags.characters) for _ in range(flags.count)]
     Image.fromarray(sheet([draw(spec, flags.size) for spec in specs], columns=flags.columns)).save(flags.sheet)
+    return 0
 
 
 def sheet(pictures: list[np.ndarray], *, columns: int, gap: int = 2) -> np.ndarray:
@@ -41,4 +45,4 @@ def sheet(pictures: list[np.ndarray], *, columns: int, gap: int = 2) -> np.ndarr
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -9,7 +9,7 @@ from newbie.prompt.scene import Dialect
 
 # The words with which every system prompt of this model ends.
 _MARKER = re.compile(r"<Prompt\s+Start>", re.IGNORECASE)
-_JSON = re.compile(r'\{\s*+"')
+_JSON = re.compile(r"""\{\s*+(?:"|['“][\w ]++['”]\s*+:)""")  # also what Python prints, or a telephone types
 _SEPARATORS = re.compile(r"[\s,，、]*+")
 _SENTENCE_END = re.compile(r"[。！？]|[.!?](?:\s|$)")
 _SPLIT = re.compile(rf"[,，、\n\r]+|{CUT}")

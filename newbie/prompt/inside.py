@@ -59,7 +59,7 @@ def why_not(reading: Reading) -> str:
         sheet_of(reading, recognise(reading))
     except PromptError as error:
         place = f"{error.name}:{error.line}:{error.column}: " if error.line else f"{error.name}: "
-        what = str(error).removeprefix(place)
+        what = f"{error.message.removeprefix(place)}; {error.hint}"
         return f"line {error.line}, column {error.column}: {what}" if error.line else what
     return ""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from newbie.cli.main import main
+from newbie.errors import PromptError
 from newbie.prompt import Reading, read, render
 from newbie.prompt.boxes import written
 from newbie.prompt.convert import convert
@@ -320,3 +321,17 @@ def test_round_quotation_marks_of_a_telephone_are_quotation_marks():
     assert render(reading).jina.text == "<character_1><clothing>hat</clothing><position>left</position></character_1>"
     assert written(reading)["character_1"][:3] == (0.1, 0.0, 0.4)
     assert '<position x="0.1" width="0.4">' in formatted(reading)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('{"caption": "a",}', "a comma stands only between two; delete the one before it"),
+        ('{"caption": ["a", ]}', "a comma stands only between two; delete the one before it"),
+        ('{"caption": "a", style: "b"}', "correct it there"),
+    ],
+)
+def test_a_comma_too_many_in_json_is_called_one(text: str, hint: str):
+    with pytest.raises(PromptError) as caught:
+        convert(read(text), "xml")
+    assert caught.value.hint == hint

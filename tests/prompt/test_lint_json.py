@@ -100,13 +100,15 @@ def test_escaped_letters_do_not_hide_what_is_refused():
     [
         ('{"character_1": {"n": "miku",}}', "line 1, column 30: this is no JSON"),
         ('```json\n{\n "caption": "a",\n}\n```', "line 4, column 1: this is no JSON"),
+        ("{'caption': 'A girl.'}", "line 1, column 2: this is no JSON"),
+        ("{“caption”: “A girl.”}", "line 1, column 2: this is no JSON"),
         ('{"caption": "A girl.", "mood": "sad"}', "'mood' is no part of a prompt"),
         ('{"image": {"tags": "1girl", "caption": 5}}', '"image" has no texts'),
     ],
 )
 def test_a_prompt_that_convert_cannot_take_out_of_json_is_told_with_the_reason(text: str, why: str):
     (finding,) = [each for each in lint(read(text)) if each.code == "NB114"]
-    assert why in finding.hint and "takes the prompt" not in finding.hint
+    assert why in finding.hint and "takes the prompt" not in finding.hint and "\n" not in finding.hint
 
 
 def test_a_list_of_characters_and_a_request_are_looked_into():

@@ -59,7 +59,10 @@ def load(text: str, name: str = "prompt") -> dict[str, Any]:
     except json.JSONDecodeError as error:
         place = Source(text, name).place(error.pos)
         what = f"this is no JSON: {error.msg}"
-        raise PromptError(what, "correct it there", name=name, line=place.line, column=place.column) from None
+        hint = "correct it there"
+        if text[error.pos : error.pos + 1] in ("}", "]") and text[: error.pos].rstrip().endswith(","):
+            hint = "a comma stands only between two; delete the one before it"
+        raise PromptError(what, hint, name=name, line=place.line, column=place.column) from None
     except RecursionError:
         raise PromptError("JSON that is nested too deep", "a prompt needs three levels", name=name) from None
     if not isinstance(found, dict):

@@ -27,6 +27,7 @@ from newbie.accel.decide import Curve
 from newbie.accel.plan import Run
 from newbie.errors import UsageError, WeightsError
 from newbie.request import Request
+from newbie.sampling import times
 
 FILE = "acceleration.json"
 FORMAT = "accel-calibration/1"
@@ -34,7 +35,7 @@ CALIBRATED = frozenset({"teacache", "magcache"})  # methods that need a curve or
 PRESETS = ("exact", "balanced", "fast", "draft")
 MAKE = "python -m newbie calibrate measures a model"
 TUNE = "python -m newbie tune measures presets"
-OWN: dict[str, type] = {"steps": int, "shift": float, "cfg_trunc": str}  # what a preset may bring along
+OWN: dict[str, type] = {"steps": int, "shift": float, "sampler": str, "cfg_trunc": str}  # what a preset may bring along
 _NAMED = re.compile(rf"({'|'.join(PRESETS[1:])})(?:@([1-9]\d*)(?:,(\d+(?:\.\d+)?))?)?")
 _GRID = {"solver", "schedule", "shift", "steps"}  # the fields that there are, at each place of a file
 _ENTRY = _GRID | {"pictures", "curve", "ratios", "deviations", "presets"}
@@ -102,8 +103,10 @@ class Preset:
 
     @property
     def runs_on(self) -> Grid:
-        """The grid of its own pictures."""
-        return replace(self.grid, **{name: value for name, value in self.own.items() if name in ("steps", "shift")})
+        """The grid of its own pictures. A sampler that it brings along has its own schedule."""
+        ran = replace(self.grid, **{name: value for name, value in self.own.items() if name in ("steps", "shift")})
+        sampler = self.own.get("sampler")
+        return ran if sampler is None else replace(ran, solver=sampler, schedule=times.resolve("auto", sampler))
 
     def told(self, name: str) -> str:
         """For people, before it runs."""
@@ -177,8 +180,11 @@ class Calibration:
         return self._of(self.ratios, run, "MagCache ratios")
 
     def find(self, named: Named, grid: Grid) -> Preset | None:
-        """The one that is named, for a request with this grid."""
-        return self.presets.get(named.name, {}).get(named.of(grid))
+        """The one that is named, for a request with this grid: that of the exact picture, or the preset's own, which a
+        request that was filled in has."""
+        of_grids = self.presets.get(named.name, {})
+        filled = (each for each in of_grids.values() if each.runs_on == grid and named.of(each.grid) == each.grid)
+        return of_grids.get(named.of(grid)) or (next(filled, None) if named.steps else None)
 
     def preset(self, plan: str, grid: Grid) -> Preset:
         """The one that `--plan` names, for a request with this grid. Raises UsageError where there is none."""

@@ -6,9 +6,9 @@
     python -m newbie tune --target-speed 2x           the least error at twice the speed
     python -m newbie tune --max-error 0.02            the greatest speed at that error
 
-Some two hundred settings (methods, thresholds, intervals, reuse of guidance, fewer steps) are tried on two prompts, the
-third that is nearest to the front on more, and so on; what is left is timed beside the exact pictures in turns.
-See docs/quality.md.
+Some three hundred settings (methods, thresholds, intervals, reuse of guidance, fewer steps, other samplers) are tried on
+two prompts, the third that is nearest to the front on more, and so on; what is left is timed beside the exact pictures
+in turns. See docs/quality.md.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ SEED = 3_000_000  # of the first picture, away from those that calibrate and tho
 FIRST = 2  # prompts of the first round
 LEFT = 12  # settings that none is taken from any more
 KEPT = 3  # one in so many goes on to the next round
+MULTISTEP = ("dpmpp_2m", "res_multistep")  # samplers of second order at one evaluation a step
 Say = Callable[[str], None]
 
 
@@ -81,7 +82,7 @@ class Goal:
 GOALS = {
     "balanced": Goal(1.8, 0.05, 0.97),
     "fast": Goal(2.8, 0.10, 0.93),
-    "draft": Goal(4.0, 0.25),  # beyond that error it is another picture
+    "draft": Goal(4.0, 0.4),  # beyond that error it is another picture
 }
 
 
@@ -114,12 +115,17 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
     guided = request.cfg_scale != 1.0
     deltas = ["", "delta:period=2", "delta:period=3"] if guided else [""]
     found = [Setting(accel=_both(stack, delta)) for stack, delta in product(stacks, deltas) if stack or delta]
-    counts = sorted({max(2, round(request.steps * share)) for share in (0.7, 0.5, 0.4, 0.3, 0.22)}, reverse=True)
+    counts = sorted({max(2, round(request.steps * share)) for share in (0.7, 0.5, 0.4, 0.3, 0.22, 0.15)}, reverse=True)
     slow = ["", "fora:interval=2,warmup=1,cooldown=1", "dbcache:threshold=0.1,order=1,warmup=2,weighting=none"]
     near = [shift for shift in shifts(request.shift) if request.shift / 2.5 < shift < request.shift * 2.5]
     found += [
         Setting(accel=_both(stack, delta), steps=steps, shift=shift)
         for steps, shift, stack, delta in product(counts, near, slow, deltas[:2])
+    ]
+    found += [  # where steps are few, what the last evaluations said helps more than what a cache keeps
+        Setting(steps=steps, shift=shift, sampler=sampler)
+        for steps, shift, sampler in product(counts, near, MULTISTEP)
+        if sampler != request.sampler
     ]
     if guided and not request.cfg_trunc:  # guidance that ends before the picture does
         found += [Setting(accel=stack, cfg_trunc=f"time:{end}") for end, stack in product((0.5, 0.75), slow)]
@@ -215,7 +221,7 @@ class Search:
 
 
 def is_a_preset(setting: Setting) -> bool:
-    """Whether `acceleration.json` can say it: a plan file, or another sampler, is no part of a preset."""
+    """Whether `acceleration.json` can say it: a plan file is no part of a preset."""
     return not setting.plan and set(setting.own) <= set(OWN)
 
 

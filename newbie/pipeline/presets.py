@@ -38,8 +38,10 @@ def fields_of(calibration: Calibration, recommended: Recommended, request: Reque
     asked.check()
     preset = calibration.preset(request.plan, grid_of(asked))
     draws = {"steps": preset.runs_on.steps, "shift": preset.runs_on.shift, **preset.own}
+    if "sampler" in preset.own:
+        draws["schedule"] = "auto"  # the sampler's own
     for name, value in draws.items():
-        chosen_by = name in ("steps", "shift") and getattr(named, name) is None
+        chosen_by = name in whole and getattr(named, name, None) is None
         if not chosen_by and getattr(request, name) not in (None, value):
             raise UsageError(
                 f"preset {request.plan} draws with {name} {value}, not {getattr(request, name)}",

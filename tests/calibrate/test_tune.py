@@ -168,7 +168,7 @@ def test_a_preset_cannot_bring_anything_else(tmp_path, own):
 
 def test_what_a_preset_cannot_say_is_none():
     assert tune.is_a_preset(Setting(accel="delta", steps=9, cfg_trunc="time:0.9"))
-    assert not tune.is_a_preset(Setting(plan="a.json")) and not tune.is_a_preset(Setting(sampler="heun"))
+    assert tune.is_a_preset(Setting(sampler="heun")) and not tune.is_a_preset(Setting(plan="a.json"))
 
 
 def with_presets(pipeline, folder):
@@ -201,6 +201,22 @@ def test_a_preset_draws_with_its_own_steps_and_is_told_before(mini, tmp_path):
     with pytest.raises(UsageError, match="no preset draft for 20 steps of heun"):
         ready.generate(replace(request, sampler="heun"))
     assert ready.generate(replace(request, plan="")).request.steps == mini.recommended.steps
+
+
+def test_a_preset_with_a_sampler_of_its_own_takes_its_schedule_too_and_is_found_again(mini, tmp_path):
+    request = Request(prompt="1girl", width=64, height=64, seed=3, plan="fast")
+    grid = grid_of(Request().resolved(mini.recommended))
+    written(tmp_path, grid, fast=trial(Setting(steps=3, sampler="dpmpp_2m"), 1, [0.1], speed=4))
+    ready = with_presets(mini, tmp_path)
+    assert ready.calibration.preset("fast", grid).runs_on == Grid("dpmpp_2m", "dpm", grid.shift, 3)
+    result = ready.generate(request)
+    assert (result.request.sampler, result.ran["evaluations"]) == ("dpmpp_2m", 3)
+    plainly = mini.generate(replace(request, plan="", steps=3, sampler="dpmpp_2m", schedule="auto"))
+    assert plainly.images[0].tobytes() == result.images[0].tobytes()
+    assert ready.generate(result.request).images[0].tobytes() == result.images[0].tobytes()
+    assert ready.expected(result.request) == ready.expected(request)
+    with pytest.raises(UsageError, match="no preset fast for 20 steps of heun"):
+        ready.generate(replace(request, sampler="heun"))
 
 
 def test_the_preset_for_the_steps_that_are_asked_for_is_taken_and_stays(mini, tmp_path):
@@ -266,7 +282,7 @@ def test_the_command_writes_presets_or_says_that_there_are_none(tmp_path):
     text = "\n".join(said)
     assert "left out, --accel mask:steps=ng-fast: the mask ng-fast is for 28 evaluations" in text
     assert "2 settings beside 5 steps" in text
-    assert "draft (4x, error <= 0.25): no setting reaches it, so there is no such preset" in text
+    assert "draft (4x, error <= 0.4): no setting reaches it, so there is no such preset" in text
     assert "presets for 5 steps of euler (official, shift 1.5): none" in text
     values = json.loads((tmp_path / "acceleration.json").read_text())
     (grid,) = values["grids"]

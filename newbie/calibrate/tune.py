@@ -6,9 +6,9 @@
     python -m newbie tune --target-speed 2x           the least error at twice the speed
     python -m newbie tune --max-error 0.02            the greatest speed at that error
 
-Some three hundred settings (methods, thresholds, intervals, reuse of guidance, fewer steps, other samplers) are tried on
-two prompts, the third that is nearest to the front on more, and so on; what is left is timed beside the exact pictures
-in turns. See docs/quality.md.
+Some four hundred settings (methods, thresholds, intervals, reuse of guidance, fewer steps, samplers) are tried on two
+prompts, the third that is nearest to the front on more, and so on; what is left is timed beside the exact pictures in
+turns. See docs/quality.md.
 """
 
 from __future__ import annotations

@@ -186,6 +186,11 @@ class Calibration:
         filled = (each for each in of_grids.values() if each.runs_on == grid and named.of(each.grid) == each.grid)
         return of_grids.get(named.of(grid)) or (next(filled, None) if named.steps else None)
 
+    def nearest(self, name: str, grid: Grid) -> Grid:
+        """The grid itself, or, where it has no preset of this name, that of other steps that has one: the nearest."""
+        others = [each for each in self.presets.get(name, {}) if replace(each, steps=grid.steps) == grid]
+        return min(others, key=lambda each: abs(each.steps - grid.steps), default=grid)
+
     def preset(self, plan: str, grid: Grid) -> Preset:
         """The one that `--plan` names, for a request with this grid. Raises UsageError where there is none."""
         named = Named.read(plan)

@@ -36,7 +36,10 @@ def fields_of(calibration: Calibration, recommended: Recommended, request: Reque
     }
     asked = replace(request, **whole)
     asked.check()
-    preset = calibration.preset(request.plan, grid_of(asked))
+    grid = grid_of(asked)
+    if request.steps is None and named.steps is None:
+        grid = calibration.nearest(named.name, grid)
+    preset = calibration.preset(request.plan, grid)
     draws = {"steps": preset.runs_on.steps, "shift": preset.runs_on.shift, **preset.own}
     if "sampler" in preset.own:
         draws["schedule"] = "auto"  # the sampler's own

@@ -236,6 +236,19 @@ def test_the_preset_for_the_steps_that_are_asked_for_is_taken_and_stays(mini, tm
         Request(plan="fast", steps=5).resolved(recommended)
 
 
+def test_who_names_no_steps_gets_the_preset_that_there_is_for_the_nearest(mini, tmp_path):
+    own = grid_of(Request().resolved(mini.recommended))
+    for more, steps in ((8, 5), (20, 6)):
+        written(tmp_path, replace(own, steps=own.steps + more), draft=trial(Setting(steps=steps), 1, [0.1], speed=4))
+    recommended = with_presets(mini, tmp_path).recommended
+    found = Request(plan="draft").resolved(recommended)
+    assert (found.plan, found.steps) == (f"draft@{own.steps + 8},{own.shift}", 5)
+    assert found.resolved(recommended) == found
+    for typed in ({"steps": own.steps}, {"shift": own.shift + 1}, {"plan": f"draft@{own.steps}"}):
+        with pytest.raises(UsageError, match="no preset draft for"):
+            Request(**{"plan": "draft", **typed}).resolved(recommended)
+
+
 def test_the_end_of_guidance_that_a_preset_brings_is_its_own(mini, tmp_path):
     grid = grid_of(Request().resolved(mini.recommended))
     written(tmp_path, grid, fast=trial(Setting(cfg_trunc="time:0.5"), 1, [0.1], speed=3))

@@ -117,7 +117,7 @@ class Drawer:
         for line in recipe.told() if recipe else ():
             self.console.say("  " + line)
         for line in self.engine.expected(request):
-            self._warn_once(line)
+            self._once(self.console.say, line)
         made: list[Made] = []
         further: dict[str, Any] = {"prompt_name": file_name} if file_name else {}
         further |= {KEY: recipe.to_json()} if recipe else {}
@@ -208,14 +208,14 @@ class Drawer:
 
     def _tell_work(self, result: Result) -> None:
         for note in result.notes:
-            self._warn_once(note)
+            self._once(self.console.warn, note)
         peak = f"; at most {result.peak_memory / 2**30:.2f} GiB" if result.peak_memory else ""
         self.console.say("  " + times_line(result.seconds) + peak + "; " + ran_line(result.ran))
 
-    def _warn_once(self, note: str) -> None:
-        if note not in self._told:
-            self._told.add(note)
-            self.console.warn(note)
+    def _once(self, tell: Callable[[str], None], line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            tell(line)
 
     # ---- what is there already
 

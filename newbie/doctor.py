@@ -24,6 +24,7 @@ REQUIRED = {  # the oldest version that works
     "huggingface-hub": "1.0",
     "numpy": "2.0",
     "platformdirs": "4.3",
+    "filelock": "4.0",
     "tqdm": "4.67",
 }
 OPTIONAL = {  # the extra that brings it, and what it is for

@@ -27,7 +27,6 @@ from newbie.accel.decide import Curve
 from newbie.accel.plan import Run
 from newbie.errors import UsageError, WeightsError
 from newbie.request import Request
-from newbie.sampling import times
 
 FILE = "acceleration.json"
 FORMAT = "accel-calibration/1"
@@ -35,7 +34,9 @@ CALIBRATED = frozenset({"teacache", "magcache"})  # methods that need a curve or
 PRESETS = ("exact", "balanced", "fast", "draft")
 MAKE = "python -m newbie calibrate measures a model"
 TUNE = "python -m newbie tune measures presets"
-OWN: dict[str, type] = {"steps": int, "shift": float, "sampler": str, "cfg_trunc": str}  # what a preset may bring along
+OWN: dict[str, type] = {  # what a preset may bring along; a sampler comes with its schedule
+    "steps": int, "shift": float, "sampler": str, "schedule": str, "cfg_trunc": str,
+}  # fmt: skip
 _NAMED = re.compile(rf"({'|'.join(PRESETS[1:])})(?:@([1-9]\d*)(?:,(\d+(?:\.\d+)?))?)?")
 _GRID = {"solver", "schedule", "shift", "steps"}  # the fields that there are, at each place of a file
 _ENTRY = _GRID | {"pictures", "curve", "ratios", "deviations", "presets"}
@@ -103,10 +104,9 @@ class Preset:
 
     @property
     def runs_on(self) -> Grid:
-        """The grid of its own pictures. A sampler that it brings along has its own schedule."""
-        ran = replace(self.grid, **{name: value for name, value in self.own.items() if name in ("steps", "shift")})
-        sampler = self.own.get("sampler")
-        return ran if sampler is None else replace(ran, solver=sampler, schedule=times.resolve("auto", sampler))
+        """The grid of its own pictures."""
+        called = {"steps": "steps", "shift": "shift", "sampler": "solver", "schedule": "schedule"}
+        return replace(self.grid, **{called[name]: value for name, value in self.own.items() if name in called})
 
     def told(self, name: str) -> str:
         """For people, before it runs."""
@@ -259,6 +259,8 @@ def _preset(name: str, values: Mapping[str, Any], grid: Grid) -> Preset:
         if not isinstance(value, right) or isinstance(value, bool):
             raise ValueError(f"preset {name} cannot bring {key}={value!r} along; it may bring {', '.join(OWN)}")
         own[key] = OWN[key](value)
+    if ("sampler" in own) != ("schedule" in own):
+        raise ValueError(f"preset {name} brings a sampler or a schedule along, and not both")
     Request(**own).check()
     speed, error = _numbers((values["speed"], values["error"]))
     ssim = None if values.get("ssim") is None else _numbers([values["ssim"]])[0]

@@ -34,6 +34,7 @@ from newbie.errors import MemoryShortage, UsageError
 from newbie.flags import Parser
 from newbie.pipeline.generation import Generation
 from newbie.pipeline.presets import grid_of
+from newbie.sampling import times
 
 SEED = 3_000_000  # of the first picture, away from those that calibrate and those that judge
 FIRST = 2  # prompts of the first round
@@ -228,6 +229,8 @@ def is_a_preset(setting: Setting) -> bool:
 def preset(trial: Trial) -> dict[str, Any]:
     """A setting as `acceleration.json` has it."""
     own = trial.setting.own
+    if sampler := own.get("sampler"):
+        own["schedule"] = times.resolve("auto", sampler)
     return {
         "accel": trial.setting.accel,
         **({"request": own} if own else {}),

@@ -41,8 +41,6 @@ def fields_of(calibration: Calibration, recommended: Recommended, request: Reque
         grid = calibration.nearest(named.name, grid)
     preset = calibration.preset(request.plan, grid)
     draws = {"steps": preset.runs_on.steps, "shift": preset.runs_on.shift, **preset.own}
-    if "sampler" in preset.own:
-        draws["schedule"] = "auto"  # the sampler's own
     for name, value in draws.items():
         chosen_by = name in whole and getattr(named, name, None) is None
         if not chosen_by and getattr(request, name) not in (None, value):

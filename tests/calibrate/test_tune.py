@@ -154,7 +154,7 @@ def test_a_preset_has_a_long_name_too(plan, read):
 
 
 @pytest.mark.parametrize(
-    "own", [{"cfg_scale": 2.0}, {"steps": 9.5}, {"steps": "9"}, {"steps": True}, {"cfg_trunc": 0.5}]
+    "own", [{"cfg_scale": 2.0}, {"steps": 9.5}, {"sampler": 2}, {"steps": "9"}, {"steps": True}, {"cfg_trunc": 0.5}]
 )
 def test_a_preset_cannot_bring_anything_else(tmp_path, own):
     written(tmp_path, draft=trial(Setting(accel="delta"), 1, [0.1], speed=4.2))
@@ -209,6 +209,7 @@ def test_a_preset_with_a_sampler_of_its_own_takes_its_schedule_too_and_is_found_
     written(tmp_path, grid, fast=trial(Setting(steps=3, sampler="dpmpp_2m"), 1, [0.1], speed=4))
     ready = with_presets(mini, tmp_path)
     assert ready.calibration.preset("fast", grid).runs_on == Grid("dpmpp_2m", "dpm", grid.shift, 3)
+    assert "--sampler dpmpp_2m --schedule dpm" in ready.expected(request)[0]
     result = ready.generate(request)
     assert (result.request.sampler, result.ran["evaluations"]) == ("dpmpp_2m", 3)
     plainly = mini.generate(replace(request, plan="", steps=3, sampler="dpmpp_2m", schedule="auto"))

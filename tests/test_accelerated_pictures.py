@@ -81,7 +81,7 @@ def test_an_end_of_guidance_is_told_in_operations(mini):
     ("changes", "said"),
     [
         ({"accel": "magcache"}, "no MagCache ratios for 8 steps of euler"),
-        ({"plan": "fast"}, "nobody has measured one"),
+        ({"plan": "fast"}, "no setting was measured that earns it"),
         ({"accel": "mask:steps=ng-fast"}, "is for 28 evaluations"),
         ({"accel": "dbcache:front=99"}, "more than the model's"),
     ],

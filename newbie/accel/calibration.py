@@ -208,7 +208,7 @@ class Calibration:
             )
         there = f"it has: exact, {', '.join(self.presets)}" if self.presets else "it has no presets but exact"
         raise UsageError(
-            f"{self.name} has no preset {name}: nobody has measured one",
+            f"{self.name} has no preset {name}: no setting was measured that earns it",
             f"{there}; name methods with --accel, or a plan file with --plan ({TUNE})",
         )
 

@@ -83,7 +83,7 @@ class Goal:
 GOALS = {
     "balanced": Goal(1.8, 0.05, 0.97),
     "fast": Goal(2.8, 0.10, 0.93),
-    "draft": Goal(4.0, 0.4),  # beyond that error it is another picture
+    "draft": Goal(4.0, 0.25),  # beyond that error it is another picture
 }
 
 
@@ -118,7 +118,8 @@ def space(request: Request, calibration: Calibration) -> list[Setting]:
     found = [Setting(accel=_both(stack, delta)) for stack, delta in product(stacks, deltas) if stack or delta]
     counts = sorted({max(2, round(request.steps * share)) for share in (0.7, 0.5, 0.4, 0.3, 0.22, 0.15)}, reverse=True)
     slow = ["", "fora:interval=2,warmup=1,cooldown=1", "dbcache:threshold=0.1,order=1,warmup=2,weighting=none"]
-    near = [shift for shift in shifts(request.shift) if request.shift / 2.5 < shift < request.shift * 2.5]
+    # Few steps want a greater shift.
+    near = [shift for shift in shifts(request.shift) if request.shift / 2.5 < shift < request.shift * 3.5]
     found += [
         Setting(accel=_both(stack, delta), steps=steps, shift=shift)
         for steps, shift, stack, delta in product(counts, near, slow, deltas[:2])

@@ -111,7 +111,7 @@ def test_a_method_that_needs_a_calibration_says_how_to_make_one():
         with pytest.raises(UsageError, match=said) as caught:
             request(small_model(), accel)
         assert "calibrate" in caught.value.hint
-    with pytest.raises(UsageError, match="nobody has measured one"):
+    with pytest.raises(UsageError, match="no setting was measured that earns it"):
         request(small_model(), plan="balanced")
     assert request(small_model(), plan="exact").policies is None
 

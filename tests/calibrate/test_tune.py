@@ -296,7 +296,7 @@ def test_the_command_writes_presets_or_says_that_there_are_none(tmp_path):
     text = "\n".join(said)
     assert "left out, --accel mask:steps=ng-fast: the mask ng-fast is for 28 evaluations" in text
     assert "2 settings beside 5 steps" in text
-    assert "draft (4x, error <= 0.4): no setting reaches it, so there is no such preset" in text
+    assert "draft (4x, error <= 0.25): no setting reaches it, so there is no such preset" in text
     assert "presets for 5 steps of euler (official, shift 1.5): none" in text
     values = json.loads((tmp_path / "acceleration.json").read_text())
     (grid,) = values["grids"]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from newbie import Pipeline, Request, Settings
-from newbie.accel.calibration import FILE, OWN, PRESETS, Calibration, Grid
+from newbie.accel.calibration import FILE, PRESETS, Calibration, Grid
 from newbie.calibrate import prompts
 from newbie.calibrate.acceleration import add_run_flags, beside, put, request_of, stored
 from newbie.calibrate.fewer import shifts
@@ -224,7 +224,7 @@ class Search:
 
 def is_a_preset(setting: Setting) -> bool:
     """Whether `acceleration.json` can say it: a plan file is no part of a preset."""
-    return not setting.plan and set(setting.own) <= set(OWN)
+    return not setting.plan
 
 
 def preset(trial: Trial) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from newbie.train.latents import Latents
 from newbie.train.loop import Plan, fit
 from newbie.train.optim import Optimizers, split_parameters
 
+RATE = 0.6  # of the step size, for a round that goes on
 # Tables and borders: what they hold is a direction per row, not a map from one space to another.
 NOT_FOR_MUON = ("embed_tokens", "embeddings.", "x_embedder", "final_layer", "t_embedder", "adaLN_modulation")
 
@@ -73,7 +74,7 @@ class FlowRecipe:
     start: str = ""  # the model it begins with (newbie.train.start); empty: random weights
     seed: int = 0
 
-    def going_on(self, start: str, seed: int, rate: float = 0.6) -> FlowRecipe:
+    def going_on(self, start: str, seed: int, rate: float = RATE) -> FlowRecipe:
         """The recipe of a round that begins with a finished model: `rate` of the step size, and no long plateau, which
         would first undo what the round before has settled."""
         muon_lr, adam_lr = rate * self.muon_lr, rate * self.adam_lr

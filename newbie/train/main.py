@@ -9,6 +9,7 @@ from pathlib import Path
 
 from newbie.errors import UsageError
 from newbie.flags import Parser
+from newbie.train.flow import RATE
 from newbie.train.recipes import MiniRecipe
 
 STAGES = ("words", "vae", "latents", "flow")
@@ -25,7 +26,9 @@ def parser() -> Parser:
     )
     flags.add_argument("--start", type=Path, help="begin with this finished model's weights, not with random ones")
     flags.add_argument(
-        "--rate", type=float, default=0.6, help="of the step size that a run from nothing has (default: %(default)s)"
+        "--rate",
+        type=float,
+        help=f"with --start: the share of the usual step size (default: {RATE})",
     )
     flags.add_argument("--autoencoder", type=Path, help="use this finished autoencoder (a folder), train none")
     flags.add_argument("--device", default="auto", help="auto, cpu, cuda (default: %(default)s)")
@@ -42,6 +45,10 @@ def main(argv: Sequence[str]) -> int:
     args = parser().strict(argv)
     if args.export and args.until in ("words", "latents"):
         raise UsageError(f"--until {args.until} ends with nothing to export", "leave --export away, or --until")
+    if args.rate is not None and not args.start:
+        raise UsageError("--rate is for a round that goes on", "name the model it begins with: --start MODEL")
+    if args.rate is not None and not 0 < args.rate <= 1:
+        raise UsageError(f"--rate {args.rate:g} is no share of a step", "more than 0 and at most 1, for example 0.4")
     import torch
 
     from newbie import devices
@@ -71,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
         compiled=args.compile,
         until=args.until,
         start=args.start,
-        rate=args.rate,
+        rate=RATE if args.rate is None else args.rate,
         autoencoder=args.autoencoder,
         say=say,
     )

@@ -24,7 +24,7 @@ from newbie.train import learnt
 from newbie.train.autoencoder import psnr, reconstruction, train_autoencoder
 from newbie.train.data import Drawings, Pictures, drawn, to_pixels
 from newbie.train.figures import layout
-from newbie.train.flow import CaptionBatches, Painter, Stage, train_flow
+from newbie.train.flow import RATE, CaptionBatches, Painter, Stage, train_flow
 from newbie.train.latents import Latents, encoded
 from newbie.train.loop import saved_average
 from newbie.train.recipes import MiniRecipe
@@ -138,7 +138,7 @@ def make(
     compiled: bool = False,
     until: str = "flow",
     start: Path | None = None,
-    rate: float = 0.6,
+    rate: float = RATE,
     autoencoder: Path | None = None,
     say: Callable[[str], None],
 ) -> Painter | None:

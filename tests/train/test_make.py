@@ -24,6 +24,7 @@ from newbie.train.data import Drawings, drawn
 from newbie.train.flow import CaptionBatches, Painter
 from newbie.train.latents import Latents
 from newbie.train.loop import saved_average
+from newbie.train.main import main
 from newbie.train.recipes import MiniRecipe
 from newbie.train.start import fingerprint, painter_like, same_pieces
 from newbie.vae import AutoencoderConfig
@@ -194,3 +195,14 @@ def test_the_recipe_of_the_bundled_model_fits_its_files():
     assert loaded.config == dataclasses.replace(wanted, multiple_of=loaded.config.multiple_of,
                                                 ffn_dim_multiplier=loaded.config.ffn_dim_multiplier)  # fmt: skip
     assert loaded.config.ffn_dim == wanted.ffn_dim
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [(["--rate", "0.4"], "for a round that goes on"), (["--start", "m", "--rate", "0"], "no share of a step"),
+     (["--start", "m", "--rate", "nan"], "no share"), (["--start", "m", "--rate", "2"], "no share")],
+)  # fmt: skip
+def test_a_rate_that_cannot_be_is_refused_before_anything_is_made(tmp_path, flags, said):
+    with pytest.raises(UsageError, match=said):
+        main(["--run", str(tmp_path / "run"), *flags])
+    assert not (tmp_path / "run").exists()

@@ -9,6 +9,7 @@ from itertools import islice
 from newbie.prompt.canonical import tag as canonical
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
 from newbie.prompt.rules.subject import Item, Subject
+from newbie.prompt.scan import QUOTES
 from newbie.prompt.schema import content_of
 from newbie.prompt.vocabulary.spelling import nearest
 from newbie.prompt.vocabulary.words import plain
@@ -42,7 +43,7 @@ RULES = (MISSPELT, BLANKS, OTHER_NAME)
 
 MAX_GUESSES = 100  # different unknown tags that are compared with the vocabulary
 _NAMES = ("n", "artists")
-_QUOTES = "\"'`“”„‘’«»「」"
+_QUOTES = QUOTES + "`«»「」"
 _TRAINED_WITH_BLANKS = ("n", "artists", "quality", "resolution")
 
 

@@ -85,6 +85,25 @@ def test_a_binding_error_is_what_was_asked_of_another() -> None:
     assert not any(binding.strays(v) for v in (same, place, glasses))
 
 
+def test_what_was_left_out_did_not_stray_from_anybody() -> None:
+    left_out = verdict({"action": ("waving", "standing")}, {"action": ("standing", "standing")})
+    strayed = verdict({"action": ("waving", "standing")}, {"action": ("standing", "waving")})
+    assert binding.strays(left_out) == []
+    assert binding.strays(strayed) == ["action"]
+
+
+def test_only_what_a_model_can_draw_alone_counts() -> None:
+    alone = [
+        verdict({"hair_color": ("red", "red"), "action": ("standing", "standing"), "mouth": ("sad", read)})
+        for read in ("sad", "smile")
+    ] + [verdict({"action": ("waving", "standing")})]
+    assert binding.able(alone) == ("hair_color",)  # mouths are right in one of two, the only action was left out
+    swapped = {"similar-0000": verdict({"mouth": ("sad", "smile")}, {"mouth": ("smile", "sad")})}
+    found = binding.Binding(swapped, swapped, binding.able(alone))
+    assert binding.errors(found.bound()) == (0, 0) and found.by_question() == {}
+    assert "figures by themselves: gender, hair_style" in binding.text(found)
+
+
 def test_errors_are_compared_picture_by_picture() -> None:
     names = [f"{kind}-{i:04}" for i, kind in enumerate(["similar"] * 4 + ["three"] * 2)]
     off = dict(zip(names, [SWAPPED, LEAKED, RIGHT, WRONG, SWAPPED, RIGHT], strict=True))
@@ -228,10 +247,11 @@ def work(engine: Engine, out: Path) -> main.Work:
 def test_binding_is_measured_and_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     engine = Engine()
     first = main.measure_binding(work(engine, tmp_path), Guessing(), 8, "auto")
-    assert engine.drawn == 16 and len(first.off) == len(first.on) == 8
+    alone = len(main.alone_tasks(main.ALONE, 0))
+    assert engine.drawn == alone + 16 and len(first.off) == len(first.on) == 8
     (tmp_path / "on" / "three-0001.png").unlink()
     again = main.measure_binding(work(engine, tmp_path), Guessing(), 8, "auto")
-    assert engine.drawn == 17 and again == first
+    assert engine.drawn == alone + 17 and again == first
     kept = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert kept["regions"] == "auto" and kept["prompts"] == hard.digest(hard.hard(8))
     assert "McNemar" in (tmp_path / "report.txt").read_text(encoding="utf-8")

@@ -1,50 +1,65 @@
 """Who has whose attributes: the same prompts and seeds without regions and with them, compared picture by picture.
 
-A binding error is an attribute that is wrong on one figure and was asked of another: the sailor's blue hair on the girl
-in the hoodie. What is wrong without being anybody's is not one; `all` counts those too.
+A binding error is an attribute that is wrong on one figure and was said of another: the sailor's blue hair on the girl
+in the hoodie. What is wrong without being anybody's is not one, nor is what nobody needs to say (a wave that was left
+out did not stray from her who just stands there); `whole` counts those too. And only what a model can draw can be
+bound: questions that it does not answer right for most figures by themselves are left out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from newbie.train.probe import Paired, Verdict
-from newbie.train.probe.labels import NO_YES, OF_CHARACTER
+from newbie.train.probe.labels import EMPTY_HANDED, NO_YES, OF_CHARACTER
 
 WHOSE: Final = tuple(name for name, answers in OF_CHARACTER.items() if answers != NO_YES and name != "position")
 HALF: Final = 0.5  # of the errors must go
 SURE: Final = 0.01
+UNSAID: Final = {"lids": "open", "action": "standing", "prop": EMPTY_HANDED}  # no caption has a word for these
+ABLE: Final = 0.75  # of the figures by themselves
 
 
-def strays(verdict: Verdict) -> list[str]:
-    """The questions to which some figure gives the answer that was asked of another, once for each such figure."""
-    asked: dict[str, dict[int, str]] = {}
+def strays(verdict: Verdict, questions: Collection[str] = WHOSE) -> list[str]:
+    """The questions to which some figure gives the answer that was said of another, once for each such figure."""
+    said: dict[str, dict[int, str]] = {}
     for told in verdict.told:
-        if told.figure and told.question in WHOSE:
-            asked.setdefault(told.question, {})[told.figure] = told.asked
+        if told.figure and told.question in questions and told.asked != UNSAID.get(told.question):
+            said.setdefault(told.question, {})[told.figure] = told.asked
     return [
         told.question
         for told in verdict.told
-        if told.question in asked
+        if told.question in said
         and told.figure
         and not told.right
-        and told.read in [value for figure, value in asked[told.question].items() if figure != told.figure]
+        and told.read in [value for figure, value in said[told.question].items() if figure != told.figure]
     ]
+
+
+def able(alone: Iterable[Verdict]) -> tuple[str, ...]:
+    """The questions of `WHOSE` that a model answers right for `ABLE` of the figures it draws by themselves."""
+    asked, right = Counter[str](), Counter[str]()
+    for told in (told for verdict in alone for told in verdict.told if told.figure):
+        if told.asked != UNSAID.get(told.question):
+            asked[told.question] += 1
+            right[told.question] += told.right
+    return tuple(question for question in WHOSE if asked[question] and right[question] >= ABLE * asked[question])
 
 
 @dataclass(frozen=True)
 class Binding:
-    """Verdicts by the name of the task, without regions and with them."""
+    """Verdicts by the name of the task, without regions and with them, and the questions that count as bound or not."""
 
     off: Mapping[str, Verdict]
     on: Mapping[str, Verdict]
+    questions: Collection[str] = WHOSE
 
     def bound(self, kind: str = "") -> Paired:
         """Pictures without a binding error: in both, off only, on only, in neither."""
-        return self._paired(kind, lambda verdict: not strays(verdict))
+        return self._paired(kind, lambda verdict: not strays(verdict, self.questions))
 
     def whole(self, kind: str = "") -> Paired:
         """Pictures with every figure as it was asked for."""
@@ -56,8 +71,11 @@ class Binding:
 
     def by_question(self) -> dict[str, tuple[int, int]]:
         """Stray attributes off and on."""
-        off, on = (Counter(q for verdict in side.values() for q in strays(verdict)) for side in (self.off, self.on))
-        return {question: (off[question], on[question]) for question in WHOSE if off[question] or on[question]}
+        off, on = (
+            Counter(q for verdict in side.values() for q in strays(verdict, self.questions))
+            for side in (self.off, self.on)
+        )
+        return {question: (off[question], on[question]) for question in self.questions if off[question] or on[question]}
 
     def kinds(self) -> tuple[str, ...]:
         """All together (""), then each kind of prompt."""
@@ -74,7 +92,7 @@ class Binding:
             kind or "all": {name: _plain(paired) for name, paired in self.counted(kind).items()}
             for kind in self.kinds()
         }
-        return {"pictures with": counts, "stray attributes": self.by_question()}
+        return {"questions": list(self.questions), "pictures with": counts, "stray attributes": self.by_question()}
 
     def _paired(self, kind: str, right: Any) -> Paired:
         cells = Counter(
@@ -110,6 +128,8 @@ def text(found: Binding) -> str:
             lines.append(f"{name:16}{kind or 'all':>10}{numbers}")
     lines += ["", f"{'whose attribute':20}{'off':>7}{'on':>7}"]
     lines += [f"{question:20}{off:>7}{on:>7}" for question, (off, on) in found.by_question().items()]
+    left_out = [question for question in WHOSE if question not in found.questions]
+    lines.append(f"not counted, wrong too often on figures by themselves: {', '.join(left_out) or 'nothing'}")
     off, on = errors(found.bound())
     reached = off > 0 and on <= HALF * off and found.bound().p_value < SURE
     wanted = f"half of the binding errors gone, p < {SURE:g}"
@@ -118,6 +138,7 @@ def text(found: Binding) -> str:
 
 def examples(found: Binding) -> list[str]:
     """Tasks to look at: what regions mended, then what they broke."""
-    mended = [name for name in found.off if strays(found.off[name]) and not strays(found.on[name])]
-    broken = [name for name in found.off if strays(found.on[name]) and not strays(found.off[name])]
+    off, on = ({name for name in side if strays(side[name], found.questions)} for side in (found.off, found.on))
+    mended = [name for name in found.off if name in off - on]
+    broken = [name for name in found.off if name in on - off]
     return [*mended[:9], *broken[:9]]

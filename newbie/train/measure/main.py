@@ -32,6 +32,7 @@ from newbie.train.studio import Picture
 
 Say = Callable[[str], None]
 COUNTS = {"binding": hard.COUNT, "single": 200, "weights": 24, "locality": 200}
+ALONE = 128  # figures by themselves, before binding is measured
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,17 @@ class Work:
 
 
 def measure_binding(work: Work, probe: Probe, count: int, regions: str) -> binding.Binding:
-    """The hard prompts twice. Writes a sheet of what regions mended and broke, off above on."""
+    """The hard prompts twice, and figures by themselves, to know what the model can draw at all.
+
+    Writes a sheet of what regions mended and broke, off above on.
+    """
+    alone = alone_tasks(ALONE, work.request.seed)
+    able = binding.able(judge(work.draw(alone, "alone"), [task.asked for task in alone], probe))
     tasks = hard.hard(count)
     pictures = {side: work.draw(tasks, side, said) for side, said in (("off", OFF), ("on", regions))}
     names, asked = [task.name for task in tasks], [task.asked for task in tasks]
     found = binding.Binding(
-        *(dict(zip(names, judge(pictures[side], asked, probe), strict=True)) for side in ("off", "on"))
+        *(dict(zip(names, judge(pictures[side], asked, probe), strict=True)) for side in ("off", "on")), questions=able
     )
     work.write(binding.text(found), {"regions": regions, "prompts": hard.digest(tasks), **found.as_json()})
     cells = [
@@ -77,9 +83,14 @@ def measure_binding(work: Work, probe: Probe, count: int, regions: str) -> bindi
     return found
 
 
+def alone_tasks(count: int, seed: int) -> list[Task]:
+    """Held-out prompts of one figure, about `count` of them."""
+    return [task for task in suites.held_out(3 * count, seed) if len(task.asked.figures) == 1]
+
+
 def measure_single(work: Work, count: int, regions: str) -> int:
     """How many pictures of one character change with regions: none may, as one alone has no area."""
-    tasks = [task for task in suites.held_out(3 * count, work.request.seed) if len(task.asked.figures) == 1]
+    tasks = alone_tasks(count, work.request.seed)
     off, on = (work.draw(tasks, side, said) for side, said in (("off", OFF), ("on", regions)))
     changed = sum(not np.array_equal(a, b) for a, b in zip(off, on, strict=True))
     text = f"pictures of one character: {len(tasks)}; of these regions changed {changed}, to the last bit"

@@ -45,5 +45,7 @@ def read_groups(text: str) -> Iterator[Entry]:
 
 
 def _expanded(name: str) -> list[str]:
+    if "[" not in name:
+        return [name]
     match = _CHOICE.search(name)
     return [name.replace(match[0], choice) for choice in match[1].split()] if match else [name]

@@ -19,6 +19,8 @@ _HALF = re.compile(r"\((?P<first>[^()]+)|(?P<last>[^()]+):[\d.]+\)")  # of a wei
 @lru_cache(1 << 16)  # rules ask for the same tags again and again
 def plain(text: str) -> str:
     r"""A tag as dictionaries write it: lower case, underscores, no weight, `(` for `\(`."""
+    if text.islower() and text.isascii() and text.replace("_", "").isalnum():
+        return text  # most are written so already
     if match := _WEIGHTED.fullmatch(text):
         text = match["tag"]
     elif match := _HALF.fullmatch(text):

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
 from newbie.prompt.dialect import plain_dialect
 from newbie.prompt.rules import elements, numbering, structure
-from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
+from newbie.prompt.scene import STRAY, Block, Character, Field, Scene, Value, cut
 from newbie.prompt.schema import BY_NAME, CAPTION, CHARACTER, GENERAL, LOOSE, TAGS, TOP, Element, lookup
 from newbie.prompt.source import NOWHERE, Span
 from newbie.prompt.wellformed import Document
 
-_STRAY = re.compile(r"[\s,，、;；.。]*+")  # between elements these say nothing
 _SEPARATORS = re.compile(r"[\s,，、]*+")
 
 
@@ -160,7 +159,7 @@ class _Reader:
         self._loose(at, stop, loose)
 
     def _loose(self, start: int, stop: int, loose: list[Value]) -> None:
-        if not _STRAY.fullmatch(self.view, start, stop):
+        if not STRAY.fullmatch(self.view, start, stop):
             separators = _SEPARATORS.match(self.view, start, stop)
             loose.append(cut(self.view, separators.end() if separators else start, stop))
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from newbie.prompt.dialect import BULLET, is_json, plain_dialect
 from newbie.prompt.infotext import parts
 from newbie.prompt.scan import scan
-from newbie.prompt.scene import Block, Character, Field, Scene, Value, cut
+from newbie.prompt.scene import STRAY, Block, Character, Field, Scene, Value, cut
 from newbie.prompt.schema import CAPTION, CHARACTER, GENERAL, LOOSE, PLACES, TAGS, lookup
 from newbie.prompt.source import Span
 from newbie.prompt.vocabulary import bundled
@@ -96,7 +96,7 @@ class _Section:
     names: set[str] = field(default_factory=set)
 
     def add(self, name: str, value: Value) -> None:
-        if value.text:
+        if value.text and not (name == LOOSE and STRAY.fullmatch(value.text)):
             self.fields.append(Field(name, value, value.span))
             self.stop = value.span.stop
             if name == "n":

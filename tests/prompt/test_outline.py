@@ -119,6 +119,12 @@ def test_headings_are_persons_and_elements():
     assert any("character_1 (8)" in note and "caption (1)" in note for note in made.notes)
 
 
+def test_a_lone_full_stop_is_nothing_as_in_xml():
+    scene = read("1girl, blue hair\nCharacter 1: .\n- smile\nCharacter 2: 。").scene  # found by the fuzz
+    assert meaning(scene) == meaning(read(canonical_text(scene)).scene)
+    assert "." not in canonical_text(scene)
+
+
 def test_values_of_a_list_have_their_places():
     reading = read(DUO)
     fields = [field for person in reading.scene.characters for field in person.fields]

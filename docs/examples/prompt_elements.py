@@ -66,7 +66,7 @@ def with_pictures(page: str, names: Sequence[str], folder: str) -> str:
     """The page with the pictures of these names below their marks; those that are there are replaced."""
     for name in names:
         mark = f"<!-- picture: {name} -->"
-        picture = f"![without and with {name}]({folder}/{name}.png)"
+        picture = f"![without and with {name}]({folder}/{name}.webp)"
         page = re.sub(rf"{mark}(\n!\[[^\n]*\))?", lambda _, new=f"{mark}\n{picture}": new, page)
     return page
 
@@ -82,8 +82,8 @@ def main(arguments: Sequence[str], pipeline: Any = None, page: Path = PAGE, fold
     pipeline = pipeline or Pipeline.open(typed.model)
     folder.mkdir(parents=True, exist_ok=True)
     for each in chosen:
-        pair(pipeline, each, typed.seed).save(folder / f"{each.name}.png", optimize=True)
-        print(folder / f"{each.name}.png")
+        pair(pipeline, each, typed.seed).save(folder / f"{each.name}.webp", quality=85, method=6)
+        print(folder / f"{each.name}.webp")
     shown = with_pictures(text, [each.name for each in chosen], folder.relative_to(page.parent).as_posix())
     page.write_text(shown, encoding="utf-8", newline="\n")
 

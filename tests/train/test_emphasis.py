@@ -51,4 +51,5 @@ def test_a_drawing_comes_more_often_by_what_its_figures_show_on_average() -> Non
     left, right = replace(plain, position="left"), replace(plain, position="right")
     assert repeats(PictureSpec((left, winking, right))) == 3
     both = replace(winking, action="waving")
-    assert repeats(PictureSpec((both,), style="pixel_art")) == 1 + 6 + HARD["action"]["waving"] + HARD_STYLES["pixel_art"]
+    extra = 6 + HARD["action"]["waving"] + HARD_STYLES["pixel_art"]
+    assert repeats(PictureSpec((both,), style="pixel_art")) == 1 + extra

@@ -69,9 +69,8 @@ def measure_binding(work: Work, probe: Probe, count: int, regions: str) -> bindi
     tasks = hard.hard(count)
     pictures = {side: work.draw(tasks, side, said) for side, said in (("off", OFF), ("on", regions))}
     names, asked = [task.name for task in tasks], [task.asked for task in tasks]
-    found = binding.Binding(
-        *(dict(zip(names, judge(pictures[side], asked, probe), strict=True)) for side in ("off", "on")), questions=able
-    )
+    off, on = (dict(zip(names, judge(pictures[side], asked, probe), strict=True)) for side in ("off", "on"))
+    found = binding.Binding(off, on, able)
     work.write(binding.text(found), {"regions": regions, "prompts": hard.digest(tasks), **found.as_json()})
     cells = [
         (pictures[side][names.index(name)], f"{name}, {side}\n{complaint(verdicts[name], 3)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,12 +9,10 @@ from typing import Any, NamedTuple
 from newbie.prompt.diagnostics import Diagnostic, Edit, Rule
 from newbie.prompt.dialect import plain_dialect
 from newbie.prompt.rules import elements, numbering, structure
-from newbie.prompt.scene import STRAY, Block, Character, Field, Scene, Value, cut
+from newbie.prompt.scene import SEPARATORS, STRAY, Block, Character, Field, Scene, Value, cut
 from newbie.prompt.schema import BY_NAME, CAPTION, CHARACTER, GENERAL, LOOSE, TAGS, TOP, Element, lookup
 from newbie.prompt.source import NOWHERE, Span
 from newbie.prompt.wellformed import Document
-
-_SEPARATORS = re.compile(r"[\s,，、]*+")
 
 
 class Built(NamedTuple):
@@ -160,7 +157,7 @@ class _Reader:
 
     def _loose(self, start: int, stop: int, loose: list[Value]) -> None:
         if not STRAY.fullmatch(self.view, start, stop):
-            separators = _SEPARATORS.match(self.view, start, stop)
+            separators = SEPARATORS.match(self.view, start, stop)
             loose.append(cut(self.view, separators.end() if separators else start, stop))
 
     def _loose_fields(self, loose: list[Value]) -> Iterator[Field]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 from newbie.prompt.infotext import COMMANDS, CUT
-from newbie.prompt.scene import Dialect
+from newbie.prompt.scene import SEPARATORS, Dialect
 
 # The words with which every system prompt of this model ends.
 _MARKER = re.compile(r"<Prompt\s+Start>", re.IGNORECASE)
 _JSON = re.compile(r"""\{\s*+(?:"|['“][\w ]++['”]\s*+:)""")  # also what Python prints, or a telephone types
-_SEPARATORS = re.compile(r"[\s,，、]*+")
 _SENTENCE_END = re.compile(r"[。！？]|[.!?](?:\s|$)")
 _SPLIT = re.compile(rf"[,，、\n\r]+|{CUT}")
 
@@ -59,8 +58,8 @@ def has_marker(text: str) -> bool:
 
 def is_json(text: str) -> bool:
     """The JSON wrapper of a ComfyUI template: read as plain text, as the model does."""
-    start = separators.end() if (separators := _SEPARATORS.match(text)) else 0
-    return _JSON.match(text, start) is not None and _SEPARATORS.fullmatch(text, text.rfind("}") + 1) is not None
+    start = separators.end() if (separators := SEPARATORS.match(text)) else 0
+    return _JSON.match(text, start) is not None and SEPARATORS.fullmatch(text, text.rfind("}") + 1) is not None
 
 
 def plain_dialect(text: str) -> Dialect:

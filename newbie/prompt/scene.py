@@ -15,6 +15,7 @@ Dialect = Literal["xml", "tags", "text", "outline", "empty"]
 
 # Commas of both worlds, the ideographic comma, line ends. A semicolon is half an emoticon: `;)`.
 _ITEM = re.compile(r"[^,，、\n\r]+")
+SEPARATORS = re.compile(r"[\s,，、]*+")
 STRAY = re.compile(r"[\s,，、;；.。]*+")  # between elements these say nothing
 
 
